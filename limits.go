@@ -1,0 +1,85 @@
+package abaton
+
+import "time"
+
+// Every maximum of protocol version 1, its unit and why that number.
+const (
+	// BatchRecordsMax is how many records one HEAD may seal: a u64 bitmap
+	// names any subset.
+	BatchRecordsMax = 64
+	// RequestRowsMax is how many (batch, bitmap) rows one request may name;
+	// a chart of a thousand records needs 16.
+	RequestRowsMax = 64
+	// RequestRecordsMax bounds the records one request may release, so that
+	// one reply stays a few megabytes.
+	RequestRecordsMax = RequestRowsMax * BatchRecordsMax
+	// KeepersMax is the most keepers a set may have.
+	KeepersMax = 16
+	// RecordBytesMax is the largest decompressed record; larger objects are
+	// streamed by a later protocol version.
+	RecordBytesMax = 16 << 20
+	// ExpansionMax bounds decompression: rawlen over complen. The best
+	// ratio of real charts is below 100.
+	ExpansionMax = 1000
+	// EventBytesMax is the largest key-log event: an inception with 32
+	// segments (1,216 B each) and 16 grants.
+	EventBytesMax = 128 << 10
+	// EventsPerMessageMax bounds one post of events or certificates.
+	EventsPerMessageMax = 256
+	// LinesMax is how many lines one actor may have.
+	LinesMax = 32
+	// GrantLinesMax is how many lines one grant may name.
+	GrantLinesMax = LinesMax
+	// PurposesMax is how many purposes one grant may name.
+	PurposesMax = 8
+	// ControlBodyMax caps the body of every keeper route but deposits and
+	// feeds, in bytes.
+	ControlBodyMax = 1 << 20
+	// DepositBodyMax caps one deposit in bytes: 64 records of the largest
+	// ordinary size, or one of RecordBytesMax at k = 3.
+	DepositBodyMax = 24 << 20
+	// ReplyBodyMax caps what a reader accepts from one keeper, in bytes.
+	ReplyBodyMax = 64 << 20
+	// DepthMax is how deep CBOR may nest.
+	DepthMax = 8
+	// ElementsMax is how many elements one CBOR array or map may have.
+	ElementsMax = 65536
+	// NoticesMax is how many notices one list reply may hold; a cursor
+	// continues.
+	NoticesMax = 1024
+	// DisclosuresMax is how many entries one history reply may hold.
+	DisclosuresMax = 1024
+)
+
+// Times of protocol version 1.
+const (
+	// ClockSkewMax is how far a request's time may be from the keeper's
+	// clock.
+	ClockSkewMax = 120 * time.Second
+	// NonceLife is how long a keeper remembers a request; longer than twice
+	// ClockSkewMax.
+	NonceLife = 10 * time.Minute
+	// CheckpointAgeMax is how old a checkpoint named by a session may be
+	// when the session starts.
+	CheckpointAgeMax = 10 * time.Minute
+	// PatientSessionMax bounds a patient's session.
+	PatientSessionMax = 15 * time.Minute
+	// ClinicianSessionMax bounds a clinician's session statement; the
+	// passkey is asserted again each hour (RULINGS 13).
+	ClinicianSessionMax = time.Hour
+	// GatewayAccessMax bounds what `abaton login` hands to a FHIR client.
+	GatewayAccessMax = time.Hour
+	// GrantLifeMax bounds a grant.
+	GrantLifeMax = 366 * 24 * time.Hour
+	// LeaseMax is how long a keeper answers without having heard two other
+	// keepers' statement feeds.
+	LeaseMax = 60 * time.Second
+	// FeedInterval is how often a keeper pulls its peers' feeds: well within the
+	// 20 s lease of assurance level 3 (docs/adr/0008).
+	FeedInterval = 5 * time.Second
+	// ResignInterval is how often a keeper signs its checkpoint anew.
+	ResignInterval = time.Minute
+	// EpochGrace is how long locks to the previous epoch are accepted after
+	// a new one was announced without urgency.
+	EpochGrace = 72 * time.Hour
+)

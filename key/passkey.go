@@ -1,0 +1,180 @@
+package key
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrAssertion says that a passkey assertion does not hold for this challenge
+// and relying party.
+var ErrAssertion = errors.New("passkey assertion does not hold")
+
+// CredentialBytes is the length of a credential's public key: an uncompressed
+// P-256 point (ES256, COSE algorithm -7).
+const CredentialBytes = 65
+
+// Credential is the public key of a passkey.
+type Credential [CredentialBytes]byte
+
+// RelyingParty is where an assertion must come from. It stands in the
+// keeper-set document.
+type RelyingParty struct {
+	ID      string   `cbor:"1,keyasint"`
+	Origins []string `cbor:"2,keyasint"`
+}
+
+// Assertion is what a passkey returns (WebAuthn Level 3, section 6.3.3): the
+// credential that signed, authenticator data, client data and an ASN.1 ECDSA
+// signature.
+type Assertion struct {
+	Credential Credential `cbor:"1,keyasint"`
+	AuthData   []byte     `cbor:"2,keyasint"`
+	ClientData []byte     `cbor:"3,keyasint"`
+	Sig        []byte     `cbor:"4,keyasint"`
+}
+
+// Flags of authenticator data (WebAuthn Level 3, section 6.1).
+const (
+	flagUserPresent  = 1 << 0
+	flagUserVerified = 1 << 2
+	authDataBytes    = 37
+)
+
+// Verify checks the assertion over challenge: type, challenge, exact origin,
+// not cross-origin, RP ID hash, user present and verified, signature. Whether
+// the credential is live is the caller's question.
+func (a *Assertion) Verify(challenge [32]byte, rp RelyingParty) error {
+	if err := checkClientData(a.ClientData, challenge, rp.Origins); err != nil {
+		return err
+	}
+	if len(a.AuthData) < authDataBytes {
+		return fmt.Errorf("authenticator data: %w", ErrAssertion)
+	}
+	rpHash := sha256.Sum256([]byte(rp.ID))
+	if rp.ID == "" || !bytes.Equal(a.AuthData[:32], rpHash[:]) {
+		return fmt.Errorf("relying party: %w", ErrAssertion)
+	}
+	const need = flagUserPresent | flagUserVerified
+	if a.AuthData[32]&need != need {
+		return fmt.Errorf("user verification: %w", ErrAssertion)
+	}
+	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), a.Credential[:])
+	if err != nil {
+		return fmt.Errorf("credential: %w", ErrAssertion)
+	}
+	client := sha256.Sum256(a.ClientData)
+	sum := sha256.Sum256(append(append([]byte(nil), a.AuthData...), client[:]...))
+	if !ecdsa.VerifyASN1(public, sum[:], a.Sig) {
+		return fmt.Errorf("signature: %w", ErrAssertion)
+	}
+	return nil
+}
+
+// checkClientData compares the fixed-order prefix that WebAuthn guarantees
+// (Level 3, section 5.8.1.1) instead of parsing JSON: encoding/json matches
+// names without regard to case, and clients add members after it on purpose.
+func checkClientData(data []byte, challenge [32]byte, origins []string) error {
+	rest, ok := bytes.CutPrefix(data, clientPrefix(challenge))
+	if !ok {
+		return fmt.Errorf("challenge: %w", ErrAssertion)
+	}
+	for _, origin := range origins {
+		after, ok := bytes.CutPrefix(rest, []byte(origin+`"`))
+		if !ok || !plainOrigin(origin) {
+			continue
+		}
+		if bytes.Equal(after, []byte(`}`)) || bytes.HasPrefix(after, []byte(`,"crossOrigin":false}`)) ||
+			bytes.HasPrefix(after, []byte(`,"crossOrigin":false,`)) {
+			return nil
+		}
+	}
+	return fmt.Errorf("origin: %w", ErrAssertion)
+}
+
+func clientPrefix(challenge [32]byte) []byte {
+	return []byte(`{"type":"webauthn.get","challenge":"` +
+		base64.RawURLEncoding.EncodeToString(challenge[:]) + `","origin":"`)
+}
+
+// plainOrigin refuses origins that JSON would have to escape.
+func plainOrigin(origin string) bool {
+	return origin != "" && !strings.ContainsAny(origin, "\"\\<>&") && strings.IndexFunc(origin, func(r rune) bool { return r < 0x20 || r > 0x7e }) < 0
+}
+
+// Passkey is a software authenticator for the command line and for tests: one
+// P-256 credential bound to one relying party. It says "user verified"
+// because whoever runs it has unlocked the folder that holds it.
+type Passkey struct {
+	private *ecdsa.PrivateKey
+	rpID    string
+	origin  string
+	count   uint32
+}
+
+// NewPasskey makes a credential for the relying party's first origin.
+func NewPasskey(rp RelyingParty) (*Passkey, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make passkey: %w", err)
+	}
+	return newPasskey(private, rp)
+}
+
+// ParsePasskey reads the 32-byte private scalar that Bytes gave.
+func ParsePasskey(data []byte, rp RelyingParty) (*Passkey, error) {
+	private, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), data)
+	if err != nil {
+		return nil, ErrKey
+	}
+	return newPasskey(private, rp)
+}
+
+func newPasskey(private *ecdsa.PrivateKey, rp RelyingParty) (*Passkey, error) {
+	if rp.ID == "" || len(rp.Origins) == 0 {
+		return nil, fmt.Errorf("relying party: %w", ErrKey)
+	}
+	return &Passkey{private: private, rpID: rp.ID, origin: rp.Origins[0]}, nil
+}
+
+// Bytes is the private scalar, to be stored under lock.
+func (p *Passkey) Bytes() []byte {
+	b, err := p.private.Bytes()
+	if err != nil {
+		panic("key: a P-256 key always encodes")
+	}
+	return b
+}
+
+// Credential is the public key.
+func (p *Passkey) Credential() (c Credential) {
+	b, err := p.private.PublicKey.Bytes()
+	if err != nil || len(b) != CredentialBytes {
+		panic("key: a P-256 key always encodes to 65 bytes")
+	}
+	copy(c[:], b)
+	return c
+}
+
+// Assert signs challenge as an authenticator would.
+func (p *Passkey) Assert(challenge [32]byte) (*Assertion, error) {
+	p.count++
+	rpHash := sha256.Sum256([]byte(p.rpID))
+	authData := append(rpHash[:], flagUserPresent|flagUserVerified)
+	authData = binary.BigEndian.AppendUint32(authData, p.count)
+	clientData := append(clientPrefix(challenge), p.origin+`","crossOrigin":false}`...)
+	client := sha256.Sum256(clientData)
+	sum := sha256.Sum256(append(append([]byte(nil), authData...), client[:]...))
+	sig, err := ecdsa.SignASN1(rand.Reader, p.private, sum[:])
+	if err != nil {
+		return nil, fmt.Errorf("sign assertion: %w", err)
+	}
+	return &Assertion{Credential: p.Credential(), AuthData: authData, ClientData: clientData, Sig: sig}, nil
+}

@@ -1,0 +1,195 @@
+package ledger
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Entry is one disclosure: what one keeper was asked and what it answered
+// (PROTOCOL.md#ledger-entry). It holds names that are hashes, never a fact
+// about a patient.
+//
+// Append sets Version, Keeper, Time, PatientSeq and Prev; the caller sets the
+// rest.
+type Entry struct {
+	Version      uint64             `cbor:"1,keyasint"`
+	Keeper       abaton.KeeperIndex `cbor:"2,keyasint"`  // who writes this ledger
+	Time         int64              `cbor:"3,keyasint"`  // unix seconds, the keeper's clock
+	Request      [32]byte           `cbor:"4,keyasint"`  // hash of the signed request
+	Op           Op                 `cbor:"5,keyasint"`  // what was asked
+	Outcome      Outcome            `cbor:"6,keyasint"`  // what was answered
+	Reason       abaton.Reason      `cbor:"7,keyasint"`  // empty if and only if permitted
+	Actor        abaton.ActorID     `cbor:"8,keyasint"`  // who asked
+	Organisation abaton.ActorID     `cbor:"9,keyasint"`  // for whom; zero for a patient
+	Session      abaton.SessionID   `cbor:"10,keyasint"` // under which session
+	Patient      abaton.ActorID     `cbor:"11,keyasint"` // about whom; zero for acts about nobody
+	PatientSeq   uint64             `cbor:"12,keyasint"` // counts this keeper's entries about Patient, from 0
+	Prev         [32]byte           `cbor:"13,keyasint"` // Tie of the entry before; zero at PatientSeq 0
+	Rows         []Row              `cbor:"14,keyasint"` // ascending by batch, at most abaton.RequestRowsMax
+	Purpose      abaton.Purpose     `cbor:"15,keyasint"` // why
+	Grant        abaton.GrantID     `cbor:"16,keyasint"` // under which grant; zero for none
+	Lines        []abaton.Line      `cbor:"17,keyasint"` // ascending, at most abaton.LinesMax
+	FoldsInto    uint64             `cbor:"18,keyasint"` // 1 + index of the opening this permit renews; 0 for none
+}
+
+// Row is one batch of an entry and which of its records were released and
+// refused, one bit a record.
+type Row struct {
+	_        struct{} `cbor:",toarray"`
+	Batch    abaton.BatchName
+	Released uint64
+	Refused  uint64
+}
+
+// SortRows puts rows in the one order an entry allows.
+func SortRows(rows []Row) {
+	slices.SortFunc(rows, func(a, b Row) int { return bytes.Compare(a.Batch[:], b.Batch[:]) })
+}
+
+// SortLines puts lines in the one order an entry allows.
+func SortLines(lines []abaton.Line) {
+	slices.SortFunc(lines, func(a, b abaton.Line) int { return bytes.Compare(a[:], b[:]) })
+}
+
+// Fold is the value of FoldsInto that names the entry at index.
+func Fold(index uint64) uint64 { return index + 1 }
+
+// Folded is the index of the entry that e folds into, if there is one.
+func (e *Entry) Folded() (index uint64, folds bool) { return e.FoldsInto - 1, e.FoldsInto != 0 }
+
+// Marshal is the canonical form of e; a CheckError if e breaks a rule.
+func (e *Entry) Marshal() ([]byte, error) {
+	if err := e.check(); err != nil {
+		return nil, err
+	}
+	b := wire.Marshal(e)
+	if len(b) > EntryBytesMax {
+		return nil, refuse("entry", "length")
+	}
+	return b, nil
+}
+
+// ParseEntry reads the one canonical form of an entry; a CheckError for
+// anything else.
+func ParseEntry(b []byte) (Entry, error) {
+	if len(b) > EntryBytesMax {
+		return Entry{}, refuse("entry", "length")
+	}
+	var e Entry
+	if err := wire.Unmarshal(b, &e); err != nil {
+		return Entry{}, refuse("entry", "form")
+	}
+	if err := e.check(); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+func (e *Entry) check() error {
+	rule, known := e.Op.rule()
+	switch {
+	case e.Version != wire.Version:
+		return refuse("entry", "version")
+	case e.Keeper == 0 || e.Keeper > abaton.KeepersMax:
+		return refuse("entry", "keeper")
+	case e.Time <= 0:
+		return refuse("entry", "time")
+	case e.Request == [32]byte{}:
+		return refuse("entry", "request")
+	case !known:
+		return refuse("entry", "op")
+	case e.Actor == abaton.ActorID{}:
+		return refuse("entry", "actor")
+	case e.FoldsInto != 0 && e.Op != OpPermit, e.FoldsInto > SizeMax:
+		return refuse("entry", "folds-into")
+	}
+	for _, c := range []func(opRule) error{e.checkOutcome, e.checkPatient, e.checkRows, e.checkPurpose, e.checkLines} {
+		if err := c(rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Entry) checkOutcome(opRule) error {
+	switch e.Outcome {
+	case Permitted:
+		if e.Reason != "" {
+			return refuse("entry", "reason")
+		}
+	case Partly, Refused:
+		if !knownReason(e.Reason) {
+			return refuse("entry", "reason")
+		}
+	default:
+		return refuse("entry", "outcome")
+	}
+	return nil
+}
+
+func (e *Entry) checkPatient(rule opRule) error {
+	nobody := e.Patient == abaton.ActorID{}
+	first := e.Prev == [32]byte{}
+	switch {
+	case nobody && rule.patient:
+		return refuse("entry", "patient")
+	case nobody && (e.PatientSeq != 0 || !first):
+		return refuse("entry", "patient-seq")
+	case first != (e.PatientSeq == 0), e.PatientSeq > SizeMax:
+		return refuse("entry", "patient-seq")
+	}
+	return nil
+}
+
+func (e *Entry) checkRows(rule opRule) error {
+	if rule.rows && len(e.Rows) == 0 || len(e.Rows) > abaton.RequestRowsMax {
+		return refuse("entry", "rows")
+	}
+	var released, refused uint64
+	for i := range e.Rows {
+		r := &e.Rows[i]
+		if i > 0 && bytes.Compare(e.Rows[i-1].Batch[:], r.Batch[:]) >= 0 {
+			return refuse("entry", "row-order")
+		}
+		if r.Released&r.Refused != 0 || r.Released|r.Refused == 0 || r.Batch == (abaton.BatchName{}) {
+			return refuse("entry", "row")
+		}
+		released |= r.Released
+		refused |= r.Refused
+	}
+	if len(e.Rows) == 0 {
+		return nil
+	}
+	if (released != 0) != (e.Outcome != Refused) || (refused != 0) != (e.Outcome != Permitted) {
+		return refuse("entry", "row-outcome")
+	}
+	return nil
+}
+
+func (e *Entry) checkPurpose(rule opRule) error {
+	if e.Purpose == "" && !rule.purpose {
+		return nil
+	}
+	if !e.Purpose.Valid() {
+		return refuse("entry", "purpose")
+	}
+	return nil
+}
+
+func (e *Entry) checkLines(opRule) error {
+	if len(e.Lines) > linesMax {
+		return refuse("entry", "lines")
+	}
+	for i := range e.Lines {
+		if e.Lines[i] == (abaton.Line{}) {
+			return refuse("entry", "lines")
+		}
+		if i > 0 && bytes.Compare(e.Lines[i-1][:], e.Lines[i][:]) >= 0 {
+			return refuse("entry", "line-order")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/abaton-health/abaton"
+)
+
+// Notice returns the notice of a batch, of which all records may be erased by
+// now. ErrAbsent; ErrErased if it is not held and never will be.
+func (s *Store) Notice(patient abaton.ActorID, batch abaton.BatchName) (Notice, error) {
+	p := s.pseudonym(patient)
+	sh, err := s.shape(p, batch)
+	if err != nil {
+		return Notice{}, err
+	}
+	b, err := s.records.Get(patientKey(tableNotice, p, sh.line[:], batch[:]))
+	if err != nil {
+		return Notice{}, lost(err)
+	}
+	return parseNotice(b)
+}
+
+// Notices yields the notices of one line by batch name, reading no fragment
+// and no share.
+func (s *Store) Notices(patient abaton.ActorID, line abaton.Line, yield func(abaton.BatchName, Notice) bool) error {
+	prefix := patientKey(tableNotice, s.pseudonym(patient), line[:])
+	var bad error
+	err := s.records.Scan(prefix, after(prefix), func(key, value []byte) bool {
+		n, err := parseNotice(value)
+		if err != nil {
+			bad = err
+			return false
+		}
+		return yield(last(key), n)
+	})
+	return errors.Join(err, bad)
+}
+
+// shape returns ErrErased for a batch that is not held but erased whole.
+func (s *Store) shape(p pseudonym, batch abaton.BatchName) (shape, error) {
+	b, err := s.records.Get(batchKey(tableBatch, p, batch))
+	if err == nil {
+		return parseShape(b)
+	}
+	if !errors.Is(err, ErrAbsent) {
+		return shape{}, err
+	}
+	t, err := s.tombstone(p, batch)
+	if err == nil && t.whole {
+		err = ErrErased
+	} else if err == nil {
+		err = ErrAbsent
+	}
+	return shape{}, err
+}
+
+// lost turns the absence of a row that must be there into damage.
+func lost(err error) error {
+	if errors.Is(err, ErrAbsent) {
+		return ErrDamaged
+	}
+	return err
+}
+
+// Record returns one record's piece. ErrAbsent, ErrErased, ErrDamaged.
+func (s *Store) Record(patient abaton.ActorID, batch abaton.BatchName, j int) (ParcelRecord, error) {
+	if j < 0 || j >= abaton.BatchRecordsMax {
+		return ParcelRecord{}, ErrAbsent
+	}
+	kept, erased, err := s.Records(patient, batch, 1<<j)
+	switch {
+	case err != nil:
+		return ParcelRecord{}, err
+	case erased != 0:
+		return ParcelRecord{}, ErrErased
+	case len(kept) == 0:
+		return ParcelRecord{}, ErrAbsent
+	}
+	return kept[0].ParcelRecord, nil
+}
+
+// Kept is one record as stored.
+type Kept struct {
+	// Index is its place in the batch, 0 to 63.
+	Index int
+	ParcelRecord
+}
+
+// Records returns those of the wanted records that can be read, in order, and
+// which of the wanted were erased; the others are absent. ErrAbsent or
+// ErrErased if the batch is not held at all; ErrDamaged if a piece that must
+// be there is not, and then nothing is returned.
+func (s *Store) Records(patient abaton.ActorID, batch abaton.BatchName, wanted uint64) (kept []Kept, erased uint64, err error) {
+	p := s.pseudonym(patient)
+	s.erasing.RLock()
+	defer s.erasing.RUnlock()
+	sh, err := s.shape(p, batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	live := wanted & sh.live
+	erased = wanted & allOf(sh.size) &^ sh.live
+	fragments, err := s.rows(tableFragment, p, batch, sh, live)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read fragments: %w", err)
+	}
+	shares, err := s.openShares(p, batch, sh, live)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read shares: %w", err)
+	}
+	kept = make([]Kept, 0, bits.OnesCount64(live))
+	for rest := live; rest != 0; rest &= rest - 1 {
+		j := bits.TrailingZeros64(rest)
+		r, err := parseFragment(fragments[j])
+		if err != nil {
+			return nil, 0, err
+		}
+		r.Share = shares[j]
+		kept = append(kept, Kept{Index: j, ParcelRecord: r})
+	}
+	return kept, erased, nil
+}
+
+// rows reads the wanted rows of a batch, all of which must be there: one by
+// one if they are few, in one sweep otherwise.
+func (s *Store) rows(table byte, p pseudonym, batch abaton.BatchName, sh shape, wanted uint64) (rows [64][]byte, err error) {
+	found := uint64(0)
+	if 4*bits.OnesCount64(wanted) < sh.size {
+		for rest := wanted; rest != 0; rest &= rest - 1 {
+			j := bits.TrailingZeros64(rest)
+			if rows[j], err = s.records.Get(recordKey(table, p, batch, j)); err != nil {
+				return rows, lost(err)
+			}
+		}
+		return rows, nil
+	}
+	prefix := batchKey(table, p, batch)
+	err = s.records.Scan(prefix, after(prefix), func(key, value []byte) bool {
+		j := key[len(key)-1]
+		if j < 64 && wanted&(1<<j) != 0 {
+			rows[j] = append([]byte{}, value...)
+			found |= 1 << j
+		}
+		return true
+	})
+	if err == nil && found != wanted {
+		err = ErrDamaged
+	}
+	return rows, err
+}
+
+// openShares is called with erasing held.
+func (s *Store) openShares(p pseudonym, batch abaton.BatchName, sh shape, wanted uint64) (shares [64][32]byte, err error) {
+	if wanted == 0 {
+		return shares, nil
+	}
+	row, err := s.rowKey(p)
+	if err != nil {
+		return shares, lost(err)
+	}
+	sealed, err := s.rows(tableShare, p, batch, sh, wanted)
+	if err != nil {
+		return shares, err
+	}
+	seal := row.ready()
+	for rest := wanted; rest != 0; rest &= rest - 1 {
+		j := bits.TrailingZeros64(rest)
+		if shares[j], err = seal.open(batch, j, sealed[j]); err != nil {
+			return shares, err
+		}
+	}
+	return shares, nil
+}
+
+// Share is a record's share, or what stands in its place after erasure.
+type Share struct {
+	// Erased says that Bytes is the share leaf, not a share.
+	Erased bool
+	// Bytes are all zero if the record was erased before this keeper knew
+	// its share leaf.
+	Bytes [32]byte
+}
+
+// Shares returns one Share for each record of the batch, as the paths of the
+// share tree need them. Errors as Records.
+func (s *Store) Shares(patient abaton.ActorID, batch abaton.BatchName) ([]Share, error) {
+	p := s.pseudonym(patient)
+	s.erasing.RLock()
+	defer s.erasing.RUnlock()
+	sh, err := s.shape(p, batch)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.tombstone(p, batch)
+	if err != nil {
+		return nil, err
+	}
+	open, err := s.openShares(p, batch, sh, sh.live)
+	if err != nil {
+		return nil, fmt.Errorf("read shares: %w", err)
+	}
+	list := make([]Share, sh.size)
+	for j := range list {
+		list[j] = Share{Bytes: open[j]}
+		if sh.live&(1<<j) == 0 {
+			list[j] = Share{Erased: true, Bytes: t.leaves[j]}
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,665 @@
+package store_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/store"
+)
+
+// overBoth runs a test over the engine of the simulation and over the disk.
+func overBoth(t *testing.T, run func(t *testing.T, s *store.Store)) {
+	t.Run("memory", func(t *testing.T) { run(t, newMemoryStore(t)) })
+	t.Run("pebble", func(t *testing.T) {
+		s, err := store.Open(t.TempDir(), store.Options{})
+		if err != nil {
+			t.Fatalf("Open: got %v, want nil", err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Errorf("Close: got %v, want nil", err)
+			}
+		})
+		run(t, s)
+	})
+}
+
+func newMemoryStore(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.New(store.NewMemory(), store.NewMemory())
+	if err != nil {
+		t.Fatalf("New: got %v, want nil", err)
+	}
+	return s
+}
+
+var (
+	ana  = abaton.ActorID{1}
+	ben  = abaton.ActorID{2}
+	line = abaton.Line{3}
+)
+
+// parcelOf makes a parcel of m records from a seed.
+func parcelOf(seed uint64, m int) store.Parcel {
+	var key [32]byte
+	binary.BigEndian.PutUint64(key[:], seed)
+	random := rand.NewChaCha8(key)
+	fill := func(n int) []byte {
+		b := make([]byte, n)
+		_, _ = random.Read(b)
+		return b
+	}
+	p := store.Parcel{Notice: store.Notice{
+		Line: line, Head: fill(300), Lock: fill(560), Capsule: fill(411), Receipt: fill(150),
+	}}
+	p.Batch = sha256.Sum256(p.Notice.Head)
+	for range m {
+		p.Notice.Leaves = append(p.Notice.Leaves, [32]byte(fill(32)))
+		p.Records = append(p.Records, store.ParcelRecord{Fragment: fill(155), Length: 465, Share: [32]byte(fill(32))})
+	}
+	return p
+}
+
+func deposit(t testing.TB, s *store.Store, patient abaton.ActorID, parcels ...store.Parcel) {
+	t.Helper()
+	var c store.Change
+	for _, p := range parcels {
+		if _, err := s.PutParcel(&c, patient, p); err != nil {
+			t.Fatalf("PutParcel: got %v, want nil", err)
+		}
+	}
+	commit(t, s, &c)
+}
+
+func commit(t testing.TB, s *store.Store, c *store.Change) {
+	t.Helper()
+	if err := s.Commit(c); err != nil {
+		t.Fatalf("Commit: got %v, want nil", err)
+	}
+}
+
+// wantRecords checks that exactly the records of the bitmap can be read.
+func wantRecords(t *testing.T, s *store.Store, patient abaton.ActorID, p store.Parcel, live uint64) {
+	t.Helper()
+	kept, erased, err := s.Records(patient, p.Batch, ^uint64(0))
+	if err != nil {
+		t.Fatalf("Records: got %v, want nil", err)
+	}
+	var got uint64
+	for _, k := range kept {
+		got |= 1 << k.Index
+		want := p.Records[k.Index]
+		if !bytes.Equal(k.Fragment, want.Fragment) || k.Length != want.Length || k.Share != want.Share {
+			t.Errorf("record %d: got other bytes than deposited", k.Index)
+		}
+	}
+	all := uint64(1)<<len(p.Records) - 1
+	if got != live || erased != all&^live {
+		t.Errorf("got live %x, erased %x, want %x, %x", got, erased, live, all&^live)
+	}
+	for j, want := range p.Records {
+		one, err := s.Record(patient, p.Batch, j)
+		if live&(1<<j) == 0 {
+			if !errors.Is(err, store.ErrErased) {
+				t.Errorf("Record %d: got %v, want ErrErased", j, err)
+			}
+		} else if err != nil || one.Share != want.Share || !bytes.Equal(one.Fragment, want.Fragment) {
+			t.Errorf("Record %d: got other bytes or %v, want those deposited", j, err)
+		}
+	}
+}
+
+func sameNotice(a, b store.Notice) bool {
+	return a.Line == b.Line && bytes.Equal(a.Head, b.Head) && bytes.Equal(a.Lock, b.Lock) &&
+		bytes.Equal(a.Capsule, b.Capsule) && bytes.Equal(a.Receipt, b.Receipt) && slices.Equal(a.Leaves, b.Leaves)
+}
+
+func TestParcel(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		for m := range 65 {
+			if m == 0 {
+				continue
+			}
+			p := parcelOf(uint64(m), m)
+			deposit(t, s, ana, p)
+			wantRecords(t, s, ana, p, 1<<m-1)
+			if n, err := s.Notice(ana, p.Batch); err != nil || !sameNotice(n, p.Notice) {
+				t.Errorf("m=%d: Notice: got another or %v", m, err)
+			}
+			shares, err := s.Shares(ana, p.Batch)
+			if err != nil || len(shares) != m {
+				t.Fatalf("m=%d: Shares: got %d, %v", m, len(shares), err)
+			}
+			for j, sh := range shares {
+				if sh.Erased || sh.Bytes != p.Records[j].Share {
+					t.Errorf("m=%d: share %d differs", m, j)
+				}
+			}
+			deposit(t, s, ana, p) // a retry
+		}
+		if c, err := s.Counts(); err != nil || c != (store.Counts{Batches: 64, Records: 64 * 65 / 2, Bytes: 155 * 64 * 65 / 2}) {
+			t.Errorf("Counts: got %+v, %v", c, err)
+		}
+	})
+}
+
+// TestFirstDeposits: a new patient's row key is made once, however many
+// deposits come first.
+func TestFirstDeposits(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		for round := range byte(10) {
+			patient := abaton.ActorID{9, round}
+			var wg sync.WaitGroup
+			for i := range uint64(6) {
+				wg.Go(func() { deposit(t, s, patient, parcelOf(i, 2)) })
+			}
+			wg.Go(func() {
+				if err := s.EnsureRowKeys(patient, patient, abaton.ActorID{10, round}); err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			for i := range uint64(6) {
+				wantRecords(t, s, patient, parcelOf(i, 2), 3)
+			}
+		}
+	})
+}
+
+func TestAbsent(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		p := parcelOf(1, 2)
+		deposit(t, s, ana, p)
+		for name, err := range map[string]error{
+			"notice of another patient": second(s.Notice(ben, p.Batch)),
+			"record of another patient": second(s.Record(ben, p.Batch, 0)),
+			"another batch":             second(s.Record(ana, abaton.BatchName{}, 0)),
+			"record beyond the batch":   second(s.Record(ana, p.Batch, 2)),
+			"negative record":           second(s.Record(ana, p.Batch, -1)),
+			"record 64":                 second(s.Record(ana, p.Batch, 64)),
+			"shares":                    second(s.Shares(ben, p.Batch)),
+			"certificate":               second(s.Certificate(ana, p.Batch)),
+			"sequence":                  second(s.Sequence(store.Slot{})),
+			"nonce":                     second(s.Nonce([32]byte{})),
+			"vote":                      second(s.Vote(ana, 0)),
+			"statement":                 second(s.Statement(ana, 0, [32]byte{})),
+			"meta":                      second(s.Meta("nothing")),
+		} {
+			if !errors.Is(err, store.ErrAbsent) {
+				t.Errorf("%s: got %v, want ErrAbsent", name, err)
+			}
+		}
+	})
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestParcelRefused(t *testing.T) {
+	s := newMemoryStore(t)
+	for name, change := range map[string]func(*store.Parcel){
+		"no record":        func(p *store.Parcel) { p.Records, p.Notice.Leaves = nil, nil },
+		"65 records":       func(p *store.Parcel) { *p = parcelOf(1, 65) },
+		"leaf missing":     func(p *store.Parcel) { p.Notice.Leaves = p.Notice.Leaves[1:] },
+		"fragment missing": func(p *store.Parcel) { p.Records[1].Fragment = nil },
+		"fragment large":   func(p *store.Parcel) { p.Records[1].Fragment = make([]byte, store.FragmentBytesMax+1) },
+		"head large":       func(p *store.Parcel) { p.Notice.Head = make([]byte, store.NoticeBytesMax+1) },
+	} {
+		p := parcelOf(1, 3)
+		change(&p)
+		var c store.Change
+		if _, err := s.PutParcel(&c, ana, p); err == nil || c.Len() != 0 {
+			t.Errorf("%s: got %v and %d writes, want an error and none", name, err, c.Len())
+		}
+	}
+}
+
+func TestNotices(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		want := map[abaton.BatchName]store.Notice{}
+		for i := range uint64(10) {
+			p := parcelOf(i, 3)
+			deposit(t, s, ana, p)
+			want[p.Batch] = p.Notice
+			p.Notice.Line = abaton.Line{9}
+			p.Batch[0]++
+			deposit(t, s, ana, p)
+			deposit(t, s, ben, p)
+		}
+		n := 0
+		var before abaton.BatchName
+		err := s.Notices(ana, line, func(b abaton.BatchName, notice store.Notice) bool {
+			if !sameNotice(notice, want[b]) || bytes.Compare(before[:], b[:]) >= 0 {
+				t.Errorf("batch %d of the listing: got another notice or order", n)
+			}
+			before = b
+			n++
+			return true
+		})
+		if err != nil || n != len(want) {
+			t.Errorf("Notices: got %d, %v, want %d", n, err, len(want))
+		}
+		n = 0
+		if err := s.Notices(ana, line, func(abaton.BatchName, store.Notice) bool { n++; return n < 4 }); err != nil || n != 4 {
+			t.Errorf("stopped Notices: got %d, %v, want 4", n, err)
+		}
+	})
+}
+
+func TestSharesAreBoundToTheirPlace(t *testing.T) {
+	s := newMemoryStore(t)
+	p := parcelOf(1, 3)
+	deposit(t, s, ana, p)
+	if err := s.SwapShares(ana, p.Batch, 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Record(ana, p.Batch, 0); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("moved share: got %v, want ErrDamaged", err)
+	}
+	if _, err := s.Record(ana, p.Batch, 1); err != nil {
+		t.Errorf("share in its place: got %v, want nil", err)
+	}
+}
+
+func TestCertificateAndMeta(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		p := parcelOf(1, 1)
+		for _, text := range []string{"one", "two"} {
+			var c store.Change
+			if err := s.PutCertificate(&c, ana, p.Batch, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			s.PutMeta(&c, "name", []byte(text))
+			commit(t, s, &c)
+			if got, err := s.Certificate(ana, p.Batch); err != nil || string(got) != text {
+				t.Errorf("Certificate: got %q, %v, want %q", got, err, text)
+			}
+			if got, err := s.Meta("name"); err != nil || string(got) != text {
+				t.Errorf("Meta: got %q, %v, want %q", got, err, text)
+			}
+		}
+	})
+}
+
+func TestRaw(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		a, b := s.Raw('a'), s.Raw('b')
+		var c store.Change
+		a.Into(&c).Put([]byte("1"), []byte("one"))
+		a.Into(&c).Put([]byte("2"), []byte("two"))
+		b.Into(&c).Put([]byte("1"), []byte("other"))
+		commit(t, s, &c)
+		if got, err := a.Get([]byte("1")); err != nil || string(got) != "one" {
+			t.Errorf("Get: got %q, %v, want one", got, err)
+		}
+		if got, err := a.Get([]byte("3")); err != nil || got != nil {
+			t.Errorf("Get of nothing: got %q, %v, want nil, nil", got, err)
+		}
+		var got []string
+		if err := a.Scan(nil, nil, func(k, v []byte) bool { got = append(got, string(k)+string(v)); return true }); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"1one", "2two"}; !slices.Equal(got, want) {
+			t.Errorf("Scan: got %q, want %q", got, want)
+		}
+		var d store.Change
+		a.Into(&d).Delete([]byte("1"))
+		commit(t, s, &d)
+		if got, err := a.Get([]byte("1")); err != nil || got != nil {
+			t.Errorf("Get after Delete: got %q, %v, want nil, nil", got, err)
+		}
+	})
+}
+
+// once is one kind of slot that may be taken once.
+type once struct {
+	name string
+	put  func(s *store.Store, c *store.Change, value byte) error
+}
+
+var onces = []once{
+	{"sequence", func(s *store.Store, c *store.Change, v byte) error {
+		return s.PutSequence(c, store.Slot{Patient: ana, Line: line, Seq: 7}, abaton.BatchName{v})
+	}},
+	{"vote", func(s *store.Store, c *store.Change, v byte) error { return s.PutVote(c, ana, 3, []byte{v}) }},
+	{"disclosure", func(s *store.Store, c *store.Change, v byte) error { return s.PutDisclosure(c, ana, 5, uint64(v)) }},
+	{"nonce", func(s *store.Store, c *store.Change, v byte) error {
+		return s.PutNonce(c, [32]byte{8}, store.Nonce{Expiry: time.Unix(100, 0), Value: []byte{v}})
+	}},
+}
+
+func TestOnce(t *testing.T) {
+	for _, o := range onces {
+		t.Run(o.name, func(t *testing.T) {
+			overBoth(t, func(t *testing.T, s *store.Store) {
+				var early, mine store.Change
+				if err := errors.Join(o.put(s, &early, 2), o.put(s, &mine, 1), o.put(s, &mine, 1)); err != nil {
+					t.Fatalf("first puts: got %v, want nil", err)
+				}
+				if err := o.put(s, &mine, 2); !errors.Is(err, store.ErrConflict) {
+					t.Errorf("another value in one change: got %v, want ErrConflict", err)
+				}
+				commit(t, s, &mine)
+				s.PutMeta(&early, "early", []byte{1})
+				if err := s.Commit(&early); !errors.Is(err, store.ErrConflict) {
+					t.Errorf("a change decided before: got %v, want ErrConflict", err)
+				}
+				if _, err := s.Meta("early"); !errors.Is(err, store.ErrAbsent) {
+					t.Errorf("rest of a refused change: got %v, want ErrAbsent", err)
+				}
+				var late store.Change
+				if err := o.put(s, &late, 2); !errors.Is(err, store.ErrConflict) {
+					t.Errorf("another value later: got %v, want ErrConflict", err)
+				}
+				if err := o.put(s, &late, 1); err != nil {
+					t.Errorf("the same value later: got %v, want nil", err)
+				}
+				commit(t, s, &late)
+			})
+		})
+	}
+}
+
+// TestOnceRace: many at once, and exactly one wins.
+func TestOnceRace(t *testing.T) {
+	for _, o := range onces {
+		overBoth(t, func(t *testing.T, s *store.Store) {
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			won := 0
+			for v := range byte(16) {
+				wg.Go(func() {
+					var c store.Change
+					err := o.put(s, &c, v)
+					if err == nil {
+						err = s.Commit(&c)
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					if err == nil {
+						won++
+					} else if !errors.Is(err, store.ErrConflict) {
+						t.Errorf("%s: got %v, want nil or ErrConflict", o.name, err)
+					}
+				})
+			}
+			wg.Wait()
+			if won != 1 {
+				t.Errorf("%s: %d won, want 1", o.name, won)
+			}
+		})
+	}
+}
+
+func TestChangeIsUsedOnce(t *testing.T) {
+	s := newMemoryStore(t)
+	var c store.Change
+	s.PutMeta(&c, "a", nil)
+	commit(t, s, &c)
+	if err := s.Commit(&c); err == nil {
+		t.Error("second Commit: got nil, want an error")
+	}
+}
+
+func TestAppend(t *testing.T) {
+	s := newMemoryStore(t)
+	var group store.Change
+	p, q := parcelOf(1, 3), parcelOf(2, 2)
+	for i, parcel := range []store.Parcel{p, q} {
+		var c store.Change
+		if _, err := s.PutParcel(&c, ana, parcel); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(onces[0].put(s, &c, 1), s.PutStatement(&c, ana, uint64(i), [32]byte{}, []byte("s"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := group.Append(&c); (err != nil) != (i == 1) || err != nil && !errors.Is(err, store.ErrConflict) {
+			t.Errorf("Append %d: got %v, want a conflict for the second", i, err)
+		}
+	}
+	commit(t, s, &group)
+	wantRecords(t, s, ana, p, 7)
+	if _, err := s.Notice(ana, q.Batch); !errors.Is(err, store.ErrAbsent) || s.FeedHead() != 1 {
+		t.Errorf("the refused part: got %v, feed head %d, want ErrAbsent, 1", err, s.FeedHead())
+	}
+}
+
+func TestDisclosures(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		var c store.Change
+		for i := range uint64(300) {
+			if err := errors.Join(s.PutDisclosure(&c, ana, i, 2*i), s.PutDisclosure(&c, ben, i, 2*i+1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		commit(t, s, &c)
+		next := uint64(40)
+		err := s.Disclosures(ana, next, func(seq, index uint64) bool {
+			if seq != next || index != 2*seq {
+				t.Errorf("got %d at %d, want %d at %d", seq, index, next, 2*next)
+			}
+			next++
+			return true
+		})
+		if err != nil || next != 300 {
+			t.Errorf("Disclosures: got up to %d, %v, want 300", next, err)
+		}
+	})
+}
+
+func TestNonces(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		start := time.Unix(1_800_000_000, 0).UTC()
+		var c store.Change
+		for i := range 10 {
+			n := store.Nonce{Expiry: start.Add(time.Duration(i) * time.Second), Value: []byte{byte(i)}}
+			if err := s.PutNonce(&c, [32]byte{byte(i)}, n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		commit(t, s, &c)
+		n, err := s.Nonce([32]byte{4})
+		if err != nil || !n.Expiry.Equal(start.Add(4*time.Second)) || !bytes.Equal(n.Value, []byte{4}) {
+			t.Errorf("Nonce: got %v, %v", n, err)
+		}
+		var d store.Change
+		if n, err := s.ExpireNonces(&d, start.Add(4*time.Second)); err != nil || n != 5 {
+			t.Errorf("ExpireNonces: got %d, %v, want 5", n, err)
+		}
+		commit(t, s, &d)
+		for i := range 10 {
+			if _, err := s.Nonce([32]byte{byte(i)}); errors.Is(err, store.ErrAbsent) != (i <= 4) {
+				t.Errorf("nonce %d after expiry: got %v", i, err)
+			}
+		}
+		var e store.Change
+		if n, err := s.ExpireNonces(&e, start.Add(4*time.Second)); err != nil || n != 0 || e.Len() != 0 {
+			t.Errorf("ExpireNonces again: got %d, %v, want 0", n, err)
+		}
+	})
+}
+
+func TestStatements(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		put := func(actor abaton.ActorID, seq uint64, text string) {
+			t.Helper()
+			var c store.Change
+			for range 2 { // the second is a repeat in one change
+				if err := s.PutStatement(&c, actor, seq, sha256.Sum256([]byte(text)), []byte(text)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			commit(t, s, &c)
+		}
+		put(ana, 0, "a0")
+		put(ben, 0, "b0")
+		put(ana, 1, "a1")
+		put(ana, 0, "a0") // a repeat keeps its place
+		put(ana, 2, "a2")
+		var feed []string
+		err := s.Feed(1, func(st store.Statement) bool {
+			feed = append(feed, fmt.Sprintf("%d %s", st.Index, st.Bytes))
+			return true
+		})
+		if want := []string{"1 b0", "2 a1", "3 a2"}; err != nil || !slices.Equal(feed, want) || s.FeedHead() != 4 {
+			t.Errorf("Feed: got %q, head %d, %v, want %q, 4", feed, s.FeedHead(), err, want)
+		}
+		var log []string
+		err = s.Statements(ana, 1, func(st store.Statement) bool {
+			if st.Actor != ana || st.Hash != sha256.Sum256(st.Bytes) {
+				t.Error("statement under another name")
+			}
+			log = append(log, fmt.Sprintf("%d %s", st.Seq, st.Bytes))
+			return true
+		})
+		if want := []string{"1 a1", "2 a2"}; err != nil || !slices.Equal(log, want) {
+			t.Errorf("Statements: got %q, %v, want %q", log, err, want)
+		}
+		st, err := s.Statement(ben, 0, sha256.Sum256([]byte("b0")))
+		if err != nil || st.Index != 1 || string(st.Bytes) != "b0" {
+			t.Errorf("Statement: got %v, %v", st, err)
+		}
+	})
+}
+
+// TestFeedOrder: a peer that read up to the head has missed nothing, whatever
+// commits run at once.
+func TestFeedOrder(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		const writers, each = 8, 20
+		var wg sync.WaitGroup
+		for w := range writers {
+			wg.Go(func() {
+				for i := range uint64(each) {
+					var c store.Change
+					err := s.PutStatement(&c, abaton.ActorID{byte(w)}, i, [32]byte{}, []byte("x"))
+					if err := errors.Join(err, s.Commit(&c)); err != nil {
+						t.Error(err)
+					}
+					head, n := s.FeedHead(), uint64(0)
+					err = s.Feed(0, func(st store.Statement) bool {
+						if st.Index != n {
+							t.Errorf("feed: got %d at place %d", st.Index, n)
+						}
+						n++
+						return true
+					})
+					if err != nil || n < head {
+						t.Errorf("feed: got %d below head %d, %v", n, head, err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if got := s.FeedHead(); got != writers*each {
+			t.Errorf("FeedHead: got %d, want %d", got, writers*each)
+		}
+	})
+}
+
+func TestReopenedStore(t *testing.T) {
+	dir := t.TempDir()
+	p := parcelOf(1, 5)
+	for round := range 3 {
+		s, err := store.Open(dir, store.Options{})
+		if err != nil {
+			t.Fatalf("Open: got %v, want nil", err)
+		}
+		if round > 0 {
+			wantRecords(t, s, ana, p, 31)
+		} else {
+			deposit(t, s, ana, p)
+		}
+		var c store.Change
+		if err := s.PutStatement(&c, ana, uint64(round), [32]byte{}, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		commit(t, s, &c)
+		if s.FeedHead() != uint64(round+1) {
+			t.Errorf("FeedHead: got %d, want %d", s.FeedHead(), round+1)
+		}
+		if got, err := s.Counts(); err != nil || got.Records != 5 || got.Batches != 1 {
+			t.Errorf("Counts: got %+v, %v", got, err)
+		}
+		if _, err := store.Open(dir, store.Options{}); !errors.Is(err, store.ErrLocked) {
+			t.Errorf("second Open: got %v, want ErrLocked", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatalf("Close: got %v, want nil", err)
+		}
+	}
+}
+
+func TestMismatchedEngines(t *testing.T) {
+	records, keys := store.NewMemory(), store.NewMemory()
+	s, err := store.New(records, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deposit(t, s, ana, parcelOf(1, 1))
+	otherRecords, otherKeys := store.NewMemory(), store.NewMemory()
+	if _, err := store.New(otherRecords, otherKeys); err != nil {
+		t.Fatal(err)
+	}
+	for name, pair := range map[string][2]*store.Memory{
+		"keys lost":    {records, store.NewMemory()},
+		"keys of else": {records, otherKeys},
+	} {
+		if _, err := store.New(pair[0], pair[1]); !errors.Is(err, store.ErrMismatch) {
+			t.Errorf("%s: got %v, want ErrMismatch", name, err)
+		}
+	}
+	short := store.NewMemory()
+	put(t, short, string(store.KeySecret()), "short")
+	if _, err := store.New(store.NewMemory(), short); !errors.Is(err, store.ErrMismatch) {
+		t.Errorf("short secret: got %v, want ErrMismatch", err)
+	}
+	// Records lost and keys kept is a keeper that lost its records: it may
+	// start again, and repair fills it.
+	if _, err := store.New(store.NewMemory(), keys); err != nil {
+		t.Errorf("records lost: got %v, want nil", err)
+	}
+}
+
+// TestNoNamesInKeys: no patient name is in a key, and two keepers keep one
+// patient under different names.
+func TestNoNamesInKeys(t *testing.T) {
+	var seen [2]string
+	for i := range seen {
+		records := store.NewMemory()
+		s, err := store.New(records, store.NewMemory())
+		if err != nil {
+			t.Fatal(err)
+		}
+		patient := abaton.ActorID([]byte("abcdefghijklmnopqrstuvwxyz012345"))
+		p := parcelOf(1, 2)
+		deposit(t, s, patient, p)
+		err = records.Scan(nil, nil, func(key, value []byte) bool {
+			if bytes.Contains(key, patient[:16]) || bytes.Contains(value, patient[:16]) {
+				t.Error("a row names the patient")
+			}
+			if bytes.Contains(value, p.Records[0].Share[:]) {
+				t.Error("a row holds a share in the clear")
+			}
+			if strings.HasPrefix(string(key), "b") {
+				seen[i] = string(key)
+			}
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if seen[0] == seen[1] || seen[0] == "" {
+		t.Error("two keepers use one pseudonym")
+	}
+}

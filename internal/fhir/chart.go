@@ -1,0 +1,254 @@
+package fhir
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Version is one version of a resource as a chart holds it.
+type Version struct {
+	Type        string
+	ID          string
+	VersionID   string
+	LastUpdated time.Time
+	Parents     []string // versions it was written over; none for the first
+	Deleted     bool     // a deletion; Body may be empty
+	Rank        string   // of heads of a fork the smallest is read (RULINGS 7); sorts as text
+	Body        []byte   // the client's exact bytes
+}
+
+// A Chart is an index in memory over the versions of one patient's granted
+// resources, or of a directory. The zero Chart is empty and ready. Add needs
+// to be alone; any number may read at once when nothing is added.
+type Chart struct {
+	items  map[chartKey]*chartItem
+	sorted []*chartItem // not deleted, by lastUpdated, type, id
+}
+
+type chartKey struct{ name, id string }
+
+// A chartItem is one resource. Its index parts belong to the current version.
+type chartItem struct {
+	versions    []Version // as added
+	current     int       // of versions
+	forked      bool
+	patients    []Ref // at the paths of the search parameter patient
+	identifiers []Code
+}
+
+// A Code is a system and a value: a coding, or an identifier.
+type Code struct{ System, Value string }
+
+// Add puts versions into the chart. A version that is there already (type, id
+// and versionId) is passed over, so adding twice changes nothing; parents may
+// come later than their children or never. An error (the wrong type or id, a
+// body that is no resource of that type) adds nothing at all.
+func (c *Chart) Add(versions ...Version) error {
+	parsed := make([]Resource, len(versions))
+	for i := range versions {
+		r, err := versions[i].check()
+		if err != nil {
+			return fmt.Errorf("add version %d to chart: %w", i, err)
+		}
+		parsed[i] = r
+	}
+	if c.items == nil {
+		c.items = map[chartKey]*chartItem{}
+	}
+	for i, v := range versions {
+		c.add(v, parsed[i])
+	}
+	c.arrange()
+	return nil
+}
+
+// check reads the body of a version, absent for a deletion without one.
+func (v *Version) check() (Resource, error) {
+	if !IsType(v.Type) || !IsID(v.ID) || !IsID(v.VersionID) {
+		return Resource{}, refuse(statusUnprocessable, "value", "", "a version needs a type of R4, an id and a versionId")
+	}
+	if v.Deleted && len(v.Body) == 0 {
+		return Resource{}, nil
+	}
+	r, err := ParseResource(v.Body)
+	if err != nil {
+		return Resource{}, err
+	}
+	if r.Type != v.Type {
+		return Resource{}, refuse(statusUnprocessable, "invalid", "", "the version's body is of another type")
+	}
+	return r, nil
+}
+
+func (c *Chart) add(v Version, r Resource) {
+	key := chartKey{v.Type, v.ID}
+	item := c.items[key]
+	if item == nil {
+		item = &chartItem{}
+		c.items[key] = item
+	}
+	if slices.ContainsFunc(item.versions, func(o Version) bool { return o.VersionID == v.VersionID }) {
+		return
+	}
+	item.versions = append(item.versions, v)
+	heads := item.heads()
+	item.current, item.forked = heads[0], len(heads) > 1
+	switch {
+	case item.current == len(item.versions)-1:
+		item.index(r)
+	case len(item.versions) > 1:
+		if again, err := item.versions[item.current].check(); err == nil {
+			item.index(again)
+		}
+	}
+}
+
+// heads are the versions over which nothing was written, the one to be read
+// first. A cycle of parents, which no writer can make (a versionId is a hash
+// over its parents), would leave none: then all are heads.
+func (i *chartItem) heads() (heads []int) {
+	covered := map[string]bool{}
+	for _, v := range i.versions {
+		for _, parent := range v.Parents {
+			covered[parent] = true
+		}
+	}
+	for n, v := range i.versions {
+		if !covered[v.VersionID] {
+			heads = append(heads, n)
+		}
+	}
+	if heads == nil {
+		for n := range i.versions {
+			heads = append(heads, n)
+		}
+	}
+	slices.SortFunc(heads, func(a, b int) int {
+		x, y := &i.versions[a], &i.versions[b]
+		return cmp.Or(strings.Compare(x.Rank, y.Rank), strings.Compare(x.VersionID, y.VersionID))
+	})
+	return heads
+}
+
+// index takes what search looks at out of the current version.
+func (i *chartItem) index(r Resource) {
+	i.patients, i.identifiers = nil, nil
+	if r.Kind() == Absent {
+		return
+	}
+	for _, path := range patientPaths(r.Type) {
+		i.patients = appendPatients(i.patients, r.Value, path)
+	}
+	for v := range r.Get("identifier").Each() {
+		if value := v.Get("value").Text(); value != "" {
+			i.identifiers = append(i.identifiers, Code{v.Get("system").Text(), value})
+		}
+	}
+}
+
+func appendPatients(to []Ref, v Value, path string) []Ref {
+	name, rest, more := strings.Cut(path, ".")
+	for v := range v.Get(name).Each() {
+		if more {
+			to = appendPatients(to, v, rest)
+		} else if r, ok := refOf(v); ok && r.Type == "Patient" {
+			to = append(to, r.unversioned())
+		}
+	}
+	return to
+}
+
+func (i *chartItem) version() *Version { return &i.versions[i.current] }
+
+// arrange sorts what is not deleted.
+func (c *Chart) arrange() {
+	c.sorted = c.sorted[:0:0]
+	for _, item := range c.items {
+		if !item.version().Deleted {
+			c.sorted = append(c.sorted, item)
+		}
+	}
+	slices.SortFunc(c.sorted, func(a, b *chartItem) int {
+		return a.version().cursor().compare(b.version().cursor())
+	})
+}
+
+// Len is the number of resources that are not deleted.
+func (c *Chart) Len() int { return len(c.sorted) }
+
+// Current is the version to be read of a resource, and whether others stand
+// beside it as heads of a fork. A deleted resource answers its deletion.
+func (c *Chart) Current(name, id string) (v Version, forked, ok bool) {
+	item := c.items[chartKey{name, id}]
+	if item == nil {
+		return Version{}, false, false
+	}
+	return *item.version(), item.forked, true
+}
+
+// Heads are the versions over which nothing was written, the one Current
+// reads first: an update must name them all as parents.
+func (c *Chart) Heads(name, id string) (heads []Version) {
+	item := c.items[chartKey{name, id}]
+	if item == nil {
+		return nil
+	}
+	for _, n := range item.heads() {
+		heads = append(heads, item.versions[n])
+	}
+	return heads
+}
+
+// Version is one version of a resource.
+func (c *Chart) Version(name, id, versionID string) (Version, bool) {
+	if item := c.items[chartKey{name, id}]; item != nil {
+		for _, v := range item.versions {
+			if v.VersionID == versionID {
+				return v, true
+			}
+		}
+	}
+	return Version{}, false
+}
+
+// History are all versions of a resource, the newest first: a version stands
+// before those it was written over, whatever the clocks said.
+func (c *Chart) History(name, id string) []Version {
+	item := c.items[chartKey{name, id}]
+	if item == nil {
+		return nil
+	}
+	depth := item.depths()
+	out := slices.Clone(item.versions)
+	slices.SortFunc(out, func(a, b Version) int {
+		return cmp.Or(depth[b.VersionID]-depth[a.VersionID], b.LastUpdated.Compare(a.LastUpdated), strings.Compare(a.VersionID, b.VersionID))
+	})
+	return out
+}
+
+// depths is how many versions lie below each one. It settles in as many
+// rounds as the longest line of parents; a cycle stops at the number of
+// versions.
+func (i *chartItem) depths() map[string]int {
+	depth := make(map[string]int, len(i.versions))
+	for _, v := range i.versions {
+		depth[v.VersionID] = 1
+	}
+	for range i.versions {
+		changed := false
+		for _, v := range i.versions {
+			for _, parent := range v.Parents {
+				if d := depth[parent] + 1; depth[parent] > 0 && d > depth[v.VersionID] {
+					depth[v.VersionID], changed = d, true
+				}
+			}
+		}
+		if !changed {
+			break
+		}
+	}
+	return depth
+}

@@ -1,0 +1,37 @@
+package fhir
+
+// An Issue is one issue of an OperationOutcome.
+type Issue struct {
+	Severity    string // fatal, error, warning or information
+	Code        string // FHIR issue-type
+	Diagnostics string // optional; no patient facts
+	Expression  string // optional FHIRPath
+}
+
+// OperationOutcome is the resource with these issues; R4 wants at least one.
+func OperationOutcome(issues ...Issue) []byte {
+	if len(issues) == 0 {
+		panic("fhir: an OperationOutcome needs an issue")
+	}
+	out := []byte(`{"resourceType":"OperationOutcome","issue":[`)
+	for i, issue := range issues {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendText(append(out, `{"severity":`...), issue.Severity)
+		out = appendText(append(out, `,"code":`...), issue.Code)
+		if issue.Diagnostics != "" {
+			out = appendText(append(out, `,"diagnostics":`...), issue.Diagnostics)
+		}
+		if issue.Expression != "" {
+			out = append(appendText(append(out, `,"expression":[`...), issue.Expression), ']')
+		}
+		out = append(out, '}')
+	}
+	return append(out, "]}"...)
+}
+
+// Outcome is the error as an OperationOutcome.
+func (e *OutcomeError) Outcome() []byte {
+	return OperationOutcome(Issue{Severity: "error", Code: e.Code, Diagnostics: e.Diagnostics, Expression: e.Expression})
+}

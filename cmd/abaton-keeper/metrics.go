@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/custody"
+	"github.com/abaton-health/abaton/internal/store"
+)
+
+// metrics counts answers by route and reason. No patient, record, reader or
+// organisation is a label.
+type metrics struct {
+	registry *prometheus.Registry
+	answers  *prometheus.CounterVec
+	keeper   *custody.Keeper
+}
+
+func newMetrics(k *custody.Keeper, s *store.Store) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), keeper: k}
+	m.answers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "abaton_keeper_answers_total", Help: "Answers by route and reason; an empty reason is a success.",
+	}, []string{"route", "reason"})
+	m.registry.MustRegister(m.answers,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "abaton_keeper_mode", Help: "1 starting, 2 serving, 3 quarantined, 4 stopped.",
+		}, func() float64 { return float64(k.Mode()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "abaton_keeper_ledger_entries", Help: "Size of this keeper's ledger.",
+		}, func() float64 { return float64(k.LedgerSize()) }),
+		held(s, "records", "Records that can still be read.", func(c store.Counts) int64 { return c.Records }),
+		held(s, "batches", "Batches held.", func(c store.Counts) int64 { return c.Batches }),
+		held(s, "fragment_bytes", "Bytes of fragments held.", func(c store.Counts) int64 { return c.Bytes }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "abaton_keeper_store_disk_bytes", Help: "Bytes of all files of the store.",
+		}, func() float64 { return float64(s.DiskBytes()) }),
+	)
+	return m
+}
+
+func held(s *store.Store, what, help string, pick func(store.Counts) int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "abaton_keeper_held_" + what, Help: help}, func() float64 {
+		c, err := s.Counts()
+		if err != nil {
+			return -1
+		}
+		return float64(pick(c))
+	})
+}
+
+func (m *metrics) count(route string, reason abaton.Reason) {
+	m.answers.WithLabelValues(route, string(reason)).Inc()
+}
+
+// health answers 200 while the keeper serves, 503 otherwise.
+func (m *metrics) health(w http.ResponseWriter, _ *http.Request) {
+	mode := m.keeper.Mode()
+	w.Header().Set("Content-Type", "application/json")
+	if mode != custody.Serving {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	json.NewEncoder(w).Encode(map[string]string{"mode": mode.String()})
+}
+
+// closer ends the admin address.
+type closer interface{ Close() error }
+
+type noAdmin struct{}
+
+func (noAdmin) Close() error { return nil }
+
+// listenAdmin serves metrics and health on a loopback address.
+func listenAdmin(addr string, m *metrics) (closer, error) {
+	if addr == "" {
+		return noAdmin{}, nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on admin: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /health", m.health)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go server.Serve(ln) // ends with Close
+	return server, nil
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `abaton-keeper keeps a piece of every record, and opens none.
+
+  abaton-keeper -config keeper.toml            run
+  abaton-keeper -config keeper.toml -check     check settings, keys and keeper set, print what holds
+  abaton-keeper init -dir DIR -index N -url URL -operator NAME
+                                               make a keeper's keys and its entry for the keeper set
+  abaton-keeper sign -dir DIR FILE             sign the keeper set's first event; the proof goes to stdout
+
+Settings: docs/OPERATING.md#keeper
+`
+
+// run is main without the process.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		switch args[0] {
+		case "init":
+			return report(stderr, runInit(args[1:], stderr))
+		case "sign":
+			return report(stderr, runSign(args[1:], stdout, stderr))
+		}
+	}
+	flags := newFlags("abaton-keeper", stderr)
+	path := flags.String("config", "", "settings file")
+	check := flags.Bool("check", false, "check and print the settings, then end")
+	mutation := mutationFlags(flags)
+	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	if *check {
+		return report(stderr, runCheck(*path, stdout))
+	}
+	return report(stderr, serve(ctx, *path, mutation(), slog.New(slog.NewTextHandler(stderr, nil))))
+}
+
+var errUsage = errors.New("usage")
+
+func report(stderr io.Writer, err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errUsage):
+		fmt.Fprint(stderr, usage)
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "abaton-keeper: %v\n", err)
+	return exitFailed
+}
+
+func newFlags(name string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	return flags
+}
+
+func runInit(args []string, stderr io.Writer) error {
+	flags := newFlags("init", stderr)
+	dir := flags.String("dir", "", "")
+	index := flags.Uint("index", 0, "")
+	url := flags.String("url", "", "")
+	operator := flags.String("operator", "", "")
+	if flags.Parse(args) != nil || *dir == "" || *index == 0 || *index > abaton.KeepersMax || *url == "" || *operator == "" {
+		return errUsage
+	}
+	_, err := initKeeper(*dir, abaton.KeeperIndex(*index), *url, *operator)
+	return err
+}
+
+// runSign proves a keeper-set inception that names this keeper's own entry.
+func runSign(args []string, stdout, stderr io.Writer) error {
+	flags := newFlags("sign", stderr)
+	dir := flags.String("dir", "", "")
+	if flags.Parse(args) != nil || *dir == "" || flags.NArg() != 1 {
+		return errUsage
+	}
+	id, err := loadIdentity(*dir)
+	if err != nil {
+		return err
+	}
+	event, err := os.ReadFile(flags.Arg(0))
+	if err != nil {
+		return fmt.Errorf("read event: %w", err)
+	}
+	if err := namesOwnEntry(*dir, event); err != nil {
+		return err
+	}
+	_, err = stdout.Write(wire.Marshal(actor.ByKey(id.signing(), event)))
+	return err
+}
+
+// namesOwnEntry: a keeper signs only a set in which its own entry stands as
+// it made it.
+func namesOwnEntry(dir string, event []byte) error {
+	var own actor.Keeper
+	data, err := os.ReadFile(filepath.Join(dir, entryFile))
+	if err != nil {
+		return fmt.Errorf("read entry: %w", err)
+	}
+	if err := wire.Unmarshal(data, &own); err != nil {
+		return fmt.Errorf("read entry: %w", err)
+	}
+	d, err := document(event)
+	if err != nil {
+		return fmt.Errorf("keeper set: %w", err)
+	}
+	for i := range d.Keepers {
+		if string(wire.Marshal(d.Keepers[i])) == string(wire.Marshal(own)) {
+			return nil
+		}
+	}
+	return errors.New("keeper set: this keeper's entry is not in it")
+}
+
+// document is the keeper-set document in an inception event.
+func document(event []byte) (*actor.Document, error) {
+	var e actor.Event
+	var in actor.Inception
+	var d actor.Document
+	for _, err := range []error{wire.Unmarshal(event, &e), wire.Unmarshal(e.Body, &in), wire.Unmarshal(in.Document, &d)} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &d, d.Validate()
+}
+
+// runCheck prints the effective settings and what they lead to.
+func runCheck(path string, stdout io.Writer) error {
+	c, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	id, err := loadIdentity(c.Dir)
+	if err != nil {
+		return err
+	}
+	set, err := c.loadSet(id)
+	if err != nil {
+		return err
+	}
+	if _, err := c.organisations(); err != nil {
+		return err
+	}
+	text, err := toml.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("print settings: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "%s\n%s", text, set.Text())
+	return err
+}

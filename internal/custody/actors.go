@@ -1,0 +1,201 @@
+package custody
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// statesMax bounds the key logs held in memory; others are read again from
+// the store when needed.
+const statesMax = 4096
+
+// actors are the key logs this keeper knows, each reduced to its state.
+type actors struct {
+	store  *store.Store
+	states map[abaton.ActorID]*actor.State
+}
+
+func newActors(s *store.Store) *actors {
+	return &actors{store: s, states: make(map[abaton.ActorID]*actor.State)}
+}
+
+// trim is called between groups, so that no state with undurable events is
+// dropped.
+func (a *actors) trim() {
+	for id := range a.states {
+		if len(a.states) <= statesMax {
+			return
+		}
+		delete(a.states, id)
+	}
+}
+
+// get returns an actor's state; nil if no event of it is known.
+func (a *actors) get(id abaton.ActorID) (*actor.State, error) {
+	if st := a.states[id]; st != nil {
+		return st, nil
+	}
+	st, err := loadState(a.store, id)
+	if err != nil || st == nil {
+		return nil, err
+	}
+	a.states[id] = st
+	return st, nil
+}
+
+// loadState reduces an actor's log anew. What lies in the store was verified
+// before it was stored.
+func loadState(s *store.Store, id abaton.ActorID) (*actor.State, error) {
+	var st *actor.State
+	var bad error
+	err := s.Statements(id, 0, func(item store.Statement) bool {
+		if st == nil {
+			st = new(actor.State)
+		}
+		bad = replay(st, item.Bytes)
+		return bad == nil
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return nil, fmt.Errorf("read key log: %w", err)
+	}
+	return st, nil
+}
+
+func replay(st *actor.State, stored []byte) error {
+	var s keeper.Statement
+	if err := wire.Unmarshal(stored, &s); err != nil {
+		return err
+	}
+	signed, err := actor.ParseSigned(s.Event)
+	if err != nil {
+		return err
+	}
+	a, err := actor.Reopen(signed)
+	if err != nil {
+		return err
+	}
+	if err := st.Apply(a); err != nil {
+		return err
+	}
+	if len(s.Certificate) == 0 {
+		return nil
+	}
+	cert, err := actor.ParseCertificate(s.Certificate)
+	if err != nil {
+		return err
+	}
+	return st.Certify(cert.Reopen())
+}
+
+// Indexes kept beside the logs: which actor a key belongs to, and which
+// patients named an actor in a grant.
+func keyName(id abaton.KeyID) string { return "key/" + string(id[:]) }
+
+func granteeCount(id abaton.ActorID) string { return "grantee/" + string(id[:]) }
+
+func granteeAt(id abaton.ActorID, n uint64) string {
+	return "grantee/" + string(id[:]) + "/" + string(wire.U64(n))
+}
+
+func granteeOf(id, patient abaton.ActorID) string {
+	return "granted/" + string(id[:]) + string(patient[:])
+}
+
+// keyOwner is the actor whose log announced a signing key; zero if none did.
+func (c *Core) keyOwner(id abaton.KeyID) (owner abaton.ActorID, err error) {
+	b, err := c.store.Meta(keyName(id))
+	if errors.Is(err, store.ErrAbsent) {
+		return owner, nil
+	}
+	copy(owner[:], b)
+	return owner, err
+}
+
+// index notes the keys and grantees that an event brings.
+func (c *Core) index(t *tx, a *actor.Authentic) error {
+	switch b := a.Body().(type) {
+	case *actor.Inception:
+		for _, k := range b.Keys {
+			id := a.Actor()
+			c.store.PutMeta(&t.change, keyName(k.ID), id[:])
+		}
+		return c.indexGrants(t, a.Actor(), b.Grants)
+	case *actor.KeyAdd:
+		id := a.Actor()
+		c.store.PutMeta(&t.change, keyName(b.Key.ID), id[:])
+	case *actor.Granted:
+		return c.indexGrants(t, a.Actor(), []actor.Granted{*b})
+	}
+	return nil
+}
+
+func (c *Core) indexGrants(t *tx, patient abaton.ActorID, granted []actor.Granted) error {
+	for _, g := range granted {
+		grantee, err := granteeIn(g.Grant)
+		if err != nil {
+			return err
+		}
+		mark := granteeOf(grantee, patient)
+		if _, err := c.store.Meta(mark); err == nil || t.marked[mark] {
+			continue
+		} else if !errors.Is(err, store.ErrAbsent) {
+			return err
+		}
+		n, err := c.granteeCount(t, grantee)
+		if err != nil {
+			return err
+		}
+		t.mark(mark)
+		t.counts[grantee] = n + 1
+		c.store.PutMeta(&t.change, mark, nil)
+		c.store.PutMeta(&t.change, granteeAt(grantee, n), patient[:])
+		c.store.PutMeta(&t.change, granteeCount(grantee), wire.U64(n+1))
+	}
+	return nil
+}
+
+// granteeCount is how many patients named the grantee, counting this group.
+func (c *Core) granteeCount(t *tx, grantee abaton.ActorID) (uint64, error) {
+	if n, ok := t.counts[grantee]; ok {
+		return n, nil
+	}
+	return countAt(c.store, granteeCount(grantee))
+}
+
+func countAt(s *store.Store, name string) (uint64, error) {
+	b, err := s.Meta(name)
+	if errors.Is(err, store.ErrAbsent) {
+		return 0, nil
+	}
+	if err != nil || len(b) != 8 {
+		return 0, errors.Join(err, errors.New("counter is damaged"))
+	}
+	return binary.BigEndian.Uint64(b), nil
+}
+
+// patientsOf lists at most max patients that named the grantee, from the
+// n'th on, and where to ask next (0: no more). Safe for concurrent use.
+func patientsOf(s *store.Store, grantee abaton.ActorID, from uint64, max int) (out []abaton.ActorID, next uint64, err error) {
+	total, err := countAt(s, granteeCount(grantee))
+	if err != nil {
+		return nil, 0, err
+	}
+	for n := from; n < total; n++ {
+		if len(out) == max {
+			return out, n, nil
+		}
+		b, err := s.Meta(granteeAt(grantee, n))
+		if err != nil || len(b) != 32 {
+			return nil, 0, errors.Join(err, errors.New("index of grantees is damaged"))
+		}
+		out = append(out, abaton.ActorID(b))
+	}
+	return out, 0, nil
+}

@@ -1,0 +1,294 @@
+package custodytest
+
+import (
+	"context"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// General is the category of the sample line.
+var General = abaton.Category{15: 1}
+
+// Person is an actor with all its keys, as its own device holds them.
+type Person struct {
+	ID        abaton.ActorID
+	Inception actor.SignedEvent
+	Manage    *key.Signing
+	Writer    *key.Signing // organisations only
+	Passkey   *key.Passkey
+	Box       *key.Box
+	Root      key.Root // patients and organisations
+	Sponsor   abaton.ActorID
+	set       *actor.Set
+	heads     []actor.Hash
+	seq       uint64
+}
+
+func newPerson(t testing.TB, set *actor.Set) *Person {
+	t.Helper()
+	passkey, err := key.NewPasskey(set.RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Person{set: set, Manage: key.NewSigning(), Passkey: passkey, Box: key.NewBox(), Root: key.NewRoot(key.NewSecret())}
+}
+
+func (p *Person) incept(in *actor.Inception) {
+	in.Credentials = []actor.Credential{{Public: p.Passkey.Credential(), Class: actor.Bound}}
+	in.Box, in.Set = p.Box.Public().Bytes(), p.set.ID()
+	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
+	rand.Read(in.Nonce[:])
+	event := actor.NewInception(time.Now().Unix(), in)
+	p.Inception = actor.Signed(event, actor.ByKey(p.Manage, event))
+	p.ID = actor.IDOf(event)
+	p.heads = []actor.Hash{actor.HashOf(event)}
+}
+
+// NewOrganisation makes an organisation with a directory line.
+func NewOrganisation(t testing.TB, set *actor.Set) *Person {
+	p := newPerson(t, set)
+	p.Writer = key.NewSigning()
+	p.incept(&actor.Inception{
+		Kind: actor.Organisation, Keys: []actor.Key{{ID: p.Writer.ID(), Rights: actor.Write}},
+		Lines: []actor.Epoch{p.epoch(General, 1, 1)},
+	})
+	return p
+}
+
+func (p *Person) epoch(c abaton.Category, level uint8, n uint32) actor.Epoch {
+	return actor.Epoch{Line: p.Root.Line(c), Level: level, Epoch: n, Segment: p.Root.Segment(c, n).Public().Bytes()}
+}
+
+// Invite is an invitation of this organisation for one new actor.
+func (p *Person) Invite(kind actor.Kind) []byte {
+	v := actor.Invitation{Organisation: p.ID, Kind: kind, Expires: time.Now().Add(time.Hour).Unix()}
+	rand.Read(v.Nonce[:])
+	return v.Sign(p.Manage)
+}
+
+// NewClinician makes a clinician of org.
+func NewClinician(t testing.TB, set *actor.Set, org *Person) *Person {
+	p := newPerson(t, set)
+	p.Sponsor = org.ID
+	p.incept(&actor.Inception{Kind: actor.Clinician, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
+	return p
+}
+
+// NewPatient makes a patient of org with one line of that level, at which org
+// may deposit.
+func NewPatient(t testing.TB, set *actor.Set, org *Person, level uint8) *Person {
+	p := newPerson(t, set)
+	p.Sponsor = org.ID
+	deposit := p.Grant(org.ID, grant.Deposit, 1<<20)
+	deposit.Patient = abaton.ActorID{}
+	p.incept(&actor.Inception{
+		Kind: actor.Patient, Organisation: org.ID, Invitation: org.Invite(actor.Patient),
+		Lines: []actor.Epoch{p.epoch(General, level, 1)}, Grants: []actor.Granted{{Grant: deposit.Marshal()}},
+	})
+	return p
+}
+
+// Grant is a fresh grant over the general line for an hour, not yet signed.
+func (p *Person) Grant(to abaton.ActorID, actions grant.Action, quota uint32) *grant.Grant {
+	now := time.Now().Unix()
+	g := &grant.Grant{
+		V: wire.Version, Patient: p.ID, Grantee: to, Actions: actions, Lines: []abaton.Line{p.Root.Line(General)},
+		Purposes: []abaton.Purpose{abaton.Treatment}, NotBefore: now - 60, Expires: now + 3600, Quota: quota,
+	}
+	rand.Read(g.Nonce[:])
+	return g
+}
+
+// Event signs the next event of the person's log.
+func (p *Person) Event(body actor.Body) actor.SignedEvent {
+	p.seq++
+	event := actor.New(p.ID, p.seq, p.heads, time.Now().Unix(), body)
+	p.heads = []actor.Hash{actor.HashOf(event)}
+	return actor.Signed(event, actor.ByKey(p.Manage, event))
+}
+
+// Publish takes events through votes and certificates at every keeper that is
+// up; the test fails if one of them does not come into force.
+func (n *Network) Publish(t testing.TB, events ...actor.SignedEvent) {
+	t.Helper()
+	for _, e := range events {
+		if err := n.TryPublish(t, e); err != nil {
+			t.Fatalf("publish event: %v", err)
+		}
+	}
+}
+
+// TryPublish is Publish for one event that may be refused.
+func (n *Network) TryPublish(t testing.TB, e actor.SignedEvent) error {
+	t.Helper()
+	ctx := context.Background()
+	a, err := actor.Authenticate(e, n.Set.RelyingParty)
+	if err != nil {
+		return err
+	}
+	place := actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()}
+	var votes []actor.Vote
+	var refusal error
+	body := wire.Marshal(keeper.Events{V: wire.Version, Events: [][]byte{e.Marshal()}})
+	for x := range n.Keepers {
+		r, err := n.result(ctx, x, keeper.RouteEvents, body)
+		if err != nil {
+			refusal = err
+			continue
+		}
+		var v actor.Vote
+		if err := wire.Unmarshal(r, &v); err != nil {
+			return err
+		}
+		votes = append(votes, v)
+	}
+	if len(votes) < int(n.Set.W) {
+		return refusal
+	}
+	s := keeper.Statement{Event: e.Marshal(), Certificate: actor.NewCertificate(place, votes).Marshal()}
+	body = wire.Marshal(keeper.Certificates{V: wire.Version, Statements: [][]byte{wire.Marshal(s)}})
+	inForce := 0
+	for x := range n.Keepers {
+		if _, err := n.result(ctx, x, keeper.RouteCertify, body); err == nil {
+			inForce++
+		}
+	}
+	if inForce < int(n.Set.W) {
+		return abaton.ErrUnavailable
+	}
+	return nil
+}
+
+// result calls a keeper with a message of one item.
+func (n *Network) result(ctx context.Context, x abaton.KeeperIndex, route string, body []byte) ([]byte, error) {
+	answer, err := n.Keepers[x].Call(ctx, route, body)
+	if err != nil {
+		return nil, err
+	}
+	var r keeper.Results
+	if err := wire.Unmarshal(answer, &r); err != nil {
+		return nil, err
+	}
+	if r.Results[0].Reason != "" {
+		return nil, abaton.Refuse(r.Results[0].Reason)
+	}
+	return r.Results[0].OK, nil
+}
+
+// Session is a signed statement and the keys it names, as a reader holds them.
+type Session struct {
+	Signed []byte
+	ID     abaton.SessionID
+	Key    *key.Signing
+	Reply  *key.Box
+}
+
+// SignIn makes a statement that names every keeper's newest checkpoint.
+func (n *Network) SignIn(t testing.TB, p *Person) *Session {
+	t.Helper()
+	s := &Session{Key: key.NewSigning(), Reply: key.NewBox()}
+	now := time.Now().Unix()
+	st := session.Statement{
+		V: wire.Version, Actor: p.ID, Credential: p.Passkey.Credential(), Key: s.Key.ID(), Reply: s.Reply.Public().Bytes(),
+		NotBefore: now, Expires: now + 600, Set: n.Set.ID(),
+	}
+	rand.Read(st.Nonce[:])
+	if p.Writer == nil && p.Root == (key.Root{}) || p.isStaff() {
+		st.Organisation = p.Sponsor
+	}
+	for x := abaton.KeeperIndex(1); int(x) <= len(n.Keepers); x++ {
+		if note, err := n.Keepers[x].Checkpoint(context.Background()); err == nil {
+			st.Checkpoints = append(st.Checkpoints, note)
+		}
+	}
+	bytes := st.Marshal()
+	s.ID = session.Challenge(bytes)
+	a, err := p.Passkey.Assert(s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Signed = (&session.Signed{Statement: bytes, Assertion: *a}).Marshal()
+	return s
+}
+
+// isStaff: clinicians have no lines of their own.
+func (p *Person) isStaff() bool {
+	var e actor.Event
+	var in actor.Inception
+	return wire.Unmarshal(p.Inception.Event, &e) == nil && wire.Unmarshal(e.Body, &in) == nil && in.Kind == actor.Clinician
+}
+
+// Checkpoint is the keeper's newest signed checkpoint.
+func (k *Keeper) Checkpoint(ctx context.Context) ([]byte, error) {
+	return k.table.Fetch(ctx, keeper.RouteEvidence)
+}
+
+// Ask sends a signed request to one keeper and opens the reply.
+func (n *Network) Ask(ctx context.Context, s *Session, x abaton.KeeperIndex, q session.Request) (*keeper.Reply, error) {
+	q.V, q.Session = wire.Version, s.ID
+	if q.Time == 0 {
+		q.Time = time.Now().Unix()
+	}
+	if q.Nonce == ([16]byte{}) {
+		rand.Read(q.Nonce[:])
+	}
+	return n.AskBytes(ctx, s, x, q.Sign(s.Key))
+}
+
+// AskBytes is Ask with the request's own bytes, so that a test can repeat it.
+func (n *Network) AskBytes(ctx context.Context, s *Session, x abaton.KeeperIndex, request []byte) (*keeper.Reply, error) {
+	k := n.Keepers[x]
+	answer, err := k.Call(ctx, keeper.RouteSession, s.Signed)
+	if err != nil {
+		return nil, err
+	}
+	var signed wire.Signed
+	var opened keeper.Opened
+	if err := wire.Unmarshal(answer, &signed); err != nil {
+		return nil, err
+	}
+	if err := wire.Unmarshal(signed.Body, &opened); err != nil {
+		return nil, err
+	}
+	channel, err := session.AcceptChannel(s.Reply, s.ID, x, opened.Enc)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := session.ParseRequest(request)
+	if err != nil {
+		return nil, err
+	}
+	if answer, err = k.Call(ctx, keeper.RouteRequest, request); err != nil {
+		return nil, err
+	}
+	return openReply(channel, asked.Hash(), k.Identity.Key.ID(), answer)
+}
+
+func openReply(channel *session.Channel, hash [32]byte, by abaton.KeyID, answer []byte) (*keeper.Reply, error) {
+	var sealed keeper.SealedReply
+	if err := wire.Unmarshal(answer, &sealed); err != nil {
+		return nil, err
+	}
+	plain, err := channel.OpenReply(hash, session.Sealed{Salt: sealed.Salt, Ciphertext: sealed.Sealed})
+	if err != nil {
+		return nil, err
+	}
+	var signed wire.Signed
+	var r keeper.Reply
+	if err := wire.Unmarshal(plain, &signed); err != nil {
+		return nil, err
+	}
+	if !key.Verify(by, wire.Reply, signed.Body, signed.Sig) {
+		return nil, abaton.Refuse(abaton.ReasonSignature)
+	}
+	return &r, wire.Unmarshal(signed.Body, &r)
+}

@@ -1,0 +1,197 @@
+package custody
+
+import (
+	"errors"
+	"math/bits"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/ledger"
+	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Deposit keeps one batch whose content spread.Check has found sound
+// (PROTOCOL.md#ingest). Output.Bytes is the signed receipt. The same batch
+// again gets its old one.
+type Deposit struct {
+	Upload *spread.Checked
+}
+
+func (d Deposit) slot() string {
+	h := d.Upload.Head
+	return "deposit/" + string(h.Writer[:]) + string(h.Line[:]) + string(wire.U64(h.Seq))
+}
+
+func (d Deposit) decide(c *Core, t *tx) Output {
+	u := d.Upload
+	patient := u.Head.Patient
+	if out, closed := c.closed(); closed {
+		return out
+	}
+	if out, known := c.known(u); known {
+		return out
+	}
+	st, err := c.actors.get(patient)
+	if err != nil {
+		return t.fail(err)
+	}
+	if st == nil || !st.Live() {
+		return refused(abaton.ReasonActor)
+	}
+	writer, err := c.entitled(t, st, u)
+	if err != nil {
+		return refusedBy(err)
+	}
+	receipt := c.cfg.Receipt(c.receiptBody(t, u))
+	if err := c.keep(t, u, receipt); err != nil {
+		return c.keepFailed(t, err)
+	}
+	return c.entered(t, u, writer, receipt)
+}
+
+// known answers a batch that this keeper holds already.
+func (c *Core) known(u *spread.Checked) (Output, bool) {
+	n, err := c.store.Notice(u.Head.Patient, u.Name)
+	switch {
+	case errors.Is(err, store.ErrErased):
+		return refused(abaton.ReasonErased), true
+	case err != nil:
+		return Output{}, false // absent; a broken store shows when it is written
+	case string(n.Lock) != string(wire.Marshal(u.LockSigned)):
+		// A second LOCK of one number: both together are the proof.
+		return refused(abaton.ReasonEquivocation), true
+	}
+	return Output{Bytes: n.Receipt}, true
+}
+
+// entitled says who writes and whether they may: the line is the patient's,
+// the segment its newest, the writer's key live, and the patient lets its
+// owner deposit there.
+func (c *Core) entitled(t *tx, st *actor.State, u *spread.Checked) (writer abaton.ActorID, err error) {
+	h := u.Head
+	if err := st.AcceptsLock(h.Line, u.Lock.Segment, t.now); err != nil {
+		return writer, err
+	}
+	owner, err := c.keyOwner(h.Writer)
+	if err != nil {
+		return writer, err
+	}
+	own, err := c.actors.get(owner)
+	if err != nil {
+		return writer, err
+	}
+	if own == nil || own.KeyRights(h.Writer)&actor.Write == 0 {
+		return writer, abaton.Refuse(abaton.ReasonWriter)
+	}
+	if owner == h.Patient {
+		return owner, nil
+	}
+	return owner, c.mayDeposit(t, st, owner, h)
+}
+
+// mayDeposit looks for any grant of the patient that lets owner deposit.
+func (c *Core) mayDeposit(t *tx, st *actor.State, owner abaton.ActorID, h *spread.Head) error {
+	access := grant.Access{
+		Actor: owner, Patient: h.Patient, Action: grant.Deposit, Purpose: abaton.Operations,
+		Line: h.Line, Records: uint64(h.Dims.M),
+	}
+	reason, best, now := abaton.ReasonWriter, abaton.GrantID{}, uint64(0)
+	for id, g := range st.Grants() {
+		if g.Grantee != owner || g.Actions&grant.Deposit == 0 {
+			continue
+		}
+		used, err := c.used(id)
+		if err != nil {
+			return err
+		}
+		access.Purpose = g.Purposes[0] // a deposit states no purpose
+		d := grant.Decide(st.Facts(owner, owner, id, used), access, t.now)
+		switch {
+		case !d.Permit:
+			reason = d.Reason
+		case best == (abaton.GrantID{}) || string(id[:]) < string(best[:]): // the same choice every time
+			best, now = id, used
+		}
+	}
+	if best != (abaton.GrantID{}) {
+		c.use(t, best, now+uint64(h.Dims.M))
+		return nil
+	}
+	return abaton.Refuse(reason)
+}
+
+// keep writes the parcel and takes the writer's sequence number.
+func (c *Core) keep(t *tx, u *spread.Checked, receipt []byte) error {
+	h := u.Head
+	at := store.Slot{Writer: h.Writer, Patient: h.Patient, Line: h.Line, Seq: h.Seq}
+	held, err := c.store.Sequence(at)
+	if err == nil && held != u.Name {
+		return store.ErrConflict
+	}
+	if err != nil && !errors.Is(err, store.ErrAbsent) {
+		return err
+	}
+	if err := c.store.PutSequence(&t.change, at, u.Name); err != nil {
+		return err
+	}
+	parcel := store.Parcel{Batch: u.Name, Notice: store.Notice{
+		Line: h.Line, Head: wire.Marshal(u.HeadSigned), Lock: wire.Marshal(u.LockSigned),
+		Capsule: u.Capsule, Receipt: receipt, Leaves: hashes(u.Leaves),
+	}}
+	for _, r := range u.Rows {
+		parcel.Records = append(parcel.Records, store.ParcelRecord{Fragment: r.Fragment, Length: r.Length, Share: r.Share})
+	}
+	_, err = c.store.PutParcel(&t.change, h.Patient, parcel)
+	return err
+}
+
+func (c *Core) keepFailed(t *tx, err error) Output {
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		return refused(abaton.ReasonEquivocation)
+	case errors.Is(err, store.ErrErased):
+		return refused(abaton.ReasonErased)
+	}
+	return t.fail(err)
+}
+
+// receiptBody names the ledger entry that the deposit is about to get: this
+// goroutine is the only one that appends.
+func (c *Core) receiptBody(t *tx, u *spread.Checked) []byte {
+	return wire.Marshal(keeper.Receipt{
+		V: wire.Version, Keeper: c.cfg.Index, Batch: u.Name, Lock: u.LockHash,
+		Entry: c.log.Size() + uint64(len(t.entries)), Time: uint64(t.now.Unix()),
+	})
+}
+
+// entered ledgers the deposit under the index its receipt names.
+func (c *Core) entered(t *tx, u *spread.Checked, writer abaton.ActorID, receipt []byte) Output {
+	t.enter(ledger.Entry{
+		Request: u.LockHash, Op: ledger.OpDeposit, Outcome: ledger.Permitted, Actor: writer,
+		Organisation: writer, Patient: u.Head.Patient,
+		Rows: []ledger.Row{{Batch: u.Name, Released: allOf(int(u.Head.Dims.M))}},
+	})
+	return Output{Bytes: receipt}
+}
+
+// allOf is the bitmap of the first m records.
+func allOf(m int) uint64 {
+	if m >= abaton.BatchRecordsMax {
+		return ^uint64(0)
+	}
+	return 1<<m - 1
+}
+
+func hashes(in []spread.Hash32) [][32]byte {
+	out := make([][32]byte, len(in))
+	for i := range in {
+		out[i] = in[i]
+	}
+	return out
+}
+
+func count(bitmap uint64) uint64 { return uint64(bits.OnesCount64(bitmap)) }

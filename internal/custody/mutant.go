@@ -1,0 +1,28 @@
+//go:build mutant
+
+package custody
+
+import "github.com/abaton-health/abaton/spread"
+
+// Mutation makes this keeper a dishonest or a broken one, for drills and tests
+// only: release packages are never built with the tag.
+type Mutation struct {
+	Skip string // the check of Request.decide that is switched off
+	Lie  string // "fragment" or "share": what is falsified in every piece
+}
+
+func (m Mutation) skips(check string) bool { return m.Skip == check }
+
+// lie flips a bit of every fragment or share before the keeper signs it.
+func (m Mutation) lie(p *spread.Piece) {
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		switch {
+		case m.Lie == "fragment" && len(row.Fragment) > 0:
+			row.Fragment = append([]byte(nil), row.Fragment...)
+			row.Fragment[0] ^= 1
+		case m.Lie == "share" && row.State == spread.RowReleased:
+			row.Share[0] ^= 1
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package custody
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// noticeSpace holds notices of batches this keeper has no piece of, and
+// receipts of those it has.
+const noticeSpace = 'n'
+
+// WriteBack tells this keeper of a batch that a reader found below the write
+// quorum (RULINGS 19). The door has verified HEAD, LOCK and receipts.
+type WriteBack struct {
+	Notice  keeper.Notice
+	Head    *spread.Head
+	Batch   abaton.BatchName
+	Keepers int // different keepers whose receipts verified
+}
+
+func (w WriteBack) slot() string { return "notice/" + string(w.Batch[:]) }
+
+func (w WriteBack) decide(c *Core, t *tx) Output {
+	if out, closed := c.closed(); closed {
+		return out
+	}
+	st, err := c.actors.get(w.Head.Patient)
+	if err != nil {
+		return t.fail(err)
+	}
+	if st == nil || !st.Live() {
+		return refused(abaton.ReasonActor)
+	}
+	if _, known := st.Newest(w.Head.Line); !known || w.Keepers <= int(c.cfg.Set.F) {
+		// f receipts may all be a liar's: nobody may fill the list.
+		return refused(abaton.ReasonCertificate)
+	}
+	w.Notice.Held = false
+	c.store.Raw(noticeSpace).Into(&t.change).Put(noticeKey(w.Head.Patient, w.Head.Line, w.Batch), wire.Marshal(w.Notice))
+	return Output{}
+}
+
+func noticeKey(patient abaton.ActorID, line abaton.Line, batch abaton.BatchName) []byte {
+	return append(append(append([]byte(nil), patient[:]...), line[:]...), batch[:]...)
+}
+
+// checkNotice verifies a notice's HEAD, LOCK and receipts: all the
+// cryptography of a write-back.
+func checkNotice(n keeper.Notice, set *actor.Set) (WriteBack, error) {
+	var head, lock wire.Signed
+	if wire.Unmarshal(n.Head, &head) != nil || wire.Unmarshal(n.Lock, &lock) != nil || len(n.Receipts) > abaton.KeepersMax {
+		return WriteBack{}, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	h, err := spread.ParseHead(head)
+	if err != nil {
+		return WriteBack{}, err
+	}
+	l, err := spread.ParseLock(lock)
+	if err != nil {
+		return WriteBack{}, err
+	}
+	w := WriteBack{Notice: n, Head: h, Batch: spread.NameOf(head.Body)}
+	if l.Batch != w.Batch {
+		return WriteBack{}, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	seen := make(map[abaton.KeeperIndex]bool)
+	for _, r := range n.Receipts {
+		x, err := keeperOfReceipt(r, set, w.Batch, spread.LockHash(lock.Body))
+		if err != nil {
+			return WriteBack{}, err
+		}
+		seen[x] = true
+	}
+	w.Keepers = len(seen)
+	return w, nil
+}
+
+// keeperOfReceipt verifies a signed receipt for one lock of one batch.
+func keeperOfReceipt(data []byte, set *actor.Set, batch abaton.BatchName, lock spread.Hash32) (abaton.KeeperIndex, error) {
+	var signed wire.Signed
+	var r keeper.Receipt
+	if wire.Unmarshal(data, &signed) != nil || wire.Unmarshal(signed.Body, &r) != nil {
+		return 0, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	k := set.Keeper(r.Keeper)
+	if k == nil || r.Batch != batch || r.Lock != lock || !key.Verify(k.Key, wire.Receipt, signed.Body, signed.Sig) {
+		return 0, abaton.Refuse(abaton.ReasonCertificate)
+	}
+	return r.Keeper, nil
+}
+
+// listing gathers the notices of lines, from the skip'th on, at most
+// NoticesMax, and where to go on (0: done). Receipts are this keeper's own and
+// those written back. Safe for concurrent use.
+func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, skip uint64) (out []keeper.Notice, next uint64, err error) {
+	n := uint64(0)
+	full := false
+	add := func(make func() keeper.Notice) bool {
+		if n++; n <= skip {
+			return true
+		}
+		if len(out) == abaton.NoticesMax {
+			full = true
+			return false
+		}
+		out = append(out, make())
+		return true
+	}
+	for _, line := range lines {
+		if err := k.listLine(patient, line, add); err != nil || full {
+			return out, n - 1, err
+		}
+	}
+	return out, 0, nil
+}
+
+func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(func() keeper.Notice) bool) error {
+	told, order, err := k.told(patient, line)
+	if err != nil {
+		return err
+	}
+	var bad error
+	err = k.store.Notices(patient, line, func(b abaton.BatchName, n store.Notice) bool {
+		also := told[b]
+		delete(told, b)
+		return add(func() keeper.Notice { return k.notice(patient, b, n, also) })
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return err
+	}
+	for _, b := range order {
+		if n, only := told[b]; only && !add(func() keeper.Notice { return n }) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// notice tells of a batch held here.
+func (k *Keeper) notice(patient abaton.ActorID, b abaton.BatchName, n store.Notice, also keeper.Notice) keeper.Notice {
+	gone, _, err := k.store.Erased(patient, b)
+	if err != nil {
+		gone = 0 // the reader learns it from the pieces
+	}
+	out := keeper.Notice{Head: n.Head, Lock: n.Lock, Gone: gone & allOf(len(n.Leaves)), Held: true}
+	out.Receipts = append(out.Receipts, n.Receipt)
+	for _, r := range also.Receipts {
+		if string(r) != string(n.Receipt) {
+			out.Receipts = append(out.Receipts, r)
+		}
+	}
+	return out
+}
+
+// told are the notices readers wrote back for a line, and their order.
+func (k *Keeper) told(patient abaton.ActorID, line abaton.Line) (map[abaton.BatchName]keeper.Notice, []abaton.BatchName, error) {
+	prefix := noticeKey(patient, line, abaton.BatchName{})[:48]
+	upper := append(append([]byte(nil), prefix...), bytes.Repeat([]byte{0xff}, 33)...) // above every batch
+	told := make(map[abaton.BatchName]keeper.Notice)
+	var order []abaton.BatchName
+	var bad error
+	err := k.store.Raw(noticeSpace).Scan(prefix, upper, func(key, value []byte) bool {
+		var n keeper.Notice
+		if bad = wire.Unmarshal(value, &n); bad != nil || len(key) != 80 {
+			return false
+		}
+		b := abaton.BatchName(key[48:])
+		told[b] = n
+		order = append(order, b)
+		return true
+	})
+	return told, order, errors.Join(err, bad)
+}

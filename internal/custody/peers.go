@@ -1,0 +1,127 @@
+package custody
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/ledger"
+)
+
+// peersNeeded is how many other keepers must have been heard lately: of any
+// two others of an unaware keeper one is honest and aware (RULINGS 13).
+const peersNeeded = 2
+
+// strictLease is the lease for lines of assurance level 3.
+const strictLease = 20 * time.Second
+
+// Heard says that a peer's statement feed was read up to its signed head, and
+// which checkpoint of ours the peer has cosigned.
+type Heard struct {
+	Peer  abaton.KeeperIndex
+	Yours []byte // empty when the peer has none
+}
+
+func (h Heard) slot() string { return "" }
+
+func (h Heard) decide(c *Core, t *tx) Output {
+	if h.Peer == c.cfg.Index || c.cfg.Set.Keeper(h.Peer) == nil {
+		return refused(abaton.ReasonPeer)
+	}
+	if len(h.Yours) > 0 {
+		if err := c.log.CheckClaim(h.Yours); err != nil {
+			// It carries our own signature: we have lost the end of our
+			// ledger, and appending would fork it.
+			c.mode = Quarantined
+			return refused(abaton.ReasonQuarantine)
+		}
+	}
+	c.heard[h.Peer] = t.now
+	if c.mode == Starting && c.fresh(t.now, abaton.LeaseMax) {
+		c.mode = Serving
+	}
+	return Output{}
+}
+
+// fresh is the lease: this keeper knows what two others know.
+func (c *Core) fresh(now time.Time, lease time.Duration) bool {
+	n := 0
+	for _, at := range c.heard {
+		if age := now.Sub(at); age >= 0 && age <= lease {
+			n++
+		}
+	}
+	return n >= min(peersNeeded, int(c.cfg.Set.N)-1)
+}
+
+// closed refuses everything that would append while this keeper must not.
+func (c *Core) closed() (Output, bool) {
+	switch c.mode {
+	case Serving:
+		return Output{}, false
+	case Starting:
+		return refused(abaton.ReasonLease), true
+	case Quarantined:
+		return refused(abaton.ReasonQuarantine), true
+	}
+	return refused(abaton.ReasonStorage), true
+}
+
+// Mode is what this keeper does now.
+func (c *Core) Mode() Mode { return c.mode }
+
+// Cosign is an add-checkpoint request of a peer (c2sp.org/tlog-witness).
+// Output.Bytes is the cosignature line; Err may be a keeper.StatusError.
+type Cosign struct {
+	Body []byte
+}
+
+func (s Cosign) slot() string { return "witness" }
+
+func (s Cosign) decide(c *Core, t *tx) Output {
+	cosigning, err := c.witness.Add(c.store.Raw(ledgerSpace).Into(&t.change), s.Body, t.now)
+	if e, ok := errors.AsType[*ledger.WitnessError](err); ok {
+		out := Output{Err: &keeper.StatusError{Status: e.Status, Content: keeper.ContentText}}
+		if e.Status == ledger.StatusConflict {
+			out.Err = &keeper.StatusError{Status: e.Status, Content: keeper.ContentTreeSize, Body: ledger.FormatSize(e.Size)}
+		}
+		return out
+	}
+	if err != nil {
+		return t.fail(err)
+	}
+	t.after = append(t.after, func(*ledger.Group) { cosigning.Commit() })
+	return Output{finish: func(o *Output) { o.Bytes = cosigning.Line() }}
+}
+
+// Cosigned keeps our newest checkpoint with peers' cosignatures: what this
+// keeper itself remembers it must never fall behind.
+type Cosigned struct {
+	Signed    []byte
+	Verifiers []note.Verifier
+}
+
+func (s Cosigned) slot() string { return "cosigned" }
+
+func (s Cosigned) decide(c *Core, t *tx) Output {
+	if err := c.log.KeepCosigned(c.store.Raw(ledgerSpace).Into(&t.change), s.Signed, s.Verifiers...); err != nil {
+		return refused(abaton.ReasonMalformed)
+	}
+	return Output{}
+}
+
+// Tick lets time pass: expired nonces go, and the checkpoint is signed anew
+// each minute.
+type Tick struct{}
+
+func (Tick) slot() string { return "tick" }
+
+func (Tick) decide(c *Core, t *tx) Output {
+	if _, err := c.store.ExpireNonces(&t.change, t.now); err != nil {
+		return t.fail(err)
+	}
+	return Output{}
+}

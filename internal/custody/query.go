@@ -1,0 +1,133 @@
+package custody
+
+import (
+	"context"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Limits of one answer to a query: so many statements, so many bytes.
+const (
+	statementsMax     = 512
+	statementBytesMax = 8 << 20
+	patientsMax       = 1024
+)
+
+// mayAsk decides who may read key logs: a live key of an actor known here, or a
+// keeper of the set.
+type mayAsk struct {
+	Query *keeper.Query
+}
+
+func (mayAsk) slot() string { return "" }
+
+func (m mayAsk) decide(c *Core, t *tx) Output {
+	peer := c.cfg.Set.KeeperOf(m.Query.Key)
+	switch {
+	case m.Query.Kind == keeper.QueryFeed && peer == nil:
+		return refused(abaton.ReasonPeer)
+	case m.Query.Kind == keeper.QueryFeed:
+		_, yours, _ := c.witness.Latest(peer.Origin)
+		return Output{Bytes: yours}
+	case peer != nil:
+		return Output{}
+	}
+	owner, err := c.keyOwner(m.Query.Key)
+	if err != nil {
+		return t.fail(err)
+	}
+	st, err := c.actors.get(owner)
+	if err != nil {
+		return t.fail(err)
+	}
+	if st == nil || st.KeyRights(m.Query.Key) == 0 {
+		return refused(abaton.ReasonCredential)
+	}
+	if m.Query.Kind == keeper.QueryGranted && (len(m.Query.Actors) != 1 || m.Query.Actors[0] != owner) {
+		return refused(abaton.ReasonCredential) // who granted whom is the grantee's to ask
+	}
+	return Output{}
+}
+
+// Tell answers a query for key logs or, from a peer, for the statement feed.
+func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
+	var q keeper.Query
+	signed, err := verified(body, wire.Query, func(b []byte) (abaton.KeyID, error) {
+		if wire.Unmarshal(b, &q) != nil || q.V != wire.Version || len(q.Actors) > keeper.QueryActorsMax {
+			return abaton.KeyID{}, abaton.Refuse(abaton.ReasonMalformed)
+		}
+		return q.Key, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	now := k.cfg.Now()
+	if skew := now.Sub(time.Unix(int64(q.Time), 0)); skew > abaton.ClockSkewMax || skew < -abaton.ClockSkewMax {
+		return nil, abaton.Refuse(abaton.ReasonTime)
+	}
+	out, err := k.one(ctx, mayAsk{Query: &q})
+	if err != nil {
+		return nil, err
+	}
+	_, point := k.core.log.Checkpoint()
+	a := keeper.Statements{
+		V: wire.Version, Keeper: k.cfg.Index, Query: hashOf(signed), Head: k.store.FeedHead(),
+		Time: uint64(now.Unix()), Checkpoint: point, Yours: out.Bytes,
+	}
+	switch q.Kind {
+	case keeper.QueryLog:
+		err = k.logs(&a, q.Actors, q.From)
+	case keeper.QueryFeed:
+		err = k.feed(&a, q.From)
+	case keeper.QueryGranted:
+		if len(q.Actors) != 1 {
+			return nil, abaton.Refuse(abaton.ReasonMalformed)
+		}
+		a.Actors, a.Next, err = patientsOf(k.store, q.Actors[0], q.From, patientsMax)
+	default:
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire.Marshal(k.cfg.Key.Seal(wire.Feed, wire.Marshal(a))), nil
+}
+
+// logs gathers whole key logs. Next is one past the last actor answered, so
+// that a long list is asked again from there.
+func (k *Keeper) logs(a *keeper.Statements, ids []abaton.ActorID, from uint64) error {
+	size := 0
+	for n, id := range ids {
+		if uint64(n) < from {
+			continue
+		}
+		if size > statementBytesMax {
+			a.Next = uint64(n)
+			return nil
+		}
+		err := k.store.Statements(id, 0, func(s store.Statement) bool {
+			a.Statements = append(a.Statements, s.Bytes)
+			size += len(s.Bytes)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) feed(a *keeper.Statements, from uint64) error {
+	size := 0
+	a.Next = from
+	return k.store.Feed(from, func(s store.Statement) bool {
+		a.Statements = append(a.Statements, s.Bytes)
+		size += len(s.Bytes)
+		a.Next = s.Index + 1
+		return size < statementBytesMax && len(a.Statements) < statementsMax
+	})
+}

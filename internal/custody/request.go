@@ -1,0 +1,459 @@
+package custody
+
+import (
+	"errors"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/ledger"
+	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Row is what of one batch may be released to whoever asked.
+type Row struct {
+	Patient abaton.ActorID
+	Batch   abaton.BatchName
+	Records uint64 // bitmap
+}
+
+// Request asks to release, permit, list or tell (PROTOCOL.md#request). The
+// door has decoded it, found its session and verified its signature.
+type Request struct {
+	Session *session.Session
+	Asked   *session.Asked
+	Party   key.RelyingParty // where a step-up must come from
+}
+
+func (r Request) slot() string {
+	// One grant at a time per group: the quota is read, then used.
+	g := r.Asked.Grant
+	if g == (abaton.GrantID{}) {
+		return "owner/" + string(r.Asked.Patient[:])
+	}
+	return "grant/" + string(g[:])
+}
+
+// decide continues the keeper's checks where Keeper.Release left off
+// (DESIGN.md section 4, steps 3 to 11). The order is the security argument;
+// the first failure ends it. From standing on, every outcome is ledgered
+// before anyone hears of it.
+func (r Request) decide(c *Core, t *tx) Output {
+	if out, closed := c.closed(); closed {
+		return out
+	}
+	if reason := c.live(t, r.Session); reason != "" { // 3, 4: session, credential
+		return refused(reason)
+	}
+	repeat, reason := c.remembered(t, r) // 5: time and replay
+	if reason != "" {
+		return refused(reason)
+	}
+	v := &verdict{core: c, t: t, r: r, repeat: repeat}
+	for _, check := range []struct {
+		name  string
+		holds func(*verdict) abaton.Reason
+	}{
+		{"lease", (*verdict).lease},       // key logs fresh
+		{"standing", (*verdict).standing}, // 6: role, employment, training
+		{"grant", (*verdict).grant},       // 7: grant, action, purpose, segment, quota, bars
+		{"step-up", (*verdict).stepUp},    // 8: assurance 3
+		{"policy", (*verdict).policy},     // 9: the organisation's policy
+		{"budget", (*verdict).budget},     // 10: budget and detection
+	} {
+		if reason := check.holds(v); reason != "" && !c.cfg.Mutation.skips(check.name) {
+			return v.refuse(reason)
+		}
+	}
+	return v.permit() // 11: ledgered with the group, then released
+}
+
+// live checks the session against the key logs as they are now.
+func (c *Core) live(t *tx, s *session.Session) abaton.Reason {
+	who, org, err := c.parties(s)
+	if err != nil {
+		t.err = err
+		return abaton.ReasonStorage
+	}
+	if err := s.Live(session.Check{Actor: who, Organisation: org, Set: c.cfg.Set.ID(), Now: t.now}); err != nil {
+		return refusedBy(err).Reason
+	}
+	return ""
+}
+
+// parties are the key logs of who asks and of the organisation, which is nil
+// for patients and where this operator has not admitted it.
+func (c *Core) parties(s *session.Session) (who, org *actor.State, err error) {
+	st := s.Statement()
+	if who, err = c.actors.get(st.Actor); err != nil {
+		return nil, nil, err
+	}
+	if c.admitted[st.Organisation] {
+		org, err = c.actors.get(st.Organisation)
+	}
+	return who, org, err
+}
+
+// memory is what a keeper remembers of a request it has answered.
+type memory struct {
+	Entry   uint64         `cbor:"1,keyasint"` // first ledger entry
+	Outcome ledger.Outcome `cbor:"2,keyasint"`
+	Locks   [32]byte       `cbor:"3,keyasint"` // what was released under which LOCKs
+}
+
+// refusedName marks a request whose repeat was refused and ledgered.
+func refusedName(request [32]byte) [32]byte { return wire.Hash(wire.Request, request[:]) }
+
+// remembered checks the request's time and whether it was answered before.
+func (c *Core) remembered(t *tx, r Request) (*memory, abaton.Reason) {
+	if r.Asked.InTime(t.now) != nil {
+		return nil, abaton.ReasonTime
+	}
+	n, err := c.store.Nonce(r.Asked.Hash())
+	if errors.Is(err, store.ErrAbsent) {
+		return nil, ""
+	}
+	var m memory
+	if err == nil {
+		err = wire.Unmarshal(n.Value, &m)
+	}
+	if err != nil {
+		t.err = err
+		return nil, abaton.ReasonStorage
+	}
+	return &m, ""
+}
+
+// verdict is one request on its way through the checks.
+type verdict struct {
+	core    *Core
+	t       *tx
+	r       Request
+	repeat  *memory
+	patient *actor.State
+	used    uint64
+	strict  []abaton.Line // lines of assurance level 3 among those asked for
+	rows    []ledger.Row
+	granted []Row
+	lines   []abaton.Line
+	locks   []byte // what identifies the LOCKs released
+}
+
+func (v *verdict) lease() abaton.Reason {
+	if !v.core.fresh(v.t.now, abaton.LeaseMax) {
+		return abaton.ReasonLease
+	}
+	return ""
+}
+
+// standing: session.Live has asked whether the sponsor stands behind the
+// person. Roles, rosters and training grow here.
+func (v *verdict) standing() abaton.Reason {
+	who, org, err := v.core.parties(v.r.Session)
+	if err != nil {
+		return v.broken(err)
+	}
+	if who.Kind() != actor.Patient && org == nil {
+		return abaton.ReasonStanding
+	}
+	return ""
+}
+
+// grant reads the patient's log as it stands in this group and decides for
+// every line asked about.
+func (v *verdict) grant() abaton.Reason {
+	q := v.r.Asked
+	st, err := v.core.actors.get(q.Patient)
+	if err != nil {
+		return v.broken(err)
+	}
+	if st == nil || !st.Live() {
+		return abaton.ReasonGrant
+	}
+	v.patient = st
+	if q.Grant != (abaton.GrantID{}) {
+		if v.used, err = v.core.used(q.Grant); err != nil {
+			return v.broken(err)
+		}
+	}
+	switch q.Mode {
+	case session.Release, session.Permit, session.Index:
+		return v.grantRows()
+	case session.List:
+		return v.grantLines()
+	case session.History:
+		return v.grantHistory()
+	}
+	return abaton.ReasonMalformed
+}
+
+// decideLine is grant.Decide for one line and that many records.
+func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
+	st, q := v.r.Session.Statement(), v.r.Asked
+	if q.Mode == session.Permit || v.repeat != nil {
+		records = 0 // RULINGS 20, 22: a renewal or a repeat costs no quota
+	}
+	d := grant.Decide(v.patient.Facts(st.Actor, st.Organisation, q.Grant, v.used), grant.Access{
+		Actor: st.Actor, Patient: q.Patient, Action: grant.Read, Purpose: q.Purpose, Line: line, Records: records,
+	}, v.t.now)
+	if !d.Permit {
+		return d.Reason
+	}
+	v.used += records
+	if seg, ok := v.patient.Newest(line); !ok || seg.Level >= actor.LevelMax {
+		v.strict = append(v.strict, line)
+	}
+	return ""
+}
+
+// grantRows decides row by row. What is absent and what is not covered look
+// the same (RULINGS 20); a grant that covers nothing at all says why.
+func (v *verdict) grantRows() abaton.Reason {
+	why := abaton.ReasonNotFound
+	for _, row := range v.r.Asked.Rows {
+		held, line, err := v.held(row.Batch)
+		if err != nil {
+			return v.broken(err)
+		}
+		released := row.Bits & held
+		if released != 0 {
+			if reason := v.decideLine(line, count(released)); reason != "" {
+				released = 0
+				why = worse(why, reason)
+			}
+		}
+		v.rows = append(v.rows, ledger.Row{Batch: row.Batch, Released: released, Refused: row.Bits &^ released})
+		if released != 0 {
+			v.granted = append(v.granted, Row{Patient: v.r.Asked.Patient, Batch: row.Batch, Records: released})
+		}
+	}
+	ledger.SortRows(v.rows)
+	if len(v.granted) == 0 {
+		return why
+	}
+	return ""
+}
+
+// worse keeps the reason that says more than "none" to whoever holds a grant
+// that once covered this: revoked, expired, quota, purpose.
+func worse(have, next abaton.Reason) abaton.Reason {
+	switch next {
+	case abaton.ReasonRevoked, abaton.ReasonExpired, abaton.ReasonQuota, abaton.ReasonPurpose, abaton.ReasonBarred:
+		return next
+	}
+	return have
+}
+
+// held says which records of a batch this keeper has and in which line.
+func (v *verdict) held(batch abaton.BatchName) (records uint64, line abaton.Line, err error) {
+	n, err := v.core.store.Notice(v.r.Asked.Patient, batch)
+	if errors.Is(err, store.ErrAbsent) || errors.Is(err, store.ErrErased) {
+		return 0, line, nil
+	}
+	if err != nil {
+		return 0, line, err
+	}
+	v.locks = append(v.locks, n.Lock...)
+	return allOf(len(n.Leaves)), n.Line, nil
+}
+
+func (v *verdict) grantLines() abaton.Reason {
+	why := abaton.ReasonGrant
+	for _, line := range v.r.Asked.Lines {
+		if reason := v.decideLine(line, 0); reason != "" {
+			why = worse(why, reason)
+			continue
+		}
+		v.lines = append(v.lines, line)
+	}
+	if len(v.lines) == 0 {
+		return why
+	}
+	ledger.SortLines(v.lines)
+	return ""
+}
+
+// grantHistory: who looked is for the patient alone.
+func (v *verdict) grantHistory() abaton.Reason {
+	st, q := v.r.Session.Statement(), v.r.Asked
+	if st.Actor != q.Patient || q.Grant != (abaton.GrantID{}) || q.Purpose != abaton.PatientAccess {
+		return abaton.ReasonGrant
+	}
+	return ""
+}
+
+// stepUp: lines of assurance level 3 need a fresh assertion over these very
+// lines and this purpose, and the stricter lease.
+func (v *verdict) stepUp() abaton.Reason {
+	if len(v.strict) == 0 || v.r.Session.Statement().Actor == v.r.Asked.Patient {
+		return ""
+	}
+	if !v.core.fresh(v.t.now, strictLease) {
+		return abaton.ReasonLease
+	}
+	if err := v.r.Asked.SteppedUp(v.r.Session, v.r.Party, v.strict, v.t.now); err != nil {
+		return abaton.ReasonStepUp
+	}
+	return ""
+}
+
+// policy: what an organisation may tune comes with a later issue; what nobody
+// may tune is that a purpose fits who asks.
+func (v *verdict) policy() abaton.Reason {
+	own := v.r.Session.Statement().Actor == v.r.Asked.Patient
+	if own != (v.r.Asked.Purpose == abaton.PatientAccess) {
+		return abaton.ReasonPolicy
+	}
+	return ""
+}
+
+// budget bounds the patients one actor may open here in an hour. Detection
+// grows here.
+func (v *verdict) budget() abaton.Reason {
+	st, q := v.r.Session.Statement(), v.r.Asked
+	if st.Actor == q.Patient {
+		return ""
+	}
+	if !v.core.within(st.Actor, q.Patient, v.t.now) {
+		return abaton.ReasonBudget
+	}
+	return ""
+}
+
+// broken makes the whole group fail: a store that cannot be read must not
+// decide anything.
+func (v *verdict) broken(err error) abaton.Reason {
+	v.t.err = err
+	return abaton.ReasonStorage
+}
+
+// entry is the disclosure as it will stand in the ledger.
+func (v *verdict) entry() ledger.Entry {
+	st, q := v.r.Session.Statement(), v.r.Asked
+	return ledger.Entry{
+		Request: v.r.Asked.Hash(), Op: opOf(q.Mode), Actor: st.Actor, Organisation: st.Organisation,
+		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
+	}
+}
+
+func opOf(m session.Mode) ledger.Op {
+	switch m {
+	case session.Release:
+		return ledger.OpRelease
+	case session.Permit:
+		return ledger.OpPermit
+	case session.List:
+		return ledger.OpList
+	case session.History:
+		return ledger.OpHistory
+	case session.Index:
+		return ledger.OpIndex
+	}
+	return 0
+}
+
+// refuse ledgers a refusal; a repeat adds at most one.
+func (v *verdict) refuse(reason abaton.Reason) Output {
+	if v.t.err != nil {
+		return refused(abaton.ReasonStorage)
+	}
+	out := refused(reason)
+	out.Outcome = ledger.Refused
+	name := v.r.Asked.Hash()
+	if v.repeat != nil {
+		if v.repeat.Outcome == ledger.Refused || v.refusedBefore() {
+			return out
+		}
+		name = refusedName(name)
+	}
+	e := v.entry()
+	e.Outcome, e.Reason = ledger.Refused, reason
+	e.Rows, e.Lines = v.asked(), v.askedLines()
+	at := v.t.enter(e)
+	v.remember(name, memory{Entry: v.core.log.Size() + uint64(at), Outcome: ledger.Refused})
+	return v.ledgered(out, at)
+}
+
+// refusedBefore reports whether a refusal of this repeat is ledgered.
+func (v *verdict) refusedBefore() bool {
+	_, err := v.core.store.Nonce(refusedName(v.r.Asked.Hash()))
+	return !errors.Is(err, store.ErrAbsent)
+}
+
+// asked is every row of the request as refused.
+func (v *verdict) asked() []ledger.Row {
+	var rows []ledger.Row
+	for _, r := range v.r.Asked.Rows {
+		rows = append(rows, ledger.Row{Batch: r.Batch, Refused: r.Bits})
+	}
+	ledger.SortRows(rows)
+	return rows
+}
+
+func (v *verdict) askedLines() []abaton.Line {
+	lines := append([]abaton.Line(nil), v.r.Asked.Lines...)
+	ledger.SortLines(lines)
+	return lines
+}
+
+// permit ledgers what is released and remembers the request. A repeat whose
+// LOCKs are unchanged answers under its first entry.
+func (v *verdict) permit() Output {
+	q := v.r.Asked
+	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines}
+	e := v.entry()
+	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
+	for _, row := range v.rows {
+		if row.Refused != 0 {
+			e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound
+		}
+	}
+	out.Outcome, out.Reason = e.Outcome, e.Reason
+	locks := wire.Hash(wire.Reply, v.locks, wire.Marshal(rowsOf(v.rows)))
+	if v.repeat != nil {
+		if v.repeat.Locks != locks || v.repeat.Outcome != e.Outcome || v.refusedBefore() {
+			return v.refuse(abaton.ReasonReplay)
+		}
+		out.Entry, out.Ledgered, out.Time = v.repeat.Entry, true, v.t.now
+		return v.withCheckpoint(out)
+	}
+	at := v.t.enter(e)
+	v.remember(v.r.Asked.Hash(), memory{Entry: v.core.log.Size() + uint64(at), Outcome: e.Outcome, Locks: locks})
+	if q.Grant != (abaton.GrantID{}) && q.Mode != session.Permit {
+		v.core.use(v.t, q.Grant, v.used)
+	}
+	v.core.opens(v.r.Session.Statement().Actor, q.Patient, v.t.now)
+	return v.ledgered(out, at)
+}
+
+// rowsOf is what identifies the rows released.
+func rowsOf(rows []ledger.Row) [][]byte {
+	out := make([][]byte, 0, len(rows))
+	for _, r := range rows {
+		out = append(out, append(append([]byte(nil), r.Batch[:]...), wire.U64(r.Released)...))
+	}
+	return out
+}
+
+func (v *verdict) remember(name [32]byte, m memory) {
+	n := store.Nonce{Expiry: v.t.now.Add(abaton.NonceLife), Value: wire.Marshal(m)}
+	if err := v.core.store.PutNonce(&v.t.change, name, n); err != nil {
+		v.t.err = err
+	}
+}
+
+// ledgered fills in the entry and its checkpoint once they are durable.
+func (v *verdict) ledgered(out Output, at int) Output {
+	out.Ledgered, out.Time = true, v.t.now
+	out.Entry = v.core.log.Size() + uint64(at)
+	return v.withCheckpoint(out)
+}
+
+func (v *verdict) withCheckpoint(out Output) Output {
+	core := v.core
+	out.finish = func(o *Output) { _, o.Checkpoint = core.log.Checkpoint() }
+	return out
+}

@@ -1,0 +1,16 @@
+package keeper
+
+// The routes of a keeper (PROTOCOL.md#routes). Each POST takes and gives
+// application/cbor; the C2SP routes are those of tlog-tiles and tlog-witness.
+const (
+	RouteSession  = "/v1/session" // session.Signed -> Signed Opened
+	RouteRequest  = "/v1/request" // Signed session.Request -> SealedReply
+	RouteDeposit  = "/v1/deposit" // Deposits -> Results (Signed Receipt each)
+	RouteEvents   = "/v1/events"  // Events -> Results (vote signature each)
+	RouteCertify  = "/v1/certify" // Certificates -> Results (empty OK each)
+	RouteNotices  = "/v1/notices" // Notices -> Results (empty OK each)
+	RouteQuery    = "/v1/query"   // Signed Query -> Signed Statements
+	RouteWitness  = "/add-checkpoint"
+	RouteEvidence = "/checkpoint"
+	RouteTiles    = "/tile/"
+)

@@ -1,0 +1,70 @@
+package spread
+
+import (
+	"crypto/sha256"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Dims are the sizes of a batch: M records, N fragments a record, any K of
+// which suffice.
+type Dims struct {
+	_       struct{} `cbor:",toarray"`
+	M, N, K uint8
+}
+
+// Head is the immutable, writer-signed description of a batch
+// (PROTOCOL.md#head).
+type Head struct {
+	Version    uint64           `cbor:"1,keyasint"`
+	Patient    abaton.ActorID   `cbor:"2,keyasint"`
+	Line       abaton.Line      `cbor:"3,keyasint"`
+	Nonce      [16]byte         `cbor:"4,keyasint"`
+	Dims       Dims             `cbor:"5,keyasint"`
+	Dictionary Hash32           `cbor:"6,keyasint"` // SHA-256 of the dictionary; zero = none
+	BodyRoot   Hash32           `cbor:"7,keyasint"`
+	Writer     abaton.KeyID     `cbor:"8,keyasint"`
+	Seq        uint64           `cbor:"9,keyasint"`  // per (writer, patient, line)
+	PrevHead   abaton.BatchName `cbor:"10,keyasint"` // the batch name under the writer's previous seq; zero = none
+	Hour       uint32           `cbor:"11,keyasint"` // hours since 1970-01-01T00:00Z
+}
+
+// Bytes is the canonical form, what the writer signs.
+func (h *Head) Bytes() []byte { return wire.Marshal(h) }
+
+// NameOf is the name of the batch whose HEAD is body.
+func NameOf(body []byte) abaton.BatchName { return sha256.Sum256(body) }
+
+// DecodeHead reads HEAD bytes and checks every field that can be checked
+// alone. It does not check the signature; it refuses with ReasonMalformed.
+func DecodeHead(body []byte) (*Head, error) {
+	h := new(Head)
+	if len(body) > headBytesMax || wire.Unmarshal(body, h) != nil {
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	d := h.Dims
+	sized := d.M >= 1 && d.M <= abaton.BatchRecordsMax && d.K >= 2 && d.K <= d.N && d.N <= abaton.KeepersMax
+	named := h.Patient != abaton.ActorID{} && h.Line != abaton.Line{} && h.Writer != abaton.KeyID{}
+	if h.Version != wire.Version || !sized || !named {
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	return h, nil
+}
+
+// ParseHead is DecodeHead and the writer's signature (ReasonSignature).
+// Whether that writer may write is the caller's question.
+func ParseHead(signed wire.Signed) (*Head, error) {
+	h, err := DecodeHead(signed.Body)
+	if err != nil {
+		return nil, err
+	}
+	if !key.Verify(h.Writer, wire.Head, signed.Body, signed.Sig) {
+		return nil, abaton.Refuse(abaton.ReasonSignature)
+	}
+	return h, nil
+}
+
+// headBytesMax is above the longest HEAD, whose fields are all of fixed size.
+const headBytesMax = 512

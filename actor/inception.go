@@ -1,0 +1,158 @@
+package actor
+
+import (
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Inception is the body of the first event of every log
+// (PROTOCOL.md#inception). The actor's name is the hash of that event.
+type Inception struct {
+	Kind         Kind                   `cbor:"1,keyasint"`
+	Keys         []Key                  `cbor:"2,keyasint"`
+	Credentials  []Credential           `cbor:"3,keyasint"`
+	Box          []byte                 `cbor:"4,keyasint"`  // box public key; empty for a keeper set
+	Organisation abaton.ActorID         `cbor:"5,keyasint"`  // sponsor; zero for organisations and keeper sets
+	Invitation   []byte                 `cbor:"6,keyasint"`  // canonical wire.Signed; empty where none is due
+	Set          abaton.ActorID         `cbor:"7,keyasint"`  // keeper set; zero for a keeper set
+	Lines        []Epoch                `cbor:"8,keyasint"`  // each at epoch 1
+	Grants       []Granted              `cbor:"9,keyasint"`  // their patient is zero: this log
+	Document     []byte                 `cbor:"10,keyasint"` // canonical Document of a keeper set; else empty
+	Nonce        [grant.NonceBytes]byte `cbor:"11,keyasint"`
+}
+
+func (b *Inception) validate() error {
+	if len(b.Keys) > KeysMax || len(b.Credentials) > KeysMax ||
+		len(b.Lines) > abaton.LinesMax || len(b.Grants) > InceptionGrantsMax {
+		return tooLarge()
+	}
+	if !b.Kind.Valid() || b.Nonce == ([grant.NonceBytes]byte{}) {
+		return malformed()
+	}
+	if b.Kind == KeeperSet {
+		return b.validateSet()
+	}
+	if err := b.validateKeys(); err != nil {
+		return err
+	}
+	return b.validateRecord()
+}
+
+// validateSet: a keeper set is its document and nothing else.
+func (b *Inception) validateSet() error {
+	empty := len(b.Keys) == 0 && len(b.Credentials) == 0 && len(b.Box) == 0 && len(b.Invitation) == 0 &&
+		len(b.Lines) == 0 && len(b.Grants) == 0 && b.Organisation == (abaton.ActorID{}) && b.Set == (abaton.ActorID{})
+	if !empty {
+		return malformed()
+	}
+	_, err := parseDocument(b.Document)
+	return err
+}
+
+func (b *Inception) validateKeys() error {
+	for _, k := range b.Keys {
+		if !k.valid() {
+			return malformed()
+		}
+	}
+	for _, c := range b.Credentials {
+		if !c.valid() {
+			return malformed()
+		}
+	}
+	ok := unique(b.Keys, func(k Key) abaton.KeyID { return k.ID }) &&
+		unique(b.Credentials, func(c Credential) key.Credential { return c.Public }) &&
+		len(b.Box) == key.BoxPublicBytes && len(b.Document) == 0 && b.Set != (abaton.ActorID{})
+	return valid(ok)
+}
+
+// validateRecord: sponsors, invitations, lines and grants where the kind of
+// actor has them.
+func (b *Inception) validateRecord() error {
+	sponsored := b.Kind != Organisation
+	if sponsored != (b.Organisation != (abaton.ActorID{})) || sponsored != (len(b.Invitation) > 0) {
+		if sponsored {
+			return abaton.Refuse(abaton.ReasonInvitation)
+		}
+		return malformed()
+	}
+	if !keepsRecord(b.Kind) && len(b.Lines)+len(b.Grants) > 0 {
+		return malformed()
+	}
+	lines := make(map[abaton.Line]struct{}, len(b.Lines))
+	for i := range b.Lines {
+		if err := b.Lines[i].validate(); err != nil {
+			return err
+		}
+		lines[b.Lines[i].Line] = struct{}{}
+		if b.Lines[i].Epoch != 1 {
+			return malformed()
+		}
+	}
+	if len(lines) != len(b.Lines) {
+		return malformed()
+	}
+	return b.validateGrants(lines)
+}
+
+func (b *Inception) validateGrants(lines map[abaton.Line]struct{}) error {
+	for i := range b.Grants {
+		if err := b.Grants[i].validate(); err != nil {
+			return err
+		}
+		g, err := grant.Parse(b.Grants[i].Grant)
+		if err != nil {
+			return err
+		}
+		if g.Patient != (abaton.ActorID{}) {
+			return malformed()
+		}
+		for _, l := range g.Lines {
+			if _, ok := lines[l]; !ok {
+				return malformed()
+			}
+		}
+	}
+	return valid(unique(b.Grants, func(g Granted) abaton.GrantID { return grant.IDOf(g.Grant) }))
+}
+
+// keepsRecord reports whether actors of this kind have lines of their own: a
+// patient its record, an organisation its directory.
+func keepsRecord(k Kind) bool { return k == Patient || k == Organisation }
+
+// Invitation lets one new actor of one kind in (PROTOCOL.md#invitation). It
+// is signed by a manage or write key of an admitted organisation.
+type Invitation struct {
+	V            uint64                 `cbor:"1,keyasint"`
+	Organisation abaton.ActorID         `cbor:"2,keyasint"`
+	Kind         Kind                   `cbor:"3,keyasint"`
+	Nonce        [grant.NonceBytes]byte `cbor:"4,keyasint"` // one use
+	Expires      int64                  `cbor:"5,keyasint"` // unix seconds, exclusive
+	Signer       abaton.KeyID           `cbor:"6,keyasint"`
+}
+
+// Sign makes the bytes an inception carries; Signer is set from k.
+func (v Invitation) Sign(k *key.Signing) []byte {
+	v.V, v.Signer = wire.Version, k.ID()
+	return wire.Marshal(k.Seal(wire.Invitation, wire.Marshal(v)))
+}
+
+// ParseInvitation reads an invitation and verifies its signature under the
+// key it names; ReasonInvitation if it is none. Whether that key may invite
+// is the organisation's log's word.
+func ParseInvitation(data []byte) (*Invitation, error) {
+	var s wire.Signed
+	var v Invitation
+	if wire.Unmarshal(data, &s) != nil || wire.Unmarshal(s.Body, &v) != nil || v.V != wire.Version {
+		return nil, abaton.Refuse(abaton.ReasonInvitation)
+	}
+	if !v.Kind.Valid() || v.Kind == Organisation || v.Kind == KeeperSet || v.Organisation == (abaton.ActorID{}) {
+		return nil, abaton.Refuse(abaton.ReasonInvitation)
+	}
+	if !key.Verify(v.Signer, wire.Invitation, s.Body, s.Sig) {
+		return nil, abaton.Refuse(abaton.ReasonInvitation)
+	}
+	return &v, nil
+}

@@ -1,0 +1,94 @@
+package actor
+
+import (
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/key"
+)
+
+// signers is who may prove an event: the rights a signing key needs (any one
+// of the bits) and whether a live passkey will do. The zero value lets nobody.
+type signers struct {
+	rights  Rights
+	passkey bool
+}
+
+var (
+	anyKey  = signers{rights: rightsKnown, passkey: true}
+	keyOnly = signers{rights: Manage}
+	owner   = signers{rights: Manage, passkey: true}
+)
+
+// signersOf is the table of PROTOCOL.md#who-may-sign: by kind of actor and
+// kind of event. What it does not name, nobody may sign. Keeper-set logs are
+// not here: they take w keepers (Document.checkProvers).
+func signersOf(actor Kind, event EventKind) signers {
+	switch actor {
+	case Patient:
+		switch event {
+		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
+			EventEpoch, EventGrant, EventBar, EventErase, EventMerge:
+			return owner
+		case EventRevoke:
+			return anyKey
+		}
+	case Organisation:
+		switch event {
+		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
+			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventOrigins:
+			return keyOnly
+		case EventRevoke:
+			return anyKey
+		}
+	case Clinician, Device, Agent:
+		switch event {
+		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove, EventMerge:
+			return keyOnly
+		}
+	}
+	return signers{}
+}
+
+// standing says who is live as one place in a log sees it: the rights of a
+// key (zero when not live) and whether a passkey is live.
+type standing struct {
+	rights  func(abaton.KeyID) Rights
+	passkey func(key.Credential) bool
+}
+
+// entitled reports whether at least one prover may prove this kind of event.
+func entitled(actor Kind, event EventKind, by provers, s standing) bool {
+	need := signersOf(actor, event)
+	for _, k := range by.keys {
+		if s.rights(k)&need.rights != 0 {
+			return true
+		}
+	}
+	for _, c := range by.credentials {
+		if need.passkey && s.passkey(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// inceptionRights is the standing an inception gives itself.
+func inceptionRights(in *Inception) standing {
+	return standing{
+		rights: func(id abaton.KeyID) Rights {
+			for _, k := range in.Keys {
+				if k.ID == id {
+					return k.Rights
+				}
+			}
+			return 0
+		},
+		passkey: func(c key.Credential) bool {
+			for _, have := range in.Credentials {
+				if have.Public == c {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}

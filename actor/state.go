@@ -1,0 +1,243 @@
+package actor
+
+import (
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/key"
+)
+
+// State is what one key log says: the reduction of its events and
+// certificates. The zero State knows no log. It depends only on which events
+// and certificates it was given, not on their order, and it does no
+// cryptography. It is not safe for concurrent use.
+//
+// What an event gives holds once the event is certified (or a certified merge
+// covers it); what an event takes away holds from the moment the event is
+// applied, on any branch, and never ends.
+type State struct {
+	actor     abaton.ActorID
+	inception *Inception
+	knots     map[Hash]*knot
+	slots     map[uint64]*knot // the first event known at each place
+	heads     []*knot
+	forked    bool
+	open      []*knot // not certified, in order of arrival
+	tip       *knot   // the highest certified event
+
+	keys        map[abaton.KeyID]*entry[Rights]
+	credentials map[key.Credential]*entry[Class]
+	lines       map[abaton.Line]*lineEntry
+	grants      map[abaton.GrantID]*entry[*grant.Grant]
+	bars        map[abaton.ActorID]struct{}
+	erased      map[abaton.BatchName]uint64
+	urgent      []urgentRevoke
+	origins     []origins
+	set         *Set
+}
+
+// entry is one thing that events may give and take away.
+type entry[T any] struct {
+	given   []gift[T]
+	removed []*knot // any one of them takes it away for ever
+}
+
+type gift[T any] struct {
+	value T
+	by    *knot
+}
+
+type urgentRevoke struct {
+	grant abaton.GrantID
+	by    *knot
+}
+
+type origins struct {
+	rp key.RelyingParty
+	by *knot
+}
+
+// Actor is whose log this is; zero when none is known.
+func (s *State) Actor() abaton.ActorID { return s.actor }
+
+// Kind is what the actor is; zero when no log is known.
+func (s *State) Kind() Kind {
+	if s.inception == nil {
+		return 0
+	}
+	return s.inception.Kind
+}
+
+// Organisation is the actor's sponsor; zero for organisations and sets.
+func (s *State) Organisation() abaton.ActorID {
+	if s.inception == nil {
+		return abaton.ActorID{}
+	}
+	return s.inception.Organisation
+}
+
+// SetID is the keeper set the actor chose in its inception.
+func (s *State) SetID() abaton.ActorID {
+	if s.inception == nil {
+		return abaton.ActorID{}
+	}
+	if s.inception.Kind == KeeperSet {
+		return s.actor
+	}
+	return s.inception.Set
+}
+
+// Live reports whether the log counts: its inception is certified.
+func (s *State) Live() bool { return s.tip != nil }
+
+// Box is the actor's box key, once the log is live; key.ErrKey otherwise.
+func (s *State) Box() (key.BoxPublic, error) {
+	if !s.Live() {
+		return key.BoxPublic{}, key.ErrKey
+	}
+	return key.ParseBoxPublic(s.inception.Box)
+}
+
+// Certified is the highest certified place; false when there is none.
+func (s *State) Certified() (Place, bool) {
+	if s.tip == nil {
+		return Place{}, false
+	}
+	return s.tip.place(), true
+}
+
+// Heads are the places no known event continues, in order of arrival. More
+// than one is a split that a merge should close.
+func (s *State) Heads() []Place {
+	places := make([]Place, len(s.heads))
+	for i, n := range s.heads {
+		places[i] = n.place()
+	}
+	return places
+}
+
+// Knows reports whether the event is part of this log copy.
+func (s *State) Knows(h Hash) bool { return s.knots[h] != nil }
+
+// IsCertified reports whether the event itself counts by certificate, its own
+// or that of an event that continues it.
+func (s *State) IsCertified(h Hash) bool {
+	n := s.knots[h]
+	return n != nil && n.certified
+}
+
+// KeyRights is what a signing key may do now; zero when it is not live.
+func (s *State) KeyRights(id abaton.KeyID) Rights {
+	rights, _ := s.keys[id].now()
+	return rights
+}
+
+// CredentialClass is the class of a live passkey; zero when it is not live.
+func (s *State) CredentialClass(c key.Credential) Class {
+	class, _ := s.credentials[c].now()
+	return class
+}
+
+// Grant is a grant of this log with its patient filled in, and whether it was
+// taken back. Nil when the log does not (yet) give it.
+func (s *State) Grant(id abaton.GrantID) (g *grant.Grant, revoked bool) {
+	e := s.grants[id]
+	if e == nil {
+		return nil, false
+	}
+	g, _ = e.first()
+	return g, len(e.removed) > 0
+}
+
+// Grants lists the grants that are given and not taken back, by name.
+func (s *State) Grants() map[abaton.GrantID]*grant.Grant {
+	live := make(map[abaton.GrantID]*grant.Grant)
+	for id, e := range s.grants {
+		if g, ok := e.now(); ok {
+			live[id] = g
+		}
+	}
+	return live
+}
+
+// Barred reports whether this log bars the actor.
+func (s *State) Barred(a abaton.ActorID) bool {
+	_, barred := s.bars[a]
+	return barred
+}
+
+// Erased is the bitmap of erased records of a batch.
+func (s *State) Erased(b abaton.BatchName) uint64 { return s.erased[b] }
+
+// RelyingParty is where an organisation's staff use their passkeys; false
+// when its log names none.
+func (s *State) RelyingParty() (rp key.RelyingParty, ok bool) {
+	var best *knot
+	for _, o := range s.origins {
+		if o.by.effective() && (best == nil || best.before(o.by)) {
+			best, rp, ok = o.by, o.rp, true
+		}
+	}
+	return rp, ok
+}
+
+// Set is the keeper set of a keeper set's log, nil for every other.
+func (s *State) Set() *Set { return s.set }
+
+// Facts is what Decide needs of this patient's log for an access by someone
+// of an organisation under a grant; a zero grant id asks as the owner.
+func (s *State) Facts(who, organisation abaton.ActorID, id abaton.GrantID, used uint64) grant.Facts {
+	f := grant.Facts{Used: used, Barred: s.Barred(who) || s.Barred(organisation)}
+	if id == (abaton.GrantID{}) {
+		f.Owner = s.Live() && who == s.actor
+		return f
+	}
+	f.Grant, f.Revoked = s.Grant(id)
+	return f
+}
+
+// now is the value in force: given by an event that counts, not removed.
+func (e *entry[T]) now() (value T, ok bool) {
+	if e == nil || len(e.removed) > 0 {
+		return value, false
+	}
+	return e.first()
+}
+
+// first is the value of the first giver that counts, in the one order that
+// does not depend on arrival.
+func (e *entry[T]) first() (value T, ok bool) {
+	var best *knot
+	for _, g := range e.given {
+		if g.by.effective() && (best == nil || g.by.precedes(best)) {
+			best, value, ok = g.by, g.value, true
+		}
+	}
+	return value, ok
+}
+
+func give[K comparable, T any](m *map[K]*entry[T], k K, value T, by *knot) {
+	e := at(m, k)
+	e.given = append(e.given, gift[T]{value: value, by: by})
+}
+
+func remove[K comparable, T any](m *map[K]*entry[T], k K, by *knot) {
+	e := at(m, k)
+	e.removed = append(e.removed, by)
+}
+
+func at[K comparable, T any](m *map[K]*entry[T], k K) *entry[T] {
+	if *m == nil {
+		*m = make(map[K]*entry[T])
+	}
+	e := (*m)[k]
+	if e == nil {
+		e = new(entry[T])
+		(*m)[k] = e
+	}
+	return e
+}
+
+// unix is an event's time as a time.Time.
+func unix(seconds int64) time.Time { return time.Unix(seconds, 0) }

@@ -1,0 +1,57 @@
+package actor_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/key"
+)
+
+// summary is everything a log copy says, in one order: two copies that say
+// the same have the same summary.
+func summary(s *actor.State) string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	for _, p := range s.Heads() {
+		add("head %d %x certified %t", p.Seq, p.Hash, s.IsCertified(p.Hash))
+	}
+	p, ok := s.Certified()
+	add("tip %d %x %t", p.Seq, p.Hash, ok)
+	for _, name := range names {
+		add("key %s %d", name, s.KeyRights(signing(name).ID()))
+		add("passkey %s %d", name, s.CredentialClass(cachedCredential(name)))
+	}
+	for id := range s.Grants() {
+		add("grant %s", id)
+	}
+	for i := range 64 {
+		g, revoked := s.Grant(abaton.GrantID{byte(i)})
+		add("grant %d %t %t", i, g != nil, revoked)
+		add("bar %d %t", i, s.Barred(abaton.ActorID{byte(i)}))
+		add("erased %d %x", i, s.Erased(abaton.BatchName{byte(i)}))
+	}
+	for _, l := range s.Lines() {
+		add("line %s %d %d %s %t", l.Line, l.Level, l.Epoch, l.ID, l.Urgent)
+		previous, ok := s.Previous(l.Line)
+		add("previous %d %s %t", previous.Epoch, previous.ID, ok)
+	}
+	rp, ok := s.RelyingParty()
+	add("party %v %t", rp, ok)
+	slices.Sort(out)
+	return strings.Join(out, "\n")
+}
+
+// names are all the keys that tests add and remove.
+var names = []string{"ana", "ana write", "org", "org write", "new key", "second", "stranger", "phone", "thief"}
+
+func cachedCredential(name string) key.Credential {
+	scalar := seed(name)
+	p, err := key.ParsePasskey(scalar[:], party)
+	if err != nil {
+		panic("a test scalar is a valid passkey")
+	}
+	return p.Credential()
+}

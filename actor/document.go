@@ -67,13 +67,14 @@ func (d *Document) Validate() error {
 	return validateParty(d.RelyingParty)
 }
 
+// numbersHold: C1, C4 and C5 together also give 2w > n+f, so that two
+// certificates for one slot would share an honest keeper.
 func (d *Document) numbersHold() bool {
 	n, k, t, w, f := int(d.N), int(d.K), int(d.T), int(d.W), int(d.F)
 	return n >= 1 && n <= abaton.KeepersMax && k >= 1 && k <= n && t <= n &&
 		t >= f+1 && // no coalition of liars opens anything
 		w == n-f && // C1: writes go on with f away
 		w >= k+f && // C2: what is acknowledged survives the liars
-		2*w > n+f && // two certificates for one slot share an honest keeper
 		n-w+f <= t-1 && // C4: the unaware and the lying stay below t
 		t+f <= n // C5: shares survive
 }

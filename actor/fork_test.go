@@ -14,16 +14,30 @@ import (
 // one.
 type stolen struct {
 	*log
-	base           actor.Place
-	remove, theft  *actor.Authentic
-	merge          *actor.Authentic
-	granted        *actor.Granted
-	revoke, giving *actor.Authentic
+	first         *actor.Authentic
+	base          actor.Place
+	remove, theft *actor.Authentic
+	merge         *actor.Authentic
+}
+
+// gift is a grant and its revocation in one slot.
+type gift struct{ giving, revoke *actor.Authentic }
+
+func (s *stolen) ownGift(t testing.TB) gift {
+	t.Helper()
+	given := s.granted(abaton.ActorID{7}, 1)
+	return gift{
+		giving: s.w.authentic(s.after(given, s.base), byKey("ana")),
+		revoke: s.w.authentic(s.after(&actor.Revoke{Grant: grantID(given)}, s.base), byKey("ana write")),
+	}
 }
 
 func newStolen(t testing.TB) *stolen {
 	w := newWorld(t)
-	s := &stolen{log: w.patient("ana")}
+	first := w.authentic(actor.NewInception(w.now.Unix(), w.inception(actor.Patient, "ana")), byKey("ana"))
+	s := &stolen{log: &log{w: w, st: new(actor.State)}, first: first}
+	s.take(first)
+	s.certify(first)
 	s.base = s.st.Heads()[0]
 	s.remove = w.authentic(s.after(&actor.KeyRemove{ID: signing("ana").ID()}, s.base), byPasskey(t, "ana"))
 	s.theft = w.authentic(s.after(&actor.KeyAdd{Key: actor.Key{ID: signing("thief").ID(), Rights: actor.Manage}}, s.base), byKey("ana"))
@@ -169,14 +183,14 @@ func TestContradictingCertificates(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	wrong := placeOf(s.remove)
+	wrong.Seq = 9
+	if got := reason(s.st.Certify(certified(wrong))); got != abaton.ReasonCertificate {
+		t.Errorf("certificate that names another place: got %q, want %q", got, abaton.ReasonCertificate)
+	}
 	s.certify(s.remove)
 	if got := reason(s.st.Certify(certified(placeOf(s.theft)))); got != abaton.ReasonCertificate {
 		t.Errorf("second certificate in one slot: got %q, want %q", got, abaton.ReasonCertificate)
-	}
-	misplaced := placeOf(s.theft)
-	misplaced.Seq = 9
-	if got := reason(s.st.Certify(certified(misplaced))); got != abaton.ReasonCertificate {
-		t.Errorf("certificate for the wrong slot: got %q, want %q", got, abaton.ReasonCertificate)
 	}
 	if got := reason(s.st.Certify(certified(actor.Place{Actor: s.st.Actor(), Seq: 2, Hash: actor.Hash{1}}))); got != abaton.ReasonParent {
 		t.Errorf("certificate for an unknown event: got %q, want %q", got, abaton.ReasonParent)
@@ -209,6 +223,9 @@ func TestRivalEpochs(t *testing.T) {
 				copy.certify(b)
 			}
 			newest, _ := copy.st.Newest(rival.Line)
+			if newest.Epoch != 2 {
+				t.Errorf("what a certified merge covers does not count: got epoch %d, want 2", newest.Epoch)
+			}
 			chosen = append(chosen, newest.ID)
 			if certifyFirst && !slices.Equal(newest.Public, rival.Segment) {
 				t.Errorf("the certified epoch is not the newest")
@@ -217,6 +234,52 @@ func TestRivalEpochs(t *testing.T) {
 		if chosen[0] != chosen[1] {
 			t.Errorf("two copies with the same events choose two segments")
 		}
+	}
+}
+
+// TestCertifiedBeforeEarlier: a covered event in an earlier place does not
+// displace a certified one.
+func TestCertifiedBeforeEarlier(t *testing.T) {
+	w := newWorld(t)
+	l := w.patient("ana")
+	base := l.st.Heads()[0]
+	rival := l.epoch(2)
+	rival.Segment = box("rival").Public().Bytes()
+	covered := w.authentic(l.after(rival, base), byKey("ana"))
+	first := w.authentic(l.after(&actor.Bar{Actor: abaton.ActorID{1}}, base), byKey("ana"))
+	second := w.authentic(l.after(l.epoch(2), placeOf(first)), byKey("ana"))
+	for _, a := range []*actor.Authentic{covered, first} {
+		if err := l.st.Apply(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.st.Apply(second); err != nil {
+		t.Fatal(err)
+	}
+	l.certify(second)
+	want, _ := l.st.Newest(rival.Line)
+	merge := w.authentic(l.after(&actor.Merge{}, placeOf(covered), placeOf(second)), byKey("ana"))
+	l.take(merge)
+	l.certify(merge)
+	if got, _ := l.st.Newest(rival.Line); got.ID != want.ID || got.Epoch != 2 {
+		t.Errorf("after the merge another segment is the newest")
+	}
+}
+
+// TestKeyOfAnotherBranch: a key speaks only after the event that added it.
+func TestKeyOfAnotherBranch(t *testing.T) {
+	w := newWorld(t)
+	l := w.patient("ana")
+	base := l.st.Heads()[0]
+	added := w.authentic(l.after(&actor.KeyAdd{Key: actor.Key{ID: signing("phone").ID(), Rights: actor.Manage}}, base), byKey("ana"))
+	l.take(added)
+	l.certify(added)
+	bar := &actor.Bar{Actor: abaton.ActorID{1}}
+	if got := reason(admit(l, signed(l.after(bar, base), byKey("phone")))); got != abaton.ReasonCredential {
+		t.Errorf("before it was added: got %q, want %q", got, abaton.ReasonCredential)
+	}
+	if got := reason(admit(l, signed(l.after(bar, placeOf(added)), byKey("phone")))); got != "" {
+		t.Errorf("after it was added: got %q, want admitted", got)
 	}
 }
 

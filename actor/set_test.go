@@ -218,6 +218,9 @@ func TestSetLog(t *testing.T) {
 	if got := reason(st.Admit(rival, actor.Door{}, epochStart)); got != abaton.ReasonSlot {
 		t.Errorf("second change in one slot: got %q, want %q", got, abaton.ReasonSlot)
 	}
+	if got := reason(st.Apply(rival)); got != abaton.ReasonSlot {
+		t.Errorf("second change in one slot, applied: got %q, want %q", got, abaton.ReasonSlot)
+	}
 }
 
 func TestCertificate(t *testing.T) {
@@ -270,6 +273,9 @@ func TestCertificate(t *testing.T) {
 	}
 	if _, err := actor.NewCertificate(p, votes).Verify(new(actor.Set)); reason(err) != abaton.ReasonCertificate {
 		t.Errorf("zero set: got %v, want %q", err, abaton.ReasonCertificate)
+	}
+	if _, err := actor.NewCertificate(p, nil).Verify(new(actor.Set)); reason(err) != abaton.ReasonCertificate {
+		t.Errorf("zero set, no votes: got %v, want %q", err, abaton.ReasonCertificate)
 	}
 }
 

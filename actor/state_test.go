@@ -268,13 +268,15 @@ func TestAcceptsLock(t *testing.T) {
 	check("an urgent epoch", 0, abaton.ReasonEpoch, abaton.ReasonEpoch, abaton.ReasonEpoch, "")
 	step(5, false)
 	check("the urgency is over", 0, abaton.ReasonEpoch, abaton.ReasonEpoch, abaton.ReasonEpoch, "", "")
+	step(6, true)
+	check("an urgent epoch without a revocation", 0, abaton.ReasonEpoch, abaton.ReasonEpoch, abaton.ReasonEpoch, abaton.ReasonEpoch, abaton.ReasonEpoch, "")
 	if got := reason(l.st.AcceptsLock(abaton.Line{9}, ids[1], w.now)); got != abaton.ReasonWriter {
 		t.Errorf("unknown line: got %q, want %q", got, abaton.ReasonWriter)
 	}
-	uncertified := w.authentic(l.event(l.epoch(6)), byKey("ana"))
+	uncertified := w.authentic(l.event(l.epoch(7)), byKey("ana"))
 	l.take(uncertified)
-	if newest, _ := l.st.Newest(line); newest.Epoch != 5 {
-		t.Errorf("an epoch without a certificate is the newest: got %d, want 5", newest.Epoch)
+	if newest, _ := l.st.Newest(line); newest.Epoch != 6 {
+		t.Errorf("an epoch without a certificate is the newest: got %d, want 6", newest.Epoch)
 	}
 }
 
@@ -401,5 +403,24 @@ func BenchmarkApply(b *testing.B) {
 		if err := l.st.Certify(actor.NewCertificate(placeOf(a), nil).Reopen()); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestGiven(t *testing.T) {
+	w := newWorld(t)
+	l := w.patient("ana")
+	given := l.granted(abaton.ActorID{7}, 1)
+	if _, ok := l.st.Given(grantID(given)); ok {
+		t.Errorf("a grant nobody gave is there")
+	}
+	l.add(given, byKey("ana"))
+	l.add(&actor.Revoke{Grant: grantID(given)}, byKey("ana"))
+	got, ok := l.st.Given(grantID(given))
+	if !ok || !bytes.Equal(got.Grant, given.Grant) || !bytes.Equal(got.Wrap, given.Wrap) {
+		t.Errorf("the grant's bytes and wrap are not those of its event")
+	}
+	l.take(w.authentic(l.event(&actor.Revoke{Grant: abaton.GrantID{3}}), byKey("ana")))
+	if _, ok := l.st.Given(abaton.GrantID{3}); ok {
+		t.Errorf("a revocation gives a grant")
 	}
 }

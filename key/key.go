@@ -18,6 +18,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/abaton-health/abaton"
@@ -33,14 +35,34 @@ type Secret [32]byte
 
 const redacted = "redacted"
 
-func (Secret) String() string               { return redacted }
-func (Secret) GoString() string             { return redacted }
-func (Secret) LogValue() slog.Value         { return slog.StringValue(redacted) }
+// String, GoString, LogValue, MarshalText and MarshalJSON print nothing of a
+// Secret, and so does Format under every verb.
+func (Secret) String() string { return redacted }
+
+// GoString is String.
+func (Secret) GoString() string { return redacted }
+
+// LogValue is String.
+func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText is String.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// MarshalJSON is String, quoted.
 func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
-func (s Secret) IsZero() bool               { return s == Secret{} }
-func (s Secret) Equal(o Secret) bool        { return subtle.ConstantTimeCompare(s[:], o[:]) == 1 }
-func (s *Secret) Erase()                    { *s = Secret{} }
+
+// Format is String under every verb, also %d and %x.
+func (Secret) Format(s fmt.State, _ rune) { io.WriteString(s, redacted) }
+
+// IsZero reports whether s is no secret.
+func (s Secret) IsZero() bool { return s == Secret{} }
+
+// Equal compares in constant time.
+func (s Secret) Equal(o Secret) bool { return subtle.ConstantTimeCompare(s[:], o[:]) == 1 }
+
+// Erase overwrites s; copies made before stay.
+func (s *Secret) Erase() { *s = Secret{} }
+
 func (s Secret) derive(label wire.Label, context ...[]byte) Secret {
 	return Expand(s[:], label, context...)
 }

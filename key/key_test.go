@@ -135,7 +135,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	logger.Info("text", "secret", s, "pointer", &s, "holder", h)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("json", "secret", s, "pointer", &s, "holder", h)
 	out := []string{log.String()}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X"} {
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 		for _, v := range []any{s, &s, h, &h, []key.Secret{s}, map[string]key.Secret{"a": s}} {
 			out = append(out, verb+" "+fmt.Sprintf(verb, v))
 		}

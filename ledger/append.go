@@ -42,7 +42,7 @@ func (l *Log) Append(w Writer, entries []Entry, now time.Time) (*Group, error) {
 }
 
 // Resign signs the newest tree again, so that the checkpoint's age is small
-// while nothing happens (RULINGS 21). It works from size 0.
+// while nothing happens (PROTOCOL.md#ledger-checkpoint). It works from size 0.
 func (l *Log) Resign(w Writer, now time.Time) (*Group, error) {
 	return l.settle(func() (*Group, error) {
 		e := l.head.edge.clone()

@@ -144,12 +144,16 @@ func cosignatureVectors(t *testing.T) []vector {
 	if err != nil {
 		t.Fatal(err)
 	}
+	dated := func(unix uint64) string {
+		return line(append(wire.U64(unix), testKey("keeper1.example").SignRaw(ledger.CosignedMessage(c.Text(), unix))...))
+	}
 	wrongTime := in(good)
 	wrongTime.Unix++
 	return []vector{
 		{"the keeper's own, dated", src, in(good), "ok"},
 		{"timestamp moved by a second", src, in(line(later)), "checkpoint.signature"},
-		{"timestamp zero", src, in(line(append(make([]byte, 8), sig[8:]...))), "checkpoint.signature"},
+		{"timestamp zero, well signed", src, in(dated(0)), "checkpoint.signature"},
+		{"timestamp 2^63, well signed", src, in(dated(1 << 63)), "checkpoint.signature"},
 		{"a plain signature under the cosigner's key id", src, in(line(append(wire.U64(uint64(at(13).Unix())), plain...))), "checkpoint.signature"},
 		{"without a timestamp", src, in(line(sig[8:])), "checkpoint.signature"},
 		{"one byte more", src, in(line(append(bytes.Clone(sig), 0))), "checkpoint.signature"},

@@ -22,7 +22,7 @@ func (e *ShorterError) Is(target error) bool { return target == ErrShorter }
 // CheckClaim compares the ledger with a checkpoint of it that a peer holds.
 // Without a valid signature of this ledger's key, or for another origin, the
 // claim is worth nothing and nil is returned: otherwise one bad peer could
-// stop every keeper (research A26). A *ShorterError means: do not start, do
+// stop every keeper (PROTOCOL.md#ledger-claim). A *ShorterError means: do not start, do
 // not append; recover under a new origin.
 func (l *Log) CheckClaim(signed []byte) error {
 	h, err := l.committed()

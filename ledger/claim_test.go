@@ -60,6 +60,17 @@ func TestKeepCosignedWantsAPeer(t *testing.T) {
 	if err := l.KeepCosigned(batch{}, signed, peer); ledger.CheckID(err) != "checkpoint.unsigned" {
 		t.Errorf("got %v, want checkpoint.unsigned", err)
 	}
+	other, w := filled(t, keeperOne(t), 5), newIdentity(t, "u", "keeper2.example").own
+	c, longer := other.Checkpoint()
+	sig, err := w.SignAt(c.Text(), at(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	longer = append(longer, ledger.SignatureLine(w.Name(), w.KeyHash(), sig)...)
+	b := batch{}
+	if err := l.KeepCosigned(b, longer, peer); !errors.Is(err, ledger.ErrShorter) || len(b) != 0 {
+		t.Errorf("a longer one: got %v, want ErrShorter", err)
+	}
 	addCosigned(t, l)
 	kept, err := l.Cosigned()
 	if _, names, err2 := ledger.Cosigners(kept, peer); err != nil || err2 != nil || len(names) != 1 {

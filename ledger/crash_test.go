@@ -185,3 +185,25 @@ func TestRewrittenLedgerIsRefused(t *testing.T) {
 		t.Errorf("entries of another keeper: got %v, want ErrCorrupt", err)
 	}
 }
+
+// TestPatientIndexIsChecked puts an index entry of another ledger, whole in
+// itself, in the place of ours.
+func TestPatientIndexIsChecked(t *testing.T) {
+	mine, other := newLedger(t, keeperOne(t)), newLedger(t, keeperOne(t))
+	mine.add(t, at(1), release("1", "doctor", "ana"), release("2", "doctor", "bob"), release("3", "doctor", "ana"))
+	other.add(t, at(1), release("1", "doctor", "bob"), release("2", "doctor", "ana"), release("3", "doctor", "ana"))
+	ana := id("patient", "ana")
+	first := "q" + string(ana[:]) + string(make([]byte, 8))
+	mine.store[first] = other.store[first]
+	if _, err := ledger.Open(mine.cfg, mine.store); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("index of entry 0: got %v, want ErrCorrupt", err)
+	}
+	b := batch{}
+	if err := mine.Redact(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	b.commit(mine.store)
+	if _, err := ledger.Open(mine.cfg, mine.store); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Errorf("entry 2 ties another leaf: got %v, want ErrCorrupt", err)
+	}
+}

@@ -54,7 +54,7 @@ type LineRow struct {
 // Verdict is how complete a History is. The zero Verdict is incomplete.
 type Verdict int
 
-// The verdicts (RULINGS 23).
+// The verdicts (PROTOCOL.md#ledger-history).
 const (
 	Incomplete     Verdict = iota // too few answers: lines may be missing
 	CompleteUnless                // complete unless some of those that answered lie
@@ -307,15 +307,15 @@ func compareLines(a, b Line) int {
 
 // renews finds the opening that d only renews. To hide a line takes more than
 // f keepers that say so, the same person, session and grant, and no record
-// that the opening did not release.
+// that the opening did not release. Only permits fold (ParseEntry).
 func (d *draft) renews(drafts map[requestFacts]*draft, s Shape) *draft {
-	if d.line.Op != OpPermit || d.line.Disputed {
+	if d.line.Disputed {
 		return nil
 	}
 	var found *draft
 	for into, votes := range d.folds {
 		first := drafts[into]
-		if votes > s.Faulty && first != d && d.continues(first) &&
+		if votes > s.Faulty && d.continues(first) &&
 			(found == nil || compareLines(first.line, found.line) < 0) {
 			found = first
 		}

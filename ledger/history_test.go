@@ -192,6 +192,17 @@ func TestRenewalsFold(t *testing.T) {
 		{"another session", func(ks []*ledgerOf) { ask(t, ks, 60, other(permit("p1", ledger.Fold(0), row("b1", 1, 0))), 1, 2, 3) }, 2},
 		{"a record more", func(ks []*ledgerOf) { ask(t, ks, 60, permit("p1", ledger.Fold(0), row("b1", 7, 0)), 1, 2, 3) }, 2},
 		{"another batch", func(ks []*ledgerOf) { ask(t, ks, 60, permit("p1", ledger.Fold(0), row("b9", 1, 0)), 1, 2, 3) }, 2},
+		{"a record refused", func(ks []*ledgerOf) {
+			e := permit("p1", ledger.Fold(0), row("b1", 1, 2))
+			e.Outcome, e.Reason = ledger.Partly, abaton.ReasonGrant
+			ask(t, ks, 60, e, 1, 2, 3)
+		}, 2},
+		{"disputed", func(ks []*ledgerOf) {
+			ask(t, ks, 60, permit("p1", ledger.Fold(0), row("b1", 1, 0)), 1, 2)
+			e := permit("p1", 0, row("b1", 1, 0))
+			e.Actor = id("actor", "scapegoat")
+			ask(t, ks, 60, e, 3)
+		}, 3},
 		{"into itself", func(ks []*ledgerOf) { ask(t, ks, 60, permit("p1", ledger.Fold(1), row("b1", 1, 0)), 1, 2, 3) }, 2},
 		{"into a renewal", func(ks []*ledgerOf) {
 			ask(t, ks, 60, permit("p1", ledger.Fold(0), row("b1", 1, 0)), 1, 2, 3)

@@ -329,6 +329,9 @@ func TestResign(t *testing.T) {
 func TestRedactedEntryKeepsTreeAndChain(t *testing.T) {
 	l := filled(t, keeperOne(t), 12)
 	b := batch{}
+	if err := l.Redact(b, 12); !errors.Is(err, abaton.ErrNotFound) || len(b) != 0 {
+		t.Errorf("past the end: got %v, want ErrNotFound", err)
+	}
 	if err := l.Redact(b, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -379,6 +382,51 @@ func TestExtractPages(t *testing.T) {
 	x, err := l.Extract(id("patient", "nobody"), 0, 4)
 	if err != nil || x.Total != 0 || len(x.Disclosures) != 0 {
 		t.Errorf("unknown patient: got %d of %d, %v", len(x.Disclosures), x.Total, err)
+	}
+}
+
+func TestExtractIsVerified(t *testing.T) {
+	l := filled(t, keeperOne(t), 12)
+	for check, spoil := range map[string]func(*ledger.Extract){
+		"inclusion.path":         func(x *ledger.Extract) { x.Disclosures[1].Path[0][0] ^= 1 },
+		"inclusion.index":        func(x *ledger.Extract) { x.Disclosures[1].Path = make([]hash, 64) },
+		"disclosure.leaf":        func(x *ledger.Extract) { x.Disclosures[1].Salt[0] ^= 1 },
+		"checkpoint.signature":   func(x *ledger.Extract) { x.Checkpoint = spoilSignature(x.Checkpoint) },
+		"ok":                     func(*ledger.Extract) {},
+		"checkpoint.note":        func(x *ledger.Extract) { x.Checkpoint = nil },
+		"inclusion.path, index":  func(x *ledger.Extract) { x.Disclosures[1].Index++ },
+		"inclusion.index, large": func(x *ledger.Extract) { x.Disclosures[1].Index = 1 << 63 },
+	} {
+		x, err := l.Extract(id("patient", "a"), 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoil(&x)
+		want, _, _ := strings.Cut(check, ",")
+		if err := x.Verify(origin, l.cfg.Verifier); ledger.CheckID(err) != want {
+			t.Errorf("got %v, want %s", err, check)
+		}
+	}
+	d, err := ledger.NewDisclosure(0, [32]byte{}, []byte{1})
+	if ledger.CheckID(err) != "entry.form" || d.Entry != nil {
+		t.Errorf("got %v, want entry.form", err)
+	}
+}
+
+func TestConsistencyIsOfOneLedger(t *testing.T) {
+	l := filled(t, keeperOne(t), 12)
+	c, _ := l.Checkpoint()
+	other := c
+	other.Origin = "keeper2.example/ledger"
+	if err := ledger.VerifyConsistency(other, c, nil); ledger.CheckID(err) != "consistency.origin" {
+		t.Errorf("got %v, want consistency.origin", err)
+	}
+	huge := ledger.Checkpoint{Origin: origin, Size: 1 << 62, Root: c.Root}
+	if err := ledger.VerifyConsistency(c, huge, nil); ledger.CheckID(err) != "consistency.size" {
+		t.Errorf("got %v, want consistency.size", err)
+	}
+	if err := ledger.VerifyInclusion(huge, 1, ledger.Leaf{}, nil); ledger.CheckID(err) != "inclusion.index" {
+		t.Errorf("got %v, want inclusion.index", err)
 	}
 }
 

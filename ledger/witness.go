@@ -252,7 +252,7 @@ func (w *Witness) LatestByHash(hash [32]byte) ([]byte, bool) {
 
 // Vouches reports whether c is consistent with what this witness has cosigned
 // by now: it is one of the last RememberedMax checkpoints it cosigned, or the
-// proof leads from it to the newest (RULINGS 21). Its age is read with
+// proof leads from it to the newest (PROTOCOL.md#ledger-witness). Its age is read with
 // CosignedAt.
 func (w *Witness) Vouches(c Checkpoint, proof []tlog.Hash) bool {
 	w.mu.Lock()

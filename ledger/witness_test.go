@@ -193,7 +193,11 @@ func spoilSignature(b []byte) []byte {
 	for b[end-1] == '=' || b[end-1] == 'A' {
 		end--
 	}
-	b[end-3] ^= 1
+	if b[end-3] == 'A' {
+		b[end-3] = 'B'
+	} else {
+		b[end-3] = 'A'
+	}
 	return b
 }
 

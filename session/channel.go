@@ -59,7 +59,7 @@ const SaltBytes = 16
 
 // Sealed is one message under a key of its own: AES-256-GCM, nonce zero, the
 // key drawn from the channel, the request and a fresh salt, so that no two
-// messages ever share a key (PROTOCOL.md#reply).
+// messages ever share a key (PROTOCOL.md#sealed-reply).
 type Sealed struct {
 	_          struct{} `cbor:",toarray"`
 	Salt       [SaltBytes]byte
@@ -110,7 +110,7 @@ func open(k key.Secret, label wire.Label, name [32]byte, s Sealed) ([]byte, erro
 }
 
 // messageCipher: HKDF-Extract(salt = name || salt, ikm = channel key), then
-// HKDF-Expand under the label (PROTOCOL.md#reply).
+// HKDF-Expand under the label (PROTOCOL.md#sealed-reply).
 func messageCipher(k key.Secret, label wire.Label, name [32]byte, salt [SaltBytes]byte) cipher.AEAD {
 	prk := key.Extract(append(name[:], salt[:]...), k[:])
 	message := key.Expand(prk[:], label)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/durable"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
@@ -77,51 +78,13 @@ func initKeeper(dir string, x abaton.KeeperIndex, url, operator string) (*actor.
 		X: x, Key: id.signing().ID(), Box: id.box().Public().Bytes(), URL: url, Operator: operator,
 		Incarnation: id.Incarnation, SPKI: pin, Origin: originOf(operator, x),
 	}
-	if err := writeFile(path, wire.Marshal(id), 0o600); err != nil {
+	if err := durable.WriteFile(path, wire.Marshal(id), 0o600); err != nil {
 		return nil, err
 	}
-	return entry, writeFile(filepath.Join(dir, entryFile), wire.Marshal(entry), 0o644)
+	return entry, durable.WriteFile(filepath.Join(dir, entryFile), wire.Marshal(entry), 0o644)
 }
 
 // originOf names a keeper's ledger for ever (c2sp.org/tlog-checkpoint).
 func originOf(operator string, x abaton.KeeperIndex) string {
 	return fmt.Sprintf("abaton/v1/%s/%d", operator, x)
-}
-
-// writeFile makes the whole file durable under its name or not at all.
-func writeFile(path string, data []byte, mode os.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Chmod(mode)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", filepath.Base(path), err)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

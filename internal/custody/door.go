@@ -19,7 +19,7 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// Table is the keeper's sealed set of routes (DESIGN.md section 4, step 1):
+// Table is the keeper's sealed set of routes (docs/ARCHITECTURE.md#request-path, step 1):
 // what is not here does not exist, and nothing is here without a policy.
 func (k *Keeper) Table() (*keeper.Table, error) {
 	post := func(path string, p keeper.Policy, max int64, h func(context.Context, []byte) ([]byte, error)) keeper.Route {
@@ -45,7 +45,7 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 }
 
 // Release answers one request. With Request.decide it is the keeper's whole
-// security argument (DESIGN.md section 4): the checks in their fixed order,
+// security argument (docs/ARCHITECTURE.md#request-path): the checks in their fixed order,
 // the first failure ends it, nothing leaves before its ledger entry is
 // durable.
 func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {

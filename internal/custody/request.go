@@ -38,7 +38,7 @@ func (r Request) slot() string {
 }
 
 // decide continues the keeper's checks where Keeper.Release left off
-// (DESIGN.md section 4, steps 3 to 11). The order is the security argument;
+// (docs/ARCHITECTURE.md#request-path, steps 3 to 11). The order is the security argument;
 // the first failure ends it. From standing on, every outcome is ledgered
 // before anyone hears of it.
 func (r Request) decide(c *Core, t *tx) Output {
@@ -57,8 +57,8 @@ func (r Request) decide(c *Core, t *tx) Output {
 		name  string
 		holds func(*verdict) abaton.Reason
 	}{
-		{"lease", (*verdict).lease},       // key logs fresh
 		{"standing", (*verdict).standing}, // 6: role, employment, training
+		{"lease", (*verdict).lease},       // 7: key logs fresh within the lease
 		{"grant", (*verdict).grant},       // 7: grant, action, purpose, segment, quota, bars
 		{"step-up", (*verdict).stepUp},    // 8: assurance 3
 		{"policy", (*verdict).policy},     // 9: the organisation's policy

@@ -3,7 +3,7 @@ package fhir
 import "strings"
 
 // A Category is the sensitivity category a resource is sealed under: one line
-// and one segment per patient and category (DESIGN.md, Segments). The zero
+// and one segment per patient and category (PROTOCOL.md#segment). The zero
 // Category is none: nothing may be sealed under it.
 type Category uint8
 
@@ -68,7 +68,7 @@ func ParseCategory(name string) (Category, bool) {
 }
 
 // ID is the category's stable 16 bytes, from which its segment seeds are
-// derived (crypto.md, segment seed): the name, padded with zeros. It is never
+// derived (PROTOCOL.md#segment): the name, padded with zeros. It is never
 // seen by a keeper. The zero Category has the zero ID, which is no category.
 // A name of more than 16 bytes is cut: only psychotherapy-notes is.
 func (c Category) ID() (id [16]byte) {
@@ -99,10 +99,7 @@ func CategoryOf(r Resource) Category {
 	if r.Kind() != Object {
 		return 0
 	}
-	c := Stricter(General, sensitiveCode(systemType, r.Type))
-	for label := range r.Get("meta").Get("security").Each() {
-		c = Stricter(c, labelCategory(label))
-	}
+	c := General
 	for profile := range r.Get("meta").Get("profile").Each() {
 		c = Stricter(c, match(systemProfile, profile.Text()))
 	}
@@ -134,9 +131,10 @@ func questionnaireCategory(canonical string) (c Category) {
 	return c
 }
 
-// codingsCategory looks at every object below v that has a system and a code.
-// Security labels of contained resources count as labels; elsewhere the codes
-// of v3 ActCode mean other things (Encounter.class) and are passed over.
+// codingsCategory looks at v and every object below it: at each resource, v
+// and contained ones, for its type and security labels, and at each coding for
+// its code. Elsewhere than in a label the codes of v3 ActCode mean other
+// things (Encounter.class) and are passed over.
 func codingsCategory(v Value) (c Category) {
 	for at := v.at; at < v.cell().next; at++ {
 		object := Value{v.doc, at}

@@ -18,7 +18,7 @@ const (
 // A Place is where a resource belongs and why.
 type Place struct {
 	Home     Home
-	Patients []Ref  // distinct, versions cut off, by element path
+	Patients []Ref  // distinct, versions cut off, by element path; at most eight
 	Self     bool   // the resource is a Patient: its own id is the chart's
 	Follow   []Ref  // of HomeFollow: its chart is that of all of these
 	Reason   string // of HomeNone: fixed text for the client
@@ -68,19 +68,21 @@ func PlaceOf(r Resource) Place {
 
 // The reasons of HomeNone.
 const (
+	reasonMany    = "the resource refers to too many records and to no patient; refer to the patient too"
 	reasonTwo     = "the resource refers to more than one patient; split it, one resource for each"
 	reasonUnclear = "the resource names a patient that cannot be told; refer to it as Patient/id"
 )
 
 type placer struct {
-	resource Resource
-	place    Place
-	unclear  bool // an urn that no Bundle has resolved: it may be anyone
-	vague    bool // a patient named by identifier or text, or contained
+	resource  Resource
+	contained map[string]string // id -> type, made when first asked
+	place     Place
+	unclear   bool // an urn that no Bundle has resolved: it may be anyone
+	vague     bool // a patient named by identifier or text, or contained
 }
 
 func (p *placer) add(r Ref) {
-	if r = r.unversioned(); !slices.Contains(p.place.Patients, r) {
+	if r = r.unversioned(); len(p.place.Patients) < patientsMax && !slices.Contains(p.place.Patients, r) {
 		p.place.Patients = append(p.place.Patients, r)
 	}
 }
@@ -117,12 +119,13 @@ func (p *placer) compartment(reference Value, subject bool) {
 
 // containedType is the type of a contained resource.
 func (p *placer) containedType(id string) string {
-	for c := range p.resource.Get("contained").Each() {
-		if c.Get("id").Is(id) {
-			return c.Get("resourceType").Text()
+	if p.contained == nil {
+		p.contained = map[string]string{}
+		for c := range p.resource.Get("contained").Each() {
+			p.contained[c.Get("id").Text()] = c.Get("resourceType").Text()
 		}
 	}
-	return ""
+	return p.contained[id]
 }
 
 // everywhere looks at every Reference of a resource that its compartment
@@ -144,7 +147,7 @@ func (p *placer) everywhere(r Resource) {
 			p.add(ref)
 		case ref.URN != "":
 			p.unclear = true
-		case ref.Type != "" && !Directory(ref.Type) && !slices.Contains(p.place.Follow, ref.unversioned()):
+		case ref.Type != "" && !Directory(ref.Type) && len(p.place.Follow) <= followMax && !slices.Contains(p.place.Follow, ref.unversioned()):
 			p.place.Follow = append(p.place.Follow, ref.unversioned())
 		}
 	}
@@ -158,6 +161,8 @@ func (p *placer) decide() Place {
 		p.place.Reason = reasonUnclear
 	case len(p.place.Patients) == 1:
 		p.place.Home = HomePatient
+	case len(p.place.Follow) > followMax:
+		p.place.Reason = reasonMany
 	case len(p.place.Follow) > 0:
 		p.place.Home = HomeFollow
 	default:

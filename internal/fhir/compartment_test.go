@@ -1,7 +1,9 @@
 package fhir
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -63,6 +65,47 @@ func TestPlaceOf(t *testing.T) {
 	}
 	if p := PlaceOf(mustResource(t, `{"resourceType":"Patient"}`)); !p.Self || p.Home != HomePatient {
 		t.Errorf("a new Patient: got %+v, want Self", p)
+	}
+}
+
+func TestPlaceOfManyReferences(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"resourceType":"Provenance","target":[{"reference":"Observation/0"}`)
+	for i := range 1000 {
+		fmt.Fprintf(&b, `,{"reference":"Observation/%d"}`, i+1)
+	}
+	if p := PlaceOf(mustResource(t, b.String()+`]}`)); p.Home != HomeNone || p.Reason == "" || p.Follow != nil {
+		t.Errorf("1,001 records: got home %d, %d to follow", p.Home, len(p.Follow))
+	}
+	if p := PlaceOf(mustResource(t, b.String()+`,{"reference":"Patient/1"}]}`)); p.Home != HomePatient {
+		t.Errorf("1,001 records and their patient: got home %d", p.Home)
+	}
+	many := strings.ReplaceAll(b.String(), "Observation", "Patient")
+	if p := PlaceOf(mustResource(t, many+`]}`)); p.Home != HomeNone || len(p.Patients) != patientsMax {
+		t.Errorf("1,001 patients: got home %d, %d listed", p.Home, len(p.Patients))
+	}
+}
+
+// What grows faster than its input would make these take minutes.
+func TestHostileShapesAreLinear(t *testing.T) {
+	const n = 200_000
+	list := func(item string) string { return "[" + item + strings.Repeat(","+item, n) + "]" }
+	var names, contained strings.Builder
+	for i := range n {
+		fmt.Fprintf(&names, `,"n%d":0`, i)
+		fmt.Fprintf(&contained, `,{"resourceType":"Basic","id":"%d"}`, i)
+	}
+	for _, src := range []string{
+		`{"resourceType":"CarePlan","instantiatesUri":` + list(`"urn:uuid:1"`) + `}`,
+		`{"resourceType":"Basic","text":{"div":"` + strings.Repeat(`<a href='urn:uuid:1'>`, n) + `"}}`,
+		`{"resourceType":"Basic"` + names.String() + `}`,
+		`{"resourceType":"Observation","contained":[0` + contained.String() + `],"performer":` + list(`{"reference":"#x"}`) + `}`,
+	} {
+		r := mustResource(t, src)
+		spliced(t, r)
+		PlaceOf(r)
+		CategoryOf(r)
+		r.Rewrite(func(string) (string, bool) { return "Patient/1", true })
 	}
 }
 

@@ -34,24 +34,26 @@ func sameResource(a, b Resource) bool {
 // sameBut compares the members of two objects other than two named ones. An
 // absent object and an empty one are the same, for Splice may make a meta.
 func sameBut(a, b Value, skip1, skip2 string) bool {
-	count := func(v Value) (n int) {
-		for m := range v.Children() {
-			if name := m.Name(); name != skip1 && name != skip2 {
-				n++
-			}
-		}
-		return n
-	}
-	if count(a) != count(b) {
+	left, right := membersBut(a, skip1, skip2), membersBut(b, skip1, skip2)
+	if len(left) != len(right) {
 		return false
 	}
-	for m := range a.Children() {
-		name := m.Name()
-		if name != skip1 && name != skip2 && !same(m, b.Get(name)) {
+	for name, m := range left {
+		if !same(m, right[name]) {
 			return false
 		}
 	}
 	return true
+}
+
+func membersBut(v Value, skip1, skip2 string) map[string]Value {
+	members := map[string]Value{}
+	for m := range v.Children() {
+		if name := m.Name(); name != skip1 && name != skip2 {
+			members[name] = m
+		}
+	}
+	return members
 }
 
 // same compares two JSON values.

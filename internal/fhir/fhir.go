@@ -1,6 +1,6 @@
 // Package fhir reads and writes HL7 FHIR R4 (4.0.1) JSON without ever
 // re-serialising what a client wrote: the client's exact bytes are the record
-// (DESIGN.md invariant 10), a read-only tree of offsets lies over them, and
+// (docs/ARCHITECTURE.md), a read-only tree of offsets lies over them, and
 // the few permitted changes are splices into the source.
 //
 // The shortest correct use:

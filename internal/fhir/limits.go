@@ -3,10 +3,14 @@ package fhir
 // Every maximum of the package. Bytes are bytes of JSON text.
 const (
 	// DocumentBytesMax bounds one JSON document, so that offsets fit 32 bits
-	// with room and a hostile body costs bounded memory (a tree is at most
-	// twelve times its text, and about as large as it for real charts). The
-	// largest Synthea patient Bundle is 11.3 MB; four times that is legal.
+	// with room. The largest Synthea patient Bundle is 11.3 MB; four times
+	// that is legal.
 	DocumentBytesMax = 48 << 20
+
+	// ValuesMax bounds the JSON values of one document, at 24 bytes each in
+	// memory, so that a hostile body of nothing but brackets costs 100 MB and
+	// no more. Real charts hold one value for every 20 to 30 bytes.
+	ValuesMax = 4 << 20
 
 	// ResourceBytesMax bounds one resource. The largest of the Synthea set is
 	// 213 KB; large objects go another way (Binary streams, a later issue).
@@ -32,6 +36,12 @@ const (
 
 	// codesMax is how many codes Codes reports: what the batch index carries.
 	codesMax = 4
+
+	// patientsMax and followMax bound the lists of a Place, and with them the
+	// work on a resource that is nothing but references. Two patients are a
+	// refusal already.
+	patientsMax = 8
+	followMax   = 256
 
 	// urnsMax bounds how many links inside one narrative are rewritten.
 	urnsMax = 4096

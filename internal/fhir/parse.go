@@ -87,6 +87,9 @@ func (p *parser) value(c cell) error {
 	if p.pos >= len(p.src) {
 		return p.fail(p.pos, "end of text where a value belongs")
 	}
+	if len(p.cells) >= ValuesMax {
+		return refuse(statusTooLarge, "too-costly", "", "the body holds too many values; send it in smaller Bundles")
+	}
 	c.start = uint32(p.pos)
 	var err error
 	switch b := p.src[p.pos]; {

@@ -107,6 +107,16 @@ func TestParseLimits(t *testing.T) {
 	}
 }
 
+func TestParseValuesLimit(t *testing.T) {
+	list := func(n int) []byte { return []byte("[0" + strings.Repeat(",0", n-1) + "]") }
+	if _, err := Parse(list(ValuesMax)); err == nil || AsOutcome(err).Status != 413 {
+		t.Errorf("one value too many: got %v, want 413", err)
+	}
+	if _, err := Parse(list(ValuesMax - 1)); err != nil {
+		t.Errorf("just not too many: got %v, want no error", err)
+	}
+}
+
 func TestValue(t *testing.T) {
 	d, err := Parse([]byte(`{"a\u0062":[1.00,"x\n\"\\\/\b\f\r\t\u00e9\ud83d\ude00",null,true,{"k":"v"}],"n":"plain"}`))
 	if err != nil {

@@ -31,8 +31,15 @@ func (r Resource) Rewrite(f func(ref string) (string, bool)) []byte {
 func (r Resource) rewrites(f func(string) (string, bool)) (edits []edit) {
 	base, src := r.cell().start, r.doc.src
 	hasURN := bytes.Contains(r.Raw(), []byte("urn:"))
-	for at := r.at + 1; at < r.cell().next; at++ {
+	above := make([]uint32, 0, DepthMax) // the containers that at stands in
+	for at := r.at; at < r.cell().next; at++ {
 		c := &r.doc.cells[at]
+		for len(above) > 0 && r.doc.cells[above[len(above)-1]].next <= at {
+			above = above[:len(above)-1]
+		}
+		if c.kind == Array || c.kind == Object {
+			above = append(above, at)
+		}
 		if c.kind != String {
 			continue
 		}
@@ -52,7 +59,7 @@ func (r Resource) rewrites(f func(string) (string, bool)) (edits []edit) {
 			edits = append(edits, narrativeRewrites(v, int(base), f)...)
 		case bytes.HasPrefix(src[c.start+1:c.end], []byte("urn:")):
 			s := v.Text()
-			if !isURN(s) || !r.isURI(v) {
+			if !isURN(s) || !r.isURI(above, v) {
 				continue
 			}
 			if to, ok := f(s); ok && to != s {
@@ -63,38 +70,35 @@ func (r Resource) rewrites(f func(string) (string, bool)) (edits []edit) {
 	return edits
 }
 
-// isURI reports whether v, a value inside r, is an element of type uri, url,
-// oid or uuid. The element's type follows from its name but for a few paths.
-func (r Resource) isURI(v Value) bool {
+// isURI reports whether v, a value inside the containers above it, is an
+// element of type uri, url, oid or uuid. The element's type follows from its
+// name but for a few paths.
+func (r Resource) isURI(above []uint32, v Value) bool {
 	if v.cell().keyEnd > 0 && !isURIName(v.Name()) {
 		return false
 	}
-	trail := r.trail(v.at) // whose last name is that of the array, for its elements
+	trail := r.trail(above, v) // whose last name is that of the array, for its elements
 	if len(trail) == 0 || !isURIName(trail[len(trail)-1]) {
 		return false
 	}
 	last := trail[len(trail)-1]
 	if len(trail) > 1 {
-		if above := trail[len(trail)-2]; above == "extension" || above == "modifierExtension" {
+		if parent := trail[len(trail)-2]; parent == "extension" || parent == "modifierExtension" {
 			return last != "url" // the name of an extension, a System.String
 		}
 	}
 	return !isTextPath(r.Type + "." + strings.Join(trail, "."))
 }
 
-// trail is the member names from the resource down to a cell inside it,
-// starting anew at a contained resource.
-func (r Resource) trail(to uint32) (names []string) {
-	for v := r.Value; v.at != to; {
-		for child := range v.Children() {
-			if child.at <= to && to < child.cell().next {
-				if child.cell().keyEnd > 0 {
-					names = append(names, child.Name())
-				}
-				v = child
-				break
-			}
+// trail is the member names from the resource down to v.
+func (r Resource) trail(above []uint32, v Value) (names []string) {
+	for _, at := range above[1:] { // the first is the resource
+		if c := &r.doc.cells[at]; c.keyEnd > 0 {
+			names = append(names, Value{r.doc, at}.Name())
 		}
+	}
+	if v.cell().keyEnd > 0 {
+		names = append(names, v.Name())
 	}
 	return names
 }

@@ -59,12 +59,8 @@ func (s *Store) ShareRows(patient abaton.ActorID, batch abaton.BatchName) (n int
 // KeySecret is where the keeper's secret lies in the engine of row keys.
 func KeySecret() []byte { return keySecret }
 
-// ScansOf identifies the scans that the next Compact would wait for.
-func ScansOf(p *Pebble) any {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.scans
-}
+// Pinned counts the tables that are replaced but still held by a reader.
+func Pinned(p *Pebble) int64 { return p.db.Metrics().Table.ZombieCount }
 
 // Reencode parses and marshals again the row format of that name.
 func Reencode(format string, b []byte) ([]byte, error) {

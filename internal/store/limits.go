@@ -26,8 +26,8 @@ const (
 
 // Settings of the engines.
 const (
-	// memTableBytes, twice, and cacheBytes keep a small keeper within
-	// 60 MB (RULINGS 24, measured).
+	// memTableBytes is used twice, so that one can fill while the other is
+	// flushed. With cacheBytes it leaves a small keeper room in 60 MB.
 	memTableBytes = 8 << 20
 	cacheBytes    = 16 << 20
 	// Row keys are 5 MB for 100,000 patients.

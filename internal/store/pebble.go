@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,6 +34,8 @@ type PebbleOptions struct {
 // commits. Opened with OpenPebble.
 type Pebble struct {
 	db     *pebble.DB
+	disk   vfs.FS
+	dir    string
 	lock   *pebble.Lock
 	poison poison
 	write  *pebble.WriteOptions
@@ -45,10 +46,11 @@ type Pebble struct {
 	once    sync.Once
 	ended   error // the result of Close, owned by once
 
-	mu     sync.RWMutex
-	seen   *pebble.Snapshot // what readers see: durable commits only
-	scans  *sync.WaitGroup  // running scans, see Compact
-	closed bool
+	mu        sync.RWMutex
+	seen      *pebble.Snapshot // what readers see: durable commits only
+	running   sync.WaitGroup   // scans and maintenance; Close waits for them
+	deletions signal           // a file was deleted, or a flush ended
+	closed    bool
 }
 
 // deleteNoReuse deletes obsolete files. Pebble would rather keep old write-ahead
@@ -77,14 +79,16 @@ func OpenPebble(dir string, o PebbleOptions) (*Pebble, error) {
 		return nil, fmt.Errorf("lock store folder: %w", lockError(err))
 	}
 	p := &Pebble{
+		disk:    o.FS,
+		dir:     dir,
 		lock:    lock,
 		write:   &pebble.WriteOptions{Sync: !o.noSync},
 		commits: make(chan *commit),
 		closing: make(chan struct{}),
 		stopped: make(chan struct{}),
-		scans:   new(sync.WaitGroup),
 	}
 	p.poison.start(o.Logger)
+	p.deletions.start()
 	if p.db, err = p.open(dir, o); err != nil {
 		return nil, fmt.Errorf("open store: %w", errors.Join(err, lock.Close()))
 	}
@@ -108,6 +112,9 @@ func (p *Pebble) open(dir string, o PebbleOptions) (*pebble.DB, error) {
 			// A flush or compaction that failed: the disk is full or broken.
 			BackgroundError: func(err error) { p.poison.with("background work", err) },
 			WriteStallBegin: func(pebble.WriteStallBeginInfo) { p.poison.warn("writes wait for the disk") },
+			TableDeleted:    func(i pebble.TableDeleteInfo) { p.deleted(i.Err) },
+			WALDeleted:      func(i pebble.WALDeleteInfo) { p.deleted(i.Err) },
+			FlushEnd:        func(pebble.FlushInfo) { p.deletions.send() },
 			// A damaged block. The reader who met it gets the error; other
 			// records can still be read, and the damaged one repaired.
 			DataCorruption: func(pebble.DataCorruptionInfo) { p.poison.warn("damaged block") },
@@ -192,7 +199,7 @@ func (p *Pebble) Get(key []byte) ([]byte, error) {
 }
 
 // Scan implements Engine. Files that a running scan can see are not deleted
-// before it ends, so Compact waits for scans; a yield must not call Compact.
+// before it ends, so a yield must call neither Compact nor Close.
 func (p *Pebble) Scan(lower, upper []byte, yield func(key, value []byte) bool) error {
 	it, done, err := p.iterate(lower, upper)
 	if err != nil {
@@ -216,8 +223,8 @@ func (p *Pebble) iterate(lower, upper []byte) (*pebble.Iterator, func(), error) 
 	if err != nil {
 		return nil, nil, fmt.Errorf("scan store: %w", err)
 	}
-	p.scans.Add(1)
-	return it, p.scans.Done, nil
+	p.running.Add(1)
+	return it, p.running.Done, nil
 }
 
 func walk(it *pebble.Iterator, yield func(key, value []byte) bool) error {
@@ -241,62 +248,6 @@ func (p *Pebble) refusal() error {
 	return p.poison.refusal()
 }
 
-// Flush writes the memtable to tables and starts a new write-ahead log; the
-// old log is deleted.
-func (p *Pebble) Flush() error {
-	return p.maintain("flush store", p.db.Flush)
-}
-
-// Compact flushes the memtable if it touches lower <= key < upper, which ends
-// its write-ahead log, and rewrites every table that does, so that what was
-// deleted or overwritten there is in no file when it returns. The
-// file system and the disk may still hold freed blocks; nothing can promise
-// more than that from here.
-func (p *Pebble) Compact(lower, upper []byte) error {
-	return p.maintain("compact store", func() error {
-		if err := p.db.Compact(context.Background(), lower, upper, false); err != nil {
-			return err
-		}
-		p.waitForScans()
-		// Named for tests, but it is the one way to know that the files are
-		// gone, and it does only that.
-		p.db.TestOnlyWaitForCleaning()
-		return nil
-	})
-}
-
-// waitForScans waits for the scans that began before it was called.
-func (p *Pebble) waitForScans() {
-	p.mu.Lock()
-	old := p.scans
-	p.scans = new(sync.WaitGroup)
-	p.mu.Unlock()
-	old.Wait()
-}
-
-func (p *Pebble) maintain(what string, work func() error) error {
-	p.mu.RLock()
-	err := p.refusal()
-	p.mu.RUnlock()
-	if err != nil {
-		return err
-	}
-	if err := p.poison.guard(what, work); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return p.poison.refusal()
-}
-
-// DiskBytes is the size of all files, the obsolete ones included.
-func (p *Pebble) DiskBytes() (uint64, error) {
-	var n uint64
-	err := p.maintain("measure store", func() error {
-		n = p.db.Metrics().DiskSpaceUsage()
-		return nil
-	})
-	return n, err
-}
-
 // Close implements Engine. A poisoned engine is left as it is, lock included:
 // nobody may open the folder again before this process is gone and with it
 // every half-done write.
@@ -317,7 +268,7 @@ func (p *Pebble) close() error {
 	if err := p.poison.refusal(); err != nil {
 		return err
 	}
-	p.waitForScans()
+	p.running.Wait()
 	err := p.poison.guard("close store", func() error {
 		return errors.Join(p.seen.Close(), p.db.Close())
 	})

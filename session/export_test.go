@@ -1,0 +1,4 @@
+package session
+
+// ParseBundles is the decoder behind OpenSeeds.
+var ParseBundles = parseBundles

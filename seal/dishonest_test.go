@@ -360,9 +360,13 @@ func TestEquivocatingLocker(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := w.stored(t, s)
+	code, err := spread.NewCode(5, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.relocked(t, s, func(u []*spread.Upload) {
-		for p := range u {
-			u[p].Rows[0].Share = key.NewSecret()
+		for p, f := range code.Encode(make([]byte, spread.CapsuleBytes)) {
+			u[p].Capsule, u[p].Rows[0].Share = f, key.NewSecret()
 		}
 	})
 	second := w.stored(t, s)
@@ -450,5 +454,73 @@ func TestHonestBatchProvesNothing(t *testing.T) {
 				t.Error("a keeper was proven faulty by somebody else's view of the set")
 			}
 		}
+	}
+}
+
+// TestIndexOnlyWhereItMustBe: an index that is well formed, in the wrong place
+// or missing in the right one, makes its record refused.
+func TestIndexOnlyWhereItMustBe(t *testing.T) {
+	put := func(s *sealing, j int, r Record) {
+		word, err := sealBody(s.entropy.keys[j], r.raw(), bodyContext(s.batch.Patient, s.entropy.nonce, s.m, j))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.refit(j, word)
+	}
+	for name, c := range map[string]struct {
+		count, bad int
+		change     func(s *sealing, index Record)
+	}{
+		"an index alone":            {1, 0, func(s *sealing, index Record) { put(s, 0, index) }},
+		"a second index":            {2, 1, func(s *sealing, index Record) { put(s, 1, index) }},
+		"a resource for an index":   {2, 0, func(s *sealing, _ Record) { put(s, 0, s.batch.Records[0]) }},
+		"an index of another count": {3, 0, func(s *sealing, index Record) { put(s, 0, index) }},
+	} {
+		w := newWorld()
+		two := w.batch(2)
+		index := two.index([]int{0, 1})
+		s := dishonest(t, w.batch(c.count), func(s *sealing) { c.change(s, index) })
+		opened, err := Open(w.segment, w.gatherFrom(t, s, 0, 1, 2).Result(), w.authors)
+		if err != nil || !errors.Is(opened[c.bad].Err, ErrFaulty) {
+			t.Errorf("%s: got %v, want ErrFaulty", name, opened)
+		}
+	}
+}
+
+// TestLengthOfNoBucket: a code word whose length is no bucket's would tell
+// keepers more of the text than its bucket; they refuse it.
+func TestLengthOfNoBucket(t *testing.T) {
+	w := newWorld()
+	s := dishonest(t, w.batch(1), func(s *sealing) { s.refit(0, append(s.word(0), make([]byte, 3)...)) })
+	_, err := spread.Check(s.Uploads[0], w.shape, w.set, 1)
+	if refused, ok := errors.AsType[*abaton.RefusedError](err); !ok || refused.Reason != abaton.ReasonMalformed {
+		t.Errorf("got %v, want malformed", err)
+	}
+}
+
+// TestNobodyIsBlamedByGuess: three keepers lie, so no leaf is reproduced; and
+// a reader with an old view of the set meets honest keepers. In neither case
+// is anybody named.
+func TestNobodyIsBlamedByGuess(t *testing.T) {
+	w := newWorld()
+	s := w.seal(t, 1)
+	stored := w.stored(t, s)
+	for p := range 3 {
+		stored[p].Rows[0].Fragment = flip(stored[p].Rows[0].Fragment, 1)
+	}
+	g := w.gather(t, s.Name, 1)
+	for p := range 5 {
+		if err := g.Add(w.shape.X[p], piece(t, stored[p], 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := g.Result(); len(found.Found) != 0 || len(g.Faults()) != 0 {
+		t.Errorf("three liars: found %d, faults %d, want none", len(found.Found), len(g.Faults()))
+	}
+	other := *w
+	other.set[0] ^= 1
+	g = other.gather(t, s.Name, 1)
+	if g.Add(4, piece(t, stored[3], 1)) == nil || len(g.Faults()) != 0 {
+		t.Errorf("another set: got an answer or %d faults, want an error only", len(g.Faults()))
 	}
 }

@@ -3,6 +3,7 @@ package seal
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/wire"
@@ -52,12 +53,12 @@ const (
 func (e *Envelope) check() error {
 	ok := e.Patient != abaton.ActorID{} && e.Line != abaton.Line{} &&
 		e.Kind >= KindResource && e.Kind <= KindDirectory &&
-		len(e.Type) <= nameBytesMax && len(e.ID) <= nameBytesMax && len(e.VersionID) <= nameBytesMax &&
+		isName(e.Type) && isName(e.ID) && isName(e.VersionID) &&
 		len(e.Parents) <= ParentsMax &&
 		(len(e.Transaction) == 0 || len(e.Transaction) == TransactionBytes) &&
 		(len(e.Source) == 0 || len(e.Source) == SourceBytes)
 	for _, p := range e.Parents {
-		ok = ok && p != "" && len(p) <= nameBytesMax
+		ok = ok && p != "" && isName(p)
 	}
 	if e.Kind == KindResource {
 		ok = ok && e.Type != "" && e.ID != "" && e.VersionID != ""
@@ -67,6 +68,9 @@ func (e *Envelope) check() error {
 	}
 	return nil
 }
+
+// isName: CBOR text that is no UTF-8 would be sealed and never open again.
+func isName(s string) bool { return len(s) <= nameBytesMax && utf8.ValidString(s) }
 
 // Record is an envelope and the exact bytes a client gave.
 type Record struct {

@@ -3,6 +3,7 @@ package seal
 import (
 	"fmt"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/wire"
@@ -64,17 +65,17 @@ func ParseIndex(content []byte) (*Index, error) {
 
 func (n *Entry) valid() bool {
 	ok := n.Kind >= KindResource && n.Kind <= KindDirectory && n.Kind != KindIndex &&
-		len(n.Type) <= nameBytesMax && len(n.ID) <= nameBytesMax && len(n.VersionID) <= nameBytesMax &&
+		isName(n.Type) && isName(n.ID) && isName(n.VersionID) &&
 		len(n.Parents) <= ParentsMax && len(n.Transaction) <= TransactionBytes
 	return ok && (&Fact{Date: n.Date, Codes: n.Codes}).valid()
 }
 
 func (f *Fact) valid() bool {
-	if len(f.Date) > nameBytesMax || len(f.Codes) > factCodesMax {
+	if !isName(f.Date) || len(f.Codes) > factCodesMax {
 		return false
 	}
 	for _, c := range f.Codes {
-		if len(c) > factBytesMax {
+		if len(c) > factBytesMax || !utf8.ValidString(c) {
 			return false
 		}
 	}

@@ -189,6 +189,37 @@ func TestStaleKeeper(t *testing.T) {
 	}
 }
 
+// TestHighestLockWins: with six keepers both the old and the new lock can have
+// enough pieces; the new one counts, in whatever order answers come.
+func TestHighestLockWins(t *testing.T) {
+	w := newWorld()
+	w.shape = spread.Shape{N: 6, K: 3, T: 3, X: []abaton.KeeperIndex{1, 2, 3, 4, 5, 6}}
+	b := w.batch(1)
+	s, err := Seal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := w.stored(t, s)
+	newer := w.relock(t, s, stored, 0)
+	for split := range 2 {
+		g := w.gather(t, s.Name, 1)
+		for p := range 6 {
+			from := stored
+			if p%2 == split {
+				from = newer
+			}
+			if err := g.Add(w.shape.X[p], piece(t, from[p], 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		found := g.Result()
+		w.mustOpen(t, b, s, found)
+		if n := found.Found[0].Capsule.Lock.Number; n != 2 {
+			t.Errorf("opened under lock %d, want 2", n)
+		}
+	}
+}
+
 // relock gives what keepers hold after a re-lock of everything, with their
 // own checks done.
 func (w *world) relock(t *testing.T, s *Sealed, stored []*spread.Stored, gone uint64) []*spread.Stored {

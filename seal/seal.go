@@ -112,6 +112,11 @@ func (b *Batch) check() error {
 			return fmt.Errorf("seal: envelope of record %d: %w", i, ErrBatch)
 		}
 	}
+	for i := range b.Facts {
+		if !b.Facts[i].valid() {
+			return fmt.Errorf("seal: facts of record %d: %w", i, ErrBatch)
+		}
+	}
 	return nil
 }
 

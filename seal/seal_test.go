@@ -64,4 +64,3 @@ func placeOf(places []uint16, j uint16) int {
 	}
 	return -1
 }
-

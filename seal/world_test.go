@@ -102,4 +102,3 @@ func (w *world) gather(t testing.TB, name abaton.BatchName, rows uint64) *spread
 }
 
 func all(m int) uint64 { return 1<<m - 1 }
-

@@ -184,11 +184,10 @@ func (c *Core) accept(t *tx, st *actor.State, a *actor.Authentic, cert *actor.Ce
 		return refusedBy(err)
 	}
 	s := keeper.Statement{Event: a.Signed().Marshal()}
-	name := a.Hash()
 	if cert != nil {
 		s.Certificate = cert.Marshal()
-		name = wire.Hash(wire.Vote, name[:]) // beside the bare event, if that came first
 	}
+	name := statementName(a.Hash(), cert != nil)
 	if err := c.store.PutStatement(&t.change, a.Actor(), a.Event().Seq, name, wire.Marshal(s)); err != nil {
 		return t.fail(err)
 	}
@@ -203,6 +202,15 @@ func (c *Core) accept(t *tx, st *actor.State, a *actor.Authentic, cert *actor.Ce
 		return c.erase(t, a.Actor(), b)
 	}
 	return Output{}
+}
+
+// statementName is what the store keeps a statement under: a certified event
+// stands beside the bare one, if that came first.
+func statementName(event actor.Hash, certified bool) [32]byte {
+	if certified {
+		return wire.Hash(wire.Vote, event[:])
+	}
+	return event
 }
 
 // erasure is one patient's erased records on their way out of the store.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
@@ -128,6 +129,9 @@ func (k *Keeper) readFeed(x abaton.KeeperIndex, query [32]byte, answer []byte) (
 func (k *Keeper) learn(ctx context.Context, statements [][]byte) error {
 	var inputs []Input
 	for _, s := range statements {
+		if k.knows(s) {
+			continue
+		}
 		in, err := k.certified(s)
 		if err != nil {
 			continue
@@ -142,6 +146,26 @@ func (k *Keeper) learn(ctx context.Context, statements [][]byte) error {
 	}
 	_, err := k.submit(ctx, inputs...)
 	return err
+}
+
+// knows reports whether this very statement is stored here, so that a feed
+// read again costs no signatures.
+func (k *Keeper) knows(data []byte) bool {
+	var s keeper.Statement
+	var e actor.Event
+	if wire.Unmarshal(data, &s) != nil {
+		return false
+	}
+	signed, err := actor.ParseSigned(s.Event)
+	if err != nil || wire.Unmarshal(signed.Event, &e) != nil {
+		return false
+	}
+	id := e.Actor
+	if id == (abaton.ActorID{}) {
+		id = actor.IDOf(signed.Event)
+	}
+	held, err := k.store.Statement(id, e.Seq, statementName(actor.HashOf(signed.Event), len(s.Certificate) > 0))
+	return err == nil && bytes.Equal(held.Bytes, data)
 }
 
 // cosignatures gathers the peers' cosignatures on this keeper's newest tree.

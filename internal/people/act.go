@@ -1,0 +1,147 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/session"
+)
+
+// Introduce publishes people's inceptions, many in one message. Those that
+// are known already are in force again without effect.
+func Introduce(ctx context.Context, n *client.Network, all ...*Person) error {
+	events := make([][]byte, len(all))
+	for i, p := range all {
+		events[i] = p.Event
+	}
+	published, err := n.Publish(ctx, events...)
+	if err != nil {
+		return fmt.Errorf("introduce people: %w", err)
+	}
+	for _, p := range published {
+		if !p.InForce {
+			return fmt.Errorf("introduce people: %w", errors.Join(p.Err, abaton.ErrUnavailable))
+		}
+	}
+	return nil
+}
+
+// Hand signs for this person: with the passkey where a person decides, with
+// the managing key for an organisation.
+func (p *Person) Hand() client.Hand {
+	if p.Kind == actor.Patient {
+		return client.PasskeyHand(p.ID, p.Passkey)
+	}
+	return client.KeyHand(p.ID, p.Manage)
+}
+
+// Give signs and publishes a grant; it is in force at "At of Of" keepers.
+func (p *Person) Give(ctx context.Context, n *client.Network, t Terms) (abaton.GrantID, client.Published, error) {
+	g, seeds := p.grant(t)
+	return n.Share(ctx, p.Hand(), g, seeds)
+}
+
+// Stop takes a grant back.
+func (p *Person) Stop(ctx context.Context, n *client.Network, id abaton.GrantID, urgent bool) (client.Published, error) {
+	return n.Revoke(ctx, p.Hand(), id, urgent)
+}
+
+// Held are the seeds of every grant that names this person and still holds,
+// unwrapped with the person's own key. n must ask with this person's key.
+func (p *Person) Held(ctx context.Context, n *client.Network) ([]session.Bundle, error) {
+	patients, err := n.Granted(ctx, p.ID)
+	if err != nil {
+		return nil, fmt.Errorf("look for grants: %w", err)
+	}
+	return p.HeldOf(ctx, n, patients...)
+}
+
+// HeldOf is Held for these patients only.
+func (p *Person) HeldOf(ctx context.Context, n *client.Network, patients ...abaton.ActorID) ([]session.Bundle, error) {
+	logs, err := n.Logs(ctx, patients...)
+	if err != nil {
+		return nil, fmt.Errorf("read key logs: %w", err)
+	}
+	var out []session.Bundle
+	for _, patient := range patients {
+		st := logs[patient]
+		if st == nil {
+			continue
+		}
+		for id, g := range st.Grants() {
+			if g.Grantee != p.ID || g.Actions&grant.Read == 0 {
+				continue
+			}
+			b, err := p.bundle(st, id)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+// bundle opens a grant's wrap, and the wraps of epochs announced since.
+func (p *Person) bundle(st *actor.State, id abaton.GrantID) (session.Bundle, error) {
+	given, ok := st.Given(id)
+	if !ok {
+		return session.Bundle{}, fmt.Errorf("grant without an event: %w", abaton.ErrNotFound)
+	}
+	seeds, err := grant.Unwrap(p.Box, given.Grant, given.Wrap)
+	if err != nil {
+		return session.Bundle{}, err
+	}
+	have := make(map[abaton.Line]grant.Seed)
+	for _, s := range seeds {
+		if s.Epoch > have[s.Line].Epoch {
+			have[s.Line] = s
+		}
+	}
+	for line, s := range have {
+		newest, ok := st.Newest(line)
+		if !ok || newest.Epoch <= s.Epoch {
+			continue
+		}
+		if sealed := st.Wrap(line, newest.Epoch, p.ID); sealed != nil {
+			more, err := actor.UnwrapEpoch(p.Box, newest, sealed)
+			if err != nil {
+				return session.Bundle{}, err
+			}
+			seeds = append(seeds, more)
+		}
+	}
+	return session.Bundle{Patient: st.Actor(), Grant: id, Seeds: seeds}, nil
+}
+
+// Own are the seeds of a patient's own record, every epoch of every line.
+func (p *Person) Own(ctx context.Context, n *client.Network) (session.Bundle, error) {
+	st, err := n.Log(ctx, p.ID)
+	if err != nil {
+		return session.Bundle{}, fmt.Errorf("read own key log: %w", err)
+	}
+	b := session.Bundle{Patient: p.ID}
+	for _, c := range fhir.Categories() {
+		newest, ok := st.Newest(p.Root.Line(c.ID()))
+		for e := uint32(1); ok && e <= newest.Epoch; e++ {
+			b.Seeds = append(b.Seeds, grant.Seed{Line: newest.Line, Category: c.ID(), Level: newest.Level, Epoch: e, Seed: p.Root.SegmentSeed(c.ID(), e)})
+		}
+	}
+	return b, nil
+}
+
+// Device is this person's device as a gateway's sign-in meets it.
+func (p *Person) Device(set, gateway abaton.ActorID, role string) login.Device {
+	d := login.Device{Actor: p.ID, Gateway: gateway, Set: set, Passkey: p.Passkey}
+	if p.Kind != actor.Patient {
+		d.Organisation, d.Role = p.Sponsor, role
+	}
+	return d
+}

@@ -1,0 +1,184 @@
+package people
+
+import (
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Times of sample grants and invitations.
+const (
+	invitationLife = 24 * time.Hour
+	depositLife    = 365 * 24 * time.Hour
+	importLife     = 24 * time.Hour
+)
+
+// depositQuota is how many records an organisation may deposit under one
+// grant: enough for a life.
+const depositQuota = 10_000_000
+
+// level is the assurance level of a category: what an opening needs. Notes of
+// a psychotherapy need a fresh passkey touch (3).
+func level(c fhir.Category) uint8 {
+	switch c {
+	case fhir.PsychotherapyNotes:
+		return 3
+	case fhir.General, fhir.Imaging, fhir.Emergency:
+		return 1
+	}
+	return 2
+}
+
+func (w *World) newPerson(handle, name string, kind actor.Kind) (*Person, key.Secret, error) {
+	passkey, err := key.NewPasskey(w.set.RelyingParty)
+	if err != nil {
+		return nil, key.Secret{}, err
+	}
+	root := key.NewSecret()
+	return &Person{
+		Handle: w.free(handle), Name: name, Kind: kind, Manage: key.NewSigning(), Passkey: passkey,
+		Box: key.NewBox(), Root: key.NewRoot(root),
+	}, root, nil
+}
+
+// begin signs the person's inception and saves the person.
+func (w *World) begin(p *Person, root key.Secret, class actor.Class, in *actor.Inception) error {
+	in.Kind, in.Set, in.Organisation = p.Kind, w.set.ID(), p.Sponsor
+	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
+	in.Credentials = []actor.Credential{{Public: p.Passkey.Credential(), Class: class}}
+	if len(in.Box) == 0 {
+		in.Box = p.Box.Public().Bytes()
+	}
+	rand.Read(in.Nonce[:])
+	event := actor.NewInception(time.Now().Unix(), in)
+	p.ID = actor.IDOf(event)
+	p.Event = actor.Signed(event, actor.ByKey(p.Manage, event)).Marshal()
+	return w.save(p, root)
+}
+
+// Gateway are the keys of an organisation's gateway process: what it signs
+// with, what opens deposit grants' maps, and what makes FHIR ids. None of
+// them opens a record.
+type Gateway struct {
+	Writer *key.Signing
+	Box    *key.Box
+}
+
+// NewOrganisation makes the organisation with its directory line. Its box key
+// is the gateway's: deposit grants are addressed to it.
+func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Organisation)
+	if err != nil {
+		return nil, err
+	}
+	p.Box = g.Box
+	directory := login.DirectoryCategory()
+	return p, w.begin(p, root, actor.Bound, &actor.Inception{
+		Keys:  []actor.Key{{ID: g.Writer.ID(), Rights: actor.Write}},
+		Lines: []actor.Epoch{epoch(p.Root, directory, 1)},
+	})
+}
+
+func epoch(r key.Root, c abaton.Category, level uint8) actor.Epoch {
+	return actor.Epoch{Line: r.Line(c), Level: level, Epoch: 1, Segment: r.Segment(c, 1).Public().Bytes()}
+}
+
+// NewClinician makes somebody of org's staff.
+func (w *World) NewClinician(handle, name string, org *Person) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Clinician)
+	if err != nil {
+		return nil, err
+	}
+	p.Sponsor = org.ID
+	return p, w.begin(p, root, actor.Bound, &actor.Inception{Invitation: invite(org, actor.Clinician)})
+}
+
+func invite(org *Person, kind actor.Kind) []byte {
+	v := actor.Invitation{Organisation: org.ID, Kind: kind, Expires: time.Now().Add(invitationLife).Unix()}
+	rand.Read(v.Nonce[:])
+	return v.Sign(org.Manage)
+}
+
+// NewPatient makes a patient with a line for every category, at all of which
+// org may deposit. Whoever is in importers may read all of it for a day: who
+// writes a record must be able to see that it is already there.
+func (w *World) NewPatient(handle, name string, org *Person, importers ...*Person) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Patient)
+	if err != nil {
+		return nil, err
+	}
+	p.Sponsor = org.ID
+	in := &actor.Inception{Invitation: invite(org, actor.Patient)}
+	for _, c := range fhir.Categories() {
+		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), level(c)))
+	}
+	first := []Terms{{To: org, Actions: grant.Deposit, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: depositLife, Quota: depositQuota}}
+	for _, i := range importers {
+		first = append(first, Terms{To: i, Actions: grant.Read, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: importLife, Quota: depositQuota})
+	}
+	for _, t := range first {
+		g, err := p.granted(t)
+		if err != nil {
+			return nil, err
+		}
+		in.Grants = append(in.Grants, *g)
+	}
+	return p, w.begin(p, root, actor.Synced, in)
+}
+
+// Terms are what a person gives another.
+type Terms struct {
+	To         *Person
+	Actions    grant.Action
+	Categories []fhir.Category // of a patient
+	Directory  bool            // of an organisation: its directory
+	Purpose    abaton.Purpose
+	Life       time.Duration
+	Quota      uint32 // records
+}
+
+// grant is the grant these terms make, and the seeds that go with it.
+func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
+	now := time.Now()
+	g := grant.Grant{
+		V: wire.Version, Patient: p.ID, Grantee: t.To.ID, Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
+		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota,
+	}
+	rand.Read(g.Nonce[:])
+	var seeds []grant.Seed
+	add := func(c abaton.Category, level uint8) {
+		s := grant.Seed{Line: p.Root.Line(c), Category: c, Level: level, Epoch: 1}
+		if t.Actions&grant.Read != 0 {
+			s.Seed = p.Root.SegmentSeed(c, 1)
+		}
+		g.Lines, seeds = append(g.Lines, s.Line), append(seeds, s)
+	}
+	for _, c := range t.Categories {
+		add(c.ID(), level(c))
+	}
+	if t.Directory {
+		add(login.DirectoryCategory(), 1)
+	}
+	g.Sort()
+	return g, seeds
+}
+
+// granted is a grant for an inception, where the patient has no name yet.
+func (p *Person) granted(t Terms) (*actor.Granted, error) {
+	g, seeds := p.grant(t)
+	g.Patient = abaton.ActorID{}
+	bytes := g.Marshal()
+	wrap, err := grant.WrapSeeds(t.To.Box.Public(), bytes, seeds)
+	if err != nil {
+		return nil, fmt.Errorf("wrap seeds: %w", err)
+	}
+	return &actor.Granted{Grant: bytes, Wrap: wrap}, nil
+}

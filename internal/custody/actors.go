@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sort"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/wire"
@@ -16,56 +18,84 @@ import (
 // the store when needed.
 const statesMax = 4096
 
-// actors are the key logs this keeper knows, each reduced to its state.
+// actors are the key logs this keeper knows, each reduced to its state, and
+// how this keeper voted in them.
 type actors struct {
-	store  *store.Store
-	states map[abaton.ActorID]*actor.State
+	store *store.Store
+	logs  map[abaton.ActorID]*keyLog
 }
 
+// keyLog is one log as held in memory.
+type keyLog struct {
+	state  *actor.State
+	ballot *actor.Ballot
+}
+
+func newKeyLog() *keyLog { return &keyLog{state: new(actor.State), ballot: new(actor.Ballot)} }
+
 func newActors(s *store.Store) *actors {
-	return &actors{store: s, states: make(map[abaton.ActorID]*actor.State)}
+	return &actors{store: s, logs: make(map[abaton.ActorID]*keyLog)}
 }
 
 // trim is called between groups, so that no state with undurable events is
 // dropped.
 func (a *actors) trim() {
-	for id := range a.states {
-		if len(a.states) <= statesMax {
+	for id := range a.logs {
+		if len(a.logs) <= statesMax {
 			return
 		}
-		delete(a.states, id)
+		delete(a.logs, id)
 	}
 }
 
 // get returns an actor's state; nil if no event of it is known.
 func (a *actors) get(id abaton.ActorID) (*actor.State, error) {
-	if st := a.states[id]; st != nil {
-		return st, nil
-	}
-	st, err := loadState(a.store, id)
-	if err != nil || st == nil {
+	l, err := a.log(id)
+	if err != nil || l == nil {
 		return nil, err
 	}
-	a.states[id] = st
-	return st, nil
+	return l.state, nil
 }
 
-// loadState reduces an actor's log anew. What lies in the store was verified
-// before it was stored.
-func loadState(s *store.Store, id abaton.ActorID) (*actor.State, error) {
-	var st *actor.State
-	var bad error
-	err := s.Statements(id, 0, func(item store.Statement) bool {
-		if st == nil {
-			st = new(actor.State)
-		}
-		bad = replay(st, item.Bytes)
-		return bad == nil
-	})
-	if err = errors.Join(err, bad); err != nil {
-		return nil, fmt.Errorf("read key log: %w", err)
+// log is get with this keeper's votes.
+func (a *actors) log(id abaton.ActorID) (*keyLog, error) {
+	if l := a.logs[id]; l != nil {
+		return l, nil
 	}
-	return st, nil
+	l, err := loadLog(a.store, id)
+	if err != nil || l == nil {
+		return nil, err
+	}
+	a.logs[id] = l
+	return l, nil
+}
+
+// loadLog reduces an actor's log anew. What lies in the store was verified
+// before it was stored.
+func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
+	var items []store.Statement
+	err := s.Statements(id, 0, func(item store.Statement) bool {
+		items = append(items, item)
+		return true
+	})
+	if err != nil || len(items) == 0 {
+		return nil, err
+	}
+	l := newKeyLog()
+	// In the order of arrival, so that every parent is known before its child.
+	sort.Slice(items, func(i, j int) bool { return items[i].Index < items[j].Index })
+	for _, item := range items {
+		if err := replay(l.state, item.Bytes); err != nil {
+			return nil, fmt.Errorf("read key log: %w", err)
+		}
+		vote, err := s.Vote(id, item.Seq)
+		if err == nil && len(vote) == len(actor.Hash{}) {
+			l.ballot.Restore(item.Seq, actor.Hash(vote))
+		} else if err != nil && !errors.Is(err, store.ErrAbsent) {
+			return nil, fmt.Errorf("read votes: %w", err)
+		}
+	}
+	return l, nil
 }
 
 func replay(st *actor.State, stored []byte) error {
@@ -138,10 +168,11 @@ func (c *Core) index(t *tx, a *actor.Authentic) error {
 
 func (c *Core) indexGrants(t *tx, patient abaton.ActorID, granted []actor.Granted) error {
 	for _, g := range granted {
-		grantee, err := granteeIn(g.Grant)
+		parsed, err := grant.Parse(g.Grant)
 		if err != nil {
 			return err
 		}
+		grantee := parsed.Grantee
 		mark := granteeOf(grantee, patient)
 		if _, err := c.store.Meta(mark); err == nil || t.marked[mark] {
 			continue

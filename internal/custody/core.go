@@ -47,6 +47,7 @@ type Core struct {
 	log      *ledger.Log
 	witness  *ledger.Witness
 	actors   *actors
+	branches branches
 	admitted map[abaton.ActorID]bool
 	heard    map[abaton.KeeperIndex]time.Time
 	counters counters
@@ -70,6 +71,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 	c := &Core{
 		cfg: cfg, store: s, mode: Starting,
 		actors:   newActors(s),
+		branches: make(branches),
 		admitted: make(map[abaton.ActorID]bool),
 		heard:    make(map[abaton.KeeperIndex]time.Time),
 		counters: newCounters(),

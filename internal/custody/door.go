@@ -273,9 +273,20 @@ func (k *Keeper) Accept(ctx context.Context, body []byte) ([]byte, error) {
 	return k.each(ctx, m.Statements, k.certified, func(Output) []byte { return []byte{} })
 }
 
-// certified verifies a statement as it travels: the event's proofs and its
-// certificate, or for an event that only narrows the proofs alone.
+// certified verifies a statement as a client brings it: certified, or one
+// that only narrows.
 func (k *Keeper) certified(data []byte) (Input, error) {
+	in, err := k.stated(data)
+	if p, bare := in.(Publish); err == nil && bare && !actor.Narrows(p.Event.Kind()) {
+		return nil, abaton.Refuse(abaton.ReasonCertificate)
+	}
+	return in, err
+}
+
+// stated verifies a statement as it travels between keepers: the event's
+// proofs and, where it has one, its certificate. A bare event gives nothing
+// until its certificate comes.
+func (k *Keeper) stated(data []byte) (Input, error) {
 	var s keeper.Statement
 	if wire.Unmarshal(data, &s) != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
@@ -285,9 +296,6 @@ func (k *Keeper) certified(data []byte) (Input, error) {
 		return nil, err
 	}
 	if len(s.Certificate) == 0 {
-		if !actor.Narrows(a.Kind()) {
-			return nil, abaton.Refuse(abaton.ReasonCertificate)
-		}
 		return Publish{Event: a}, nil
 	}
 	cert, err := actor.ParseCertificate(s.Certificate)

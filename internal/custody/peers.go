@@ -46,7 +46,9 @@ func (h Heard) decide(c *Core, t *tx) Output {
 	return Output{}
 }
 
-// fresh is the lease: this keeper knows what two others know.
+// fresh is the lease: this keeper knows what two others know. It also tells a
+// wrong clock: peers refuse a question whose time is more than ClockSkewMax
+// from theirs, so a keeper with a wrong clock is not heard, and refuses.
 func (c *Core) fresh(now time.Time, lease time.Duration) bool {
 	n := 0
 	for _, at := range c.heard {

@@ -2,6 +2,7 @@ package custody
 
 import (
 	"errors"
+	"sort"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -9,21 +10,13 @@ import (
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
-	"github.com/abaton-health/abaton/spread"
 	"github.com/abaton-health/abaton/wire"
 )
 
-func granteeIn(grantBytes []byte) (abaton.ActorID, error) {
-	g, err := grant.Parse(grantBytes)
-	if err != nil {
-		return abaton.ActorID{}, err
-	}
-	return g.Grantee, nil
-}
-
 // Publish asks for this keeper's vote for an event (PROTOCOL.md#certificate).
-// An event that only narrows is applied at once (RULINGS 17). Output.Place is
-// what to sign.
+// What the event gives counts only once it is certified; what it takes away
+// holds from here on (RULINGS 17). Output.Place is what to sign; Err with
+// slot-taken on an event that narrows means that it holds, without a vote.
 type Publish struct {
 	Event *actor.Authentic
 }
@@ -35,39 +28,37 @@ func actorSlot(id abaton.ActorID) string { return "actor/" + string(id[:]) }
 
 func (p Publish) decide(c *Core, t *tx) Output {
 	a := p.Event
-	st, err := c.actors.get(a.Actor())
-	if err != nil {
-		return t.fail(err)
-	}
-	if st == nil {
-		return c.incept(t, a)
-	}
-	if err := st.Admit(a, actor.Door{}, t.now); err != nil {
-		return refusedBy(err)
-	}
 	if out, closed := c.closed(); closed && !actor.Narrows(a.Kind()) {
 		return out
 	}
-	if actor.Narrows(a.Kind()) {
-		if out := c.narrow(t, st, a); out.Err != nil {
-			return out
-		}
+	l, err := c.actors.log(a.Actor())
+	if err != nil {
+		return t.fail(err)
 	}
-	return c.vote(t, a)
-}
-
-// incept votes for the first event of a log: an organisation that this
-// operator admitted, or an invitation that was not used before.
-func (c *Core) incept(t *tx, a *actor.Authentic) Output {
-	in := a.Inception()
-	if in == nil || in.Kind == actor.KeeperSet {
-		return refused(abaton.ReasonActor)
+	if l == nil {
+		return c.incept(t, a)
 	}
-	if out, closed := c.closed(); closed {
+	if out := c.reunite(t, l, a); out.Err != nil {
 		return out
 	}
-	var none actor.State
-	if err := none.Admit(a, c.door(t, a.Actor()), t.now); err != nil {
+	if err := l.state.Admit(a, actor.Door{}, t.now); err != nil {
+		c.branches.keep(a, err)
+		return refusedBy(err)
+	}
+	if out := c.accept(t, l, a, nil); out.Err != nil {
+		return out
+	}
+	return c.vote(t, l, a)
+}
+
+// incept lets a new log in: an organisation that this operator admitted, or
+// an invitation that was not used before.
+func (c *Core) incept(t *tx, a *actor.Authentic) Output {
+	if a.Inception() == nil {
+		return refused(abaton.ReasonActor)
+	}
+	l := newKeyLog()
+	if err := l.state.Admit(a, c.door(t, a.Actor()), t.now); err != nil {
 		return refusedBy(err)
 	}
 	if t.err != nil {
@@ -78,7 +69,11 @@ func (c *Core) incept(t *tx, a *actor.Authentic) Output {
 		t.mark(name)
 		c.store.PutMeta(&t.change, name, id[:])
 	}
-	return c.vote(t, a)
+	if out := c.accept(t, l, a, nil); out.Err != nil {
+		return out
+	}
+	c.actors.logs[a.Actor()] = l
+	return c.vote(t, l, a)
 }
 
 func invitationName(nonce [grant.NonceBytes]byte) string { return "invitation/" + string(nonce[:]) }
@@ -114,29 +109,20 @@ func (c *Core) usedUp(t *tx, newcomer abaton.ActorID, nonce [grant.NonceBytes]by
 	return string(by) != string(newcomer[:])
 }
 
-// vote takes the slot for the event, or refuses when another has it.
-func (c *Core) vote(t *tx, a *actor.Authentic) Output {
+// vote takes the slot for the event, durably before anyone sees the
+// signature.
+func (c *Core) vote(t *tx, l *keyLog, a *actor.Authentic) Output {
 	place := actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()}
-	held, err := c.store.Vote(place.Actor, place.Seq)
-	switch {
-	case err == nil && string(held) != string(place.Hash[:]):
-		return refused(abaton.ReasonSlot)
-	case errors.Is(err, store.ErrAbsent):
+	_, voted := l.ballot.At(place.Seq)
+	if err := l.ballot.Cast(l.state, place.Hash); err != nil {
+		return refusedBy(err)
+	}
+	if !voted {
 		if err := c.store.PutVote(&t.change, place.Actor, place.Seq, place.Hash[:]); err != nil {
-			return refused(abaton.ReasonSlot)
+			return t.fail(err)
 		}
-	case err != nil:
-		return t.fail(err)
 	}
 	return Output{Place: place}
-}
-
-// narrow applies what only takes away, at once and for ever.
-func (c *Core) narrow(t *tx, st *actor.State, a *actor.Authentic) Output {
-	if st.Knows(a.Hash()) {
-		return Output{}
-	}
-	return c.accept(t, st, a, nil)
 }
 
 // Certify brings a certified event: now it counts.
@@ -153,55 +139,72 @@ func (p Certify) decide(c *Core, t *tx) Output {
 	if p.Certified.Place().Hash != a.Hash() || p.Certified.Place().Actor != a.Actor() {
 		return refused(abaton.ReasonCertificate)
 	}
-	st, err := c.actors.get(a.Actor())
+	l, err := c.actors.log(a.Actor())
 	if err != nil {
 		return t.fail(err)
 	}
-	if st == nil {
+	if l == nil {
 		if a.Inception() == nil {
 			return refused(abaton.ReasonActor)
 		}
-		st = new(actor.State)
+		l = newKeyLog()
 	}
-	if st.Knows(a.Hash()) && st.IsCertified(a.Hash()) {
+	if l.state.IsCertified(a.Hash()) {
 		return Output{}
 	}
-	if out := c.accept(t, st, a, p.Certificate); out.Err != nil {
+	if out := c.reunite(t, l, a); out.Err != nil {
 		return out
 	}
-	if err := st.Certify(p.Certified); err != nil {
+	if out := c.accept(t, l, a, p.Certificate); out.Err != nil {
+		return out
+	}
+	if err := l.state.Certify(p.Certified); err != nil {
 		return refusedBy(err)
 	}
-	c.actors.states[a.Actor()] = st
+	c.actors.logs[a.Actor()] = l
+	if err := c.index(t, a); err != nil {
+		return t.fail(err)
+	}
+	if !actor.Narrows(a.Kind()) {
+		t.enter(anchor(a))
+	}
 	return Output{}
 }
 
-// accept applies an event to its log, stores it for the feed, and ledgers it:
-// key logs are anchored in every keeper's ledger.
-func (c *Core) accept(t *tx, st *actor.State, a *actor.Authentic, cert *actor.Certificate) Output {
-	fresh := !st.Knows(a.Hash())
-	if err := st.Apply(a); err != nil {
+// accept applies an event to its log and stores it for the feed. An event that
+// narrows is in force with that, and ledgered.
+func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, cert *actor.Certificate) Output {
+	fresh := !l.state.Knows(a.Hash())
+	if err := l.state.Apply(a); err != nil {
+		c.branches.keep(a, err)
 		return refusedBy(err)
 	}
+	if fresh || cert != nil {
+		if err := c.putStatement(t, a, cert); err != nil {
+			return t.fail(err)
+		}
+	}
+	if !fresh || !actor.Narrows(a.Kind()) {
+		return Output{}
+	}
+	t.enter(anchor(a))
+	if b, ok := a.Body().(*actor.Erase); ok {
+		return c.erase(t, a, b)
+	}
+	return Output{}
+}
+
+func (c *Core) putStatement(t *tx, a *actor.Authentic, cert *actor.Certificate) error {
 	s := keeper.Statement{Event: a.Signed().Marshal()}
 	if cert != nil {
 		s.Certificate = cert.Marshal()
 	}
-	name := statementName(a.Hash(), cert != nil)
-	if err := c.store.PutStatement(&t.change, a.Actor(), a.Event().Seq, name, wire.Marshal(s)); err != nil {
-		return t.fail(err)
-	}
-	if err := c.index(t, a); err != nil {
-		return t.fail(err)
-	}
-	if !fresh {
-		return Output{}
-	}
-	t.enter(ledger.Entry{Request: a.Hash(), Op: ledger.OpEvent, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()})
-	if b, ok := a.Body().(*actor.Erase); ok {
-		return c.erase(t, a.Actor(), b)
-	}
-	return Output{}
+	return c.store.PutStatement(&t.change, a.Actor(), a.Event().Seq, statementName(a.Hash(), cert != nil), wire.Marshal(s))
+}
+
+// anchor is the ledger entry of an event that came into force.
+func anchor(a *actor.Authentic) ledger.Entry {
+	return ledger.Entry{Request: a.Hash(), Op: ledger.OpEvent, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()}
 }
 
 // statementName is what the store keeps a statement under: a certified event
@@ -213,98 +216,65 @@ func statementName(event actor.Hash, certified bool) [32]byte {
 	return event
 }
 
-// erasure is one patient's erased records on their way out of the store.
-type erasure struct {
-	patient abaton.ActorID
-	rows    []store.Erasure
-}
+// branchesMax bounds the refused events that are remembered for a merge.
+const branchesMax = 1024
 
-func (e *erasure) commit(s *store.Store, change *store.Change) error {
-	return s.Erase(e.patient, e.rows, change)
-}
+// branches are events this keeper refused because another has their slot or
+// their parent is not known here. They count for nothing; a merge that a live
+// manager signs may name them.
+type branches map[actor.Hash]*actor.Authentic
 
-// isErasure: an erasure re-seals the patient's other shares and commits in a
-// group of its own.
-func isErasure(in Input) bool {
-	var a *actor.Authentic
-	switch p := in.(type) {
-	case Publish:
-		a = p.Event
-	case Certify:
-		a = p.Event
-	default:
-		return false
+func (b branches) keep(a *actor.Authentic, err error) {
+	e, ok := errors.AsType[*abaton.RefusedError](err)
+	if !ok || e.Reason != abaton.ReasonSlot && e.Reason != abaton.ReasonParent {
+		return
 	}
-	return a.Kind() == actor.EventErase
+	if len(b) >= branchesMax {
+		clear(b) // whoever closes a split sends its branches again
+	}
+	b[a.Hash()] = a
 }
 
-// erase replaces shares by their leaves and deletes the fragments
-// (PROTOCOL.md#erase). Batches that never came leave a tombstone.
-func (c *Core) erase(t *tx, patient abaton.ActorID, b *actor.Erase) Output {
-	e := &erasure{patient: patient}
-	entry := ledger.Entry{Request: wire.Hash(wire.Event, wire.Marshal(b)), Op: ledger.OpErase, Outcome: ledger.Permitted, Actor: patient, Patient: patient}
-	for _, row := range b.Rows {
-		leaves, err := c.shareLeaves(patient, row)
-		if err != nil {
+// reunite applies the branches that a merge names and this keeper refused
+// (PROTOCOL.md#merge). They get no vote.
+func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
+	if merge.Kind() != actor.EventMerge || l.state.Knows(merge.Hash()) {
+		return Output{}
+	}
+	missing := c.branches.ancestors(l.state, merge)
+	if len(missing) == 0 {
+		return Output{}
+	}
+	if err := l.state.AdmitBranch(missing, merge, t.now); err != nil {
+		return refusedBy(err)
+	}
+	for _, a := range missing {
+		if err := c.putStatement(t, a, nil); err != nil {
 			return t.fail(err)
 		}
-		e.rows = append(e.rows, store.Erasure{Batch: row.Batch, Records: row.Bits, Leaves: leaves})
-		entry.Rows = append(entry.Rows, ledger.Row{Batch: row.Batch, Released: row.Bits})
 	}
-	ledger.SortRows(entry.Rows)
-	t.enter(entry)
-	t.erasure = e
 	return Output{}
 }
 
-// shareLeaves are the leaves that stay when the shares go; nil when the batch
-// is not held.
-func (c *Core) shareLeaves(patient abaton.ActorID, row actor.Row) ([][32]byte, error) {
-	n, err := c.store.Notice(patient, row.Batch)
-	if errors.Is(err, store.ErrAbsent) || errors.Is(err, store.ErrErased) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	head, lock, err := decodeNotice(n)
-	if err != nil {
-		return nil, err
-	}
-	shares, err := c.store.Shares(patient, row.Batch)
-	if err != nil {
-		return nil, err
-	}
-	ctx := spread.Ctx(head.Line, lock)
-	var leaves [][32]byte
-	for j := range shares {
-		if row.Bits>>j&1 == 0 {
+// ancestors are the remembered events that a merge stands on and the log does
+// not know, oldest first.
+func (b branches) ancestors(st *actor.State, merge *actor.Authentic) []*actor.Authentic {
+	var out []*actor.Authentic
+	seen := make(map[actor.Hash]bool)
+	queue := append([]actor.Hash(nil), merge.Event().Prev...)
+	for len(queue) > 0 && len(out) < actor.ParentsMax {
+		h := queue[0]
+		queue = queue[1:]
+		a := b[h]
+		if a == nil || seen[h] || st.Knows(h) {
 			continue
 		}
-		if shares[j].Erased {
-			leaves = append(leaves, shares[j].Bytes)
-			continue
-		}
-		leaves = append(leaves, spread.ShareLeaf(ctx, c.cfg.Index, uint16(j), shares[j].Bytes))
+		seen[h] = true
+		out = append(out, a)
+		queue = append(queue, a.Event().Prev...)
 	}
-	return leaves, nil
-}
-
-// decodeNotice reads the HEAD and LOCK of a stored notice.
-func decodeNotice(n store.Notice) (*spread.Head, *spread.Lock, error) {
-	var head, lock wire.Signed
-	if err := wire.Unmarshal(n.Head, &head); err != nil {
-		return nil, nil, err
-	}
-	if err := wire.Unmarshal(n.Lock, &lock); err != nil {
-		return nil, nil, err
-	}
-	h, err := spread.DecodeHead(head.Body)
-	if err != nil {
-		return nil, nil, err
-	}
-	l, err := spread.DecodeLock(lock.Body)
-	return h, l, err
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Event().Seq < out[j].Event().Seq })
+	return out
 }
 
 func refusedBy(err error) Output {

@@ -132,7 +132,7 @@ func (k *Keeper) learn(ctx context.Context, statements [][]byte) error {
 		if k.knows(s) {
 			continue
 		}
-		in, err := k.certified(s)
+		in, err := k.stated(s)
 		if err != nil {
 			continue
 		}

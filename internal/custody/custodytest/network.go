@@ -14,6 +14,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,6 +48,7 @@ type Keeper struct {
 	table    *keeper.Table
 	mu       sync.Mutex
 	stop     context.CancelFunc
+	ahead    atomic.Int64 // how far this keeper's clock is ahead, in nanoseconds
 	gone     sync.WaitGroup
 	down     bool
 	before   func(route string, body []byte) ([]byte, error)
@@ -129,6 +131,7 @@ func (k *Keeper) open(t testing.TB, set *actor.Set, x abaton.KeeperIndex, admitt
 	k.Keeper, err = custody.Open(custody.Config{
 		Set: set, Index: x, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
 		Admitted: admitted, Budget: custody.Budget{PatientsPerHour: 1000},
+		Now: func() time.Time { return time.Now().Add(time.Duration(k.ahead.Load())) },
 	})
 	if err != nil {
 		t.Fatalf("open keeper %d: %v", x, err)
@@ -195,6 +198,9 @@ func (k *Keeper) Down(down bool) {
 	defer k.mu.Unlock()
 	k.down = down
 }
+
+// Ahead sets how far the keeper's clock runs ahead of the others'.
+func (k *Keeper) Ahead(d time.Duration) { k.ahead.Store(int64(d)) }
 
 // Intercept lets a test answer in the keeper's place: what f returns is the
 // answer, and nil, nil lets the keeper answer itself.

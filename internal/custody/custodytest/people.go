@@ -292,3 +292,16 @@ func openReply(channel *session.Channel, hash [32]byte, by abaton.KeyID, answer 
 	}
 	return &r, wire.Unmarshal(signed.Body, &r)
 }
+
+// Merge signs the event that closes a split: it names both events and takes
+// the next slot.
+func (p *Person) Merge(a, b actor.SignedEvent) actor.SignedEvent {
+	heads := []actor.Hash{actor.HashOf(a.Event), actor.HashOf(b.Event)}
+	if string(heads[0][:]) > string(heads[1][:]) {
+		heads[0], heads[1] = heads[1], heads[0]
+	}
+	p.seq++
+	event := actor.New(p.ID, p.seq, heads, time.Now().Unix(), &actor.Merge{})
+	p.heads = []actor.Hash{actor.HashOf(event)}
+	return actor.Signed(event, actor.ByKey(p.Manage, event))
+}

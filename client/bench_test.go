@@ -1,0 +1,48 @@
+package client_test
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/abaton-health/abaton/client"
+)
+
+// chart1000 is a thousand records of 1.8 KB.
+func (w *world) chart1000() client.Transaction {
+	tx := w.writes(general, "bench", 1000)
+	for i := range tx.Writes {
+		r := &tx.Writes[i].Record
+		r.Content = append(r.Content, strings.Repeat(fmt.Sprintf(`{"code":"%d","display":"value %d"}`, i*7919, i), 40)...)
+	}
+	return tx
+}
+
+// BenchmarkChart is a patient's chart of a thousand records, cold: list, open,
+// decode, over real keepers in this process.
+func BenchmarkChart(b *testing.B) {
+	w := newWorld(b)
+	w.put(w.writer(b.TempDir()), w.chart1000())
+	l := w.login(w.doctor, w.bundle())
+	for b.Loop() {
+		c, err := w.readerOf(l).Chart(b.Context(), w.ask())
+		if err != nil || len(c.Records) != 1000 {
+			b.Fatalf("chart: %d records, %v", len(c.Records), err)
+		}
+	}
+}
+
+// BenchmarkPut is a transaction of a thousand records to five keepers in this
+// process: sealed, in the outbox, acknowledged and committed.
+func BenchmarkPut(b *testing.B) {
+	w := newWorld(b)
+	wr := w.writer(b.TempDir())
+	tx := w.chart1000()
+	var n atomic.Int64
+	for b.Loop() {
+		w.put(wr, tx)
+		n.Add(1000)
+	}
+	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "records/s")
+}

@@ -86,7 +86,7 @@ func (s *State) admitInception(a *Authentic, door Door, now time.Time) error {
 	if in.Kind == KeeperSet {
 		set = a.actor
 	}
-	if door.Set == (abaton.ActorID{}) || set != door.Set {
+	if set != door.Set { // no inception names the zero set, so the zero Door lets none in
 		return abaton.Refuse(abaton.ReasonKeeperSet)
 	}
 	switch in.Kind {

@@ -630,8 +630,8 @@ func decideGather(in input) string {
 	if !slices.Equal(faults, in.Faults) {
 		return "other faults"
 	}
-	for i := range result.Missing {
-		if errors.Is(result.Missing[i].Err(in.shape()), abaton.ErrErased) {
+	if len(result.Missing) > 0 {
+		if errors.Is(result.Missing[0].Err(in.shape()), abaton.ErrErased) {
 			return "erased"
 		}
 		return "too few"

@@ -21,9 +21,9 @@ const (
 	importLife     = 24 * time.Hour
 )
 
-// depositQuota is how many records an organisation may deposit under one
-// grant: enough for a life.
-const depositQuota = 10_000_000
+// RecordsMax is the largest quota the sample people give, in records: enough
+// for a life.
+const RecordsMax = 10_000_000
 
 // level is the assurance level of a category: what an opening needs. Notes of
 // a psychotherapy need a fresh passkey touch (3).
@@ -42,10 +42,10 @@ func (w *World) newPerson(handle, name string, kind actor.Kind) (*Person, key.Se
 	if err != nil {
 		return nil, key.Secret{}, err
 	}
-	root := key.NewSecret()
+	root, box := key.NewSecret(), key.NewBox()
 	return &Person{
 		Handle: w.free(handle), Name: name, Kind: kind, Manage: key.NewSigning(), Passkey: passkey,
-		Box: key.NewBox(), Root: key.NewRoot(root),
+		Box: box, Public: box.Public(), Root: key.NewRoot(root),
 	}, root, nil
 }
 
@@ -54,9 +54,7 @@ func (w *World) begin(p *Person, root key.Secret, class actor.Class, in *actor.I
 	in.Kind, in.Set, in.Organisation = p.Kind, w.set.ID(), p.Sponsor
 	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
 	in.Credentials = []actor.Credential{{Public: p.Passkey.Credential(), Class: class}}
-	if len(in.Box) == 0 {
-		in.Box = p.Box.Public().Bytes()
-	}
+	in.Box = p.Public.Bytes()
 	rand.Read(in.Nonce[:])
 	event := actor.NewInception(time.Now().Unix(), in)
 	p.ID = actor.IDOf(event)
@@ -64,12 +62,12 @@ func (w *World) begin(p *Person, root key.Secret, class actor.Class, in *actor.I
 	return w.save(p, root)
 }
 
-// Gateway are the keys of an organisation's gateway process: what it signs
-// with, what opens deposit grants' maps, and what makes FHIR ids. None of
-// them opens a record.
+// Gateway are the public halves of an organisation's gateway's keys: what it
+// signs with, and the box to which deposit grants are addressed. The private
+// ones stay with the gateway.
 type Gateway struct {
-	Writer *key.Signing
-	Box    *key.Box
+	Writer abaton.KeyID
+	Box    key.BoxPublic
 }
 
 // NewOrganisation makes the organisation with its directory line. Its box key
@@ -79,10 +77,10 @@ func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error)
 	if err != nil {
 		return nil, err
 	}
-	p.Box = g.Box
+	p.Box, p.Public = nil, g.Box
 	directory := login.DirectoryCategory()
 	return p, w.begin(p, root, actor.Bound, &actor.Inception{
-		Keys:  []actor.Key{{ID: g.Writer.ID(), Rights: actor.Write}},
+		Keys:  []actor.Key{{ID: g.Writer, Rights: actor.Write}},
 		Lines: []actor.Epoch{epoch(p.Root, directory, 1)},
 	})
 }
@@ -108,23 +106,20 @@ func invite(org *Person, kind actor.Kind) []byte {
 }
 
 // NewPatient makes a patient with a line for every category, at all of which
-// org may deposit. Whoever is in importers may read all of it for a day: who
-// writes a record must be able to see that it is already there.
-func (w *World) NewPatient(handle, name string, org *Person, importers ...*Person) (*Person, error) {
+// org may deposit, and gives what else stands in first. source names what the
+// patient is imported from, nil for nothing.
+func (w *World) NewPatient(handle, name string, source []byte, org *Person, first ...Terms) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Patient)
 	if err != nil {
 		return nil, err
 	}
-	p.Sponsor = org.ID
+	p.Sponsor, p.Source = org.ID, source
 	in := &actor.Inception{Invitation: invite(org, actor.Patient)}
 	for _, c := range fhir.Categories() {
 		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), level(c)))
 	}
-	first := []Terms{{To: org, Actions: grant.Deposit, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: depositLife, Quota: depositQuota}}
-	for _, i := range importers {
-		first = append(first, Terms{To: i, Actions: grant.Read, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: importLife, Quota: depositQuota})
-	}
-	for _, t := range first {
+	deposit := Terms{To: org, Actions: grant.Deposit, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: depositLife, Quota: RecordsMax}
+	for _, t := range append([]Terms{deposit}, first...) {
 		g, err := p.granted(t)
 		if err != nil {
 			return nil, err
@@ -132,6 +127,20 @@ func (w *World) NewPatient(handle, name string, org *Person, importers ...*Perso
 		in.Grants = append(in.Grants, *g)
 	}
 	return p, w.begin(p, root, actor.Synced, in)
+}
+
+// Importing are the terms by which somebody may read a new patient's record
+// for a day: who writes a record must be able to see that it is already there.
+// What needs a passkey touch for each opening is left out, for an import has
+// nobody to touch one.
+func Importing(to *Person) Terms {
+	t := Terms{To: to, Actions: grant.Read, Purpose: abaton.Operations, Life: importLife, Quota: RecordsMax}
+	for _, c := range fhir.Categories() {
+		if level(c) < actor.LevelMax {
+			t.Categories = append(t.Categories, c)
+		}
+	}
+	return t
 }
 
 // Terms are what a person gives another.
@@ -176,7 +185,7 @@ func (p *Person) granted(t Terms) (*actor.Granted, error) {
 	g, seeds := p.grant(t)
 	g.Patient = abaton.ActorID{}
 	bytes := g.Marshal()
-	wrap, err := grant.WrapSeeds(t.To.Box.Public(), bytes, seeds)
+	wrap, err := grant.WrapSeeds(t.To.Public, bytes, seeds)
 	if err != nil {
 		return nil, fmt.Errorf("wrap seeds: %w", err)
 	}

@@ -3,8 +3,9 @@
 // decide and signs them in. A gateway never sees that folder.
 //
 //	w, err := people.Open(dir, set)
-//	ana, err := w.NewPatient("ana", "Ana Sample", org)
-//	id, err := w.Give(ctx, network, ana, doctor, people.Terms{...})
+//	ana, err := w.NewPatient("ana", "Ana Sample", nil, org)
+//	err = people.Introduce(ctx, network, ana)
+//	id, _, err := ana.Give(ctx, network, people.Terms{To: doctor, ...})
 //
 // It is for trying, for imports into a local network (RULINGS 26) and for
 // tests. It protects the keys only by the folder's mode: a real patient's
@@ -36,9 +37,11 @@ type Person struct {
 	Sponsor abaton.ActorID // zero for the organisation
 	Manage  *key.Signing
 	Passkey *key.Passkey
-	Box     *key.Box
-	Root    key.Root // patients and organisations
-	Event   []byte   // the signed inception, to be published again if it did not get through
+	Box     *key.Box      // nil for an organisation: its box key is its gateway's
+	Public  key.BoxPublic // what is given to this person is sealed to it
+	Root    key.Root      // patients and organisations
+	Event   []byte        // the signed inception, to be published again if it did not get through
+	Source  []byte        // names what a patient was imported from; nil
 }
 
 // form is a person on disk.
@@ -53,6 +56,8 @@ type form struct {
 	Box     []byte         `cbor:"8,keyasint"`
 	Root    []byte         `cbor:"9,keyasint"`
 	Event   []byte         `cbor:"10,keyasint"`
+	Public  []byte         `cbor:"11,keyasint"`
+	Source  []byte         `cbor:"12,keyasint"`
 }
 
 // keysFile holds one person's keys, mode 0600.
@@ -100,23 +105,30 @@ func (w *World) Load(handle string) (*Person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read person %q: %w", handle, err)
 	}
-	return &Person{
+	public, err := key.ParseBoxPublic(f.Public)
+	if err != nil || len(f.Manage) != len(key.Secret{}) || len(f.Root) != len(key.Secret{}) {
+		return nil, fmt.Errorf("read person %q: file is damaged", handle)
+	}
+	p := &Person{
 		Handle: handle, Name: f.Name, ID: f.ID, Kind: f.Kind, Sponsor: f.Sponsor, Event: f.Event, Passkey: passkey,
-		Manage: key.SigningFromSeed(secret(f.Manage)), Box: key.BoxFromSeed(secret(f.Box)), Root: key.NewRoot(secret(f.Root)),
-	}, nil
-}
-
-func secret(b []byte) (s key.Secret) {
-	copy(s[:], b)
-	return s
+		Public: public, Source: f.Source, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Root: key.NewRoot(key.Secret(f.Root)),
+	}
+	if len(f.Box) == len(key.Secret{}) {
+		p.Box = key.BoxFromSeed(key.Secret(f.Box))
+	}
+	return p, nil
 }
 
 // save makes a person durable before anything of it is published.
 func (w *World) save(p *Person, root key.Secret) error {
-	manage, box := p.Manage.Seed(), p.Box.Seed()
+	manage := p.Manage.Seed()
 	f := form{
 		V: wire.Version, Name: p.Name, ID: p.ID, Kind: p.Kind, Sponsor: p.Sponsor, Event: p.Event,
-		Manage: manage[:], Passkey: p.Passkey.Bytes(), Box: box[:], Root: root[:],
+		Manage: manage[:], Passkey: p.Passkey.Bytes(), Root: root[:], Public: p.Public.Bytes(), Source: p.Source,
+	}
+	if p.Box != nil {
+		box := p.Box.Seed()
+		f.Box = box[:]
 	}
 	if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
 		return fmt.Errorf("save person: %w", err)

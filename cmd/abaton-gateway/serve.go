@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/gateway"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
+)
+
+// headerBytesMax caps the headers of one request.
+const headerBytesMax = 32 << 10
+
+// serve runs the gateway until ctx ends, then lets running requests finish.
+func serve(ctx context.Context, path string, log *slog.Logger) error {
+	c, err := loadConfig(path)
+	if err != nil {
+		return err
+	}
+	id, err := loadIdentity(c.Dir)
+	if err != nil {
+		return err
+	}
+	set, err := c.loadSet()
+	if err != nil {
+		return err
+	}
+	keepers, closeKeepers, err := dial(set)
+	if err != nil {
+		return err
+	}
+	defer closeKeepers()
+	g, err := open(&c, id, set, keepers, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(listen(ctx, &c, g, log), g.Close())
+}
+
+func dial(set *actor.Set) (keepers map[abaton.KeeperIndex]client.Keeper, closeAll func(), err error) {
+	keepers = make(map[abaton.KeeperIndex]client.Keeper)
+	var dialled []*keeper.Client
+	closeAll = func() {
+		for _, k := range dialled {
+			k.Close()
+		}
+	}
+	for i := range set.Keepers {
+		e := &set.Keepers[i]
+		k, err := keeper.Dial(e.URL, e.SPKI)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		keepers[e.X], dialled = k, append(dialled, k)
+	}
+	return keepers, closeAll, nil
+}
+
+func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperIndex]client.Keeper, log *slog.Logger) (*gateway.Gateway, error) {
+	org, err := c.organisation()
+	if err != nil {
+		return nil, err
+	}
+	return gateway.New(gateway.Config{
+		Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
+		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
+		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
+	})
+}
+
+// listen serves FHIR and the admin address.
+func listen(ctx context.Context, c *config, g *gateway.Gateway, log *slog.Logger) error {
+	ln, err := listener(c)
+	if err != nil {
+		return err
+	}
+	admin, err := listenAdmin(c.Admin, g)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	front := &http.Server{Handler: g, ReadHeaderTimeout: gateway.ReadHeaderTimeout, ReadTimeout: gateway.ReadTimeout,
+		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	failed := make(chan error, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
+	log.InfoContext(ctx, "gateway started", "listen", ln.Addr().String(), "tls", c.TLSCert != "")
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), c.shutdown())
+	defer stop()
+	err = errors.Join(err, front.Shutdown(grace), admin.Close())
+	wg.Wait()
+	log.Info("gateway stopped")
+	return err
+}
+
+func listener(c *config) (net.Listener, error) {
+	var settings *tls.Config
+	if c.TLSCert != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("settings: tls_cert, tls_key: %w", err)
+		}
+		settings = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"h2", "http/1.1"}}
+	}
+	ln, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	if settings != nil {
+		return tls.NewListener(ln, settings), nil
+	}
+	return ln, nil
+}
+
+// listenAdmin serves metrics and health to this machine; with no address it
+// serves nothing.
+func listenAdmin(addr string, g *gateway.Gateway) (*http.Server, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(g.Collectors()...)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	admin := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	if addr == "" {
+		return admin, nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen: admin: %w", err)
+	}
+	go admin.Serve(ln) // ends with admin.Close
+	return admin, nil
+}

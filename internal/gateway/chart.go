@@ -1,0 +1,442 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/seal"
+)
+
+// chart is one patient's record, or the organisation's directory, as one
+// session may read it, decrypted and in memory only. It is read for a lease;
+// then the keepers are asked again.
+type chart struct {
+	patient abaton.ActorID
+	purpose abaton.Purpose // as the caller wanted it; empty for the usual one
+
+	renewing sync.Mutex // one load or renewal at a time
+
+	mu         sync.RWMutex
+	index      fhir.Chart
+	loaded     bool
+	asks       []client.Ask
+	categories map[abaton.Line]fhir.Category
+	rows       map[abaton.Line]map[abaton.BatchName]uint64 // what was opened, to be renewed
+	seen       map[abaton.BatchName]uint64                 // batches known here, and what was gone of them
+	strictest  map[string]fhir.Category                    // Type/id -> the most sensitive line it was ever in
+	mapped     map[string]abaton.ActorID                   // of a directory: FHIR patient id -> patient
+	leased     time.Time                                   // when the keepers last permitted all of it
+	bytes      int
+	partial    bool       // some records could not be opened now: what is not here may exist
+	referred   []fhir.Ref // what its resources refer to; nil until asked for
+	size       int        // versions when referred was made
+}
+
+func newChart(patient abaton.ActorID, purpose abaton.Purpose) *chart {
+	c := &chart{patient: patient, purpose: purpose}
+	c.reset()
+	return c
+}
+
+func (c *chart) reset() {
+	c.index = fhir.Chart{}
+	c.loaded, c.bytes, c.partial = false, 0, false
+	c.rows = make(map[abaton.Line]map[abaton.BatchName]uint64)
+	c.seen = make(map[abaton.BatchName]uint64)
+	c.strictest = make(map[string]fhir.Category)
+	c.mapped = make(map[string]abaton.ActorID)
+	c.referred, c.size = nil, 0
+}
+
+// expire makes the next use ask the keepers.
+func (c *chart) expire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leased = time.Time{}
+}
+
+func (c *chart) ready(now time.Time) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.loaded && !c.over(now)
+}
+
+// over reports whether the lease has ended, or begins later than now: a clock
+// set back gives no longer lease. Callers hold mu.
+func (c *chart) over(now time.Time) bool {
+	return now.Before(c.leased) || now.Sub(c.leased) >= lease
+}
+
+// chartOf is a patient's chart, opened or renewed as needed. With fresh the
+// keepers are asked for news whatever the lease says. Any refusal drops it.
+func (g *Gateway) chartOf(ctx context.Context, p *person, patient abaton.ActorID, purpose abaton.Purpose, fresh bool) (*chart, error) {
+	c, err := g.slot(p, patient, purpose)
+	if err != nil {
+		return nil, err
+	}
+	if !fresh && c.ready(g.now()) {
+		return c, nil
+	}
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
+	if !fresh && c.ready(g.now()) {
+		return c, nil
+	}
+	if err := g.renew(ctx, p, c); err != nil {
+		p.drop(patient)
+		return nil, err
+	}
+	g.makeRoom(p, patient)
+	return c, nil
+}
+
+// slot is the session's chart of a patient, empty if it was not open.
+func (g *Gateway) slot(p *person, patient abaton.ActorID, purpose abaton.Purpose) (*chart, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[patient]
+	if h == nil || p.closed {
+		return nil, abaton.ErrNotFound
+	}
+	if h.chart == nil || purpose != "" && h.chart.purpose != purpose && patient != g.org {
+		h.chart = newChart(patient, purpose)
+	}
+	h.used = g.now()
+	return h.chart, nil
+}
+
+// makeRoom drops the charts used longest ago when the session has too many or
+// too large ones. The one just opened stays, and so does the directory.
+func (g *Gateway) makeRoom(p *person, keep abaton.ActorID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for {
+		var oldest *held
+		count, bytes := 0, 0
+		for id, h := range p.held {
+			if h.chart == nil || id == g.org {
+				continue
+			}
+			count++
+			bytes += h.chart.bytesNow()
+			if id != keep && (oldest == nil || h.used.Before(oldest.used)) {
+				oldest = h
+			}
+		}
+		if oldest == nil || count <= chartsMax && bytes <= chartBytesMax {
+			return
+		}
+		oldest.chart = nil
+	}
+}
+
+func (c *chart) bytesNow() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.bytes
+}
+
+// renew brings a chart up to date: the first time everything is opened; later
+// the keepers permit what is here, and only what is new is opened.
+func (g *Gateway) renew(ctx context.Context, p *person, c *chart) error {
+	asks, categories, err := p.asks(ctx, g.network, c.patient, c.purpose, g.now())
+	if err != nil {
+		return err
+	}
+	if c.loaded && sameAsks(asks, c.asks) {
+		reload, err := g.permitted(ctx, p, c, asks)
+		if err != nil || !reload {
+			return err
+		}
+	}
+	opened, err := p.reader.Chart(ctx, asks...)
+	if err != nil {
+		return fmt.Errorf("open chart: %w", err)
+	}
+	g.noteFaults(ctx, opened.Faults)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reset()
+	c.asks, c.categories = asks, categories
+	return c.fill(opened, g.now())
+}
+
+func sameAsks(a, b []client.Ask) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Grant != b[i].Grant || a[i].Purpose != b[i].Purpose || len(a[i].Lines) != len(b[i].Lines) {
+			return false
+		}
+	}
+	return true
+}
+
+// permitted lists what lies at the keepers, opens what is not here, and, when
+// the lease is over, has three of them permit again what is in memory. A list
+// alone prolongs no lease. It reports whether the chart must be opened anew,
+// for something of it was erased.
+func (g *Gateway) permitted(ctx context.Context, p *person, c *chart, asks []client.Ask) (reload bool, err error) {
+	now := g.now()
+	c.mu.RLock()
+	over, leased := c.over(now), c.leased
+	c.mu.RUnlock()
+	if over {
+		leased = now
+	}
+	opened := new(client.Chart)
+	for _, ask := range asks {
+		if rows := c.rowsOf(ask); over && len(rows) > 0 {
+			if err := p.reader.Permit(ctx, ask, rows...); err != nil {
+				return false, fmt.Errorf("renew chart: %w", err)
+			}
+		}
+		listing, err := p.reader.List(ctx, ask)
+		if err != nil {
+			return false, fmt.Errorf("list chart: %w", err)
+		}
+		batches, erased := c.news(listing)
+		if erased {
+			return true, nil
+		}
+		if err := g.openNews(ctx, p, ask, batches, opened); err != nil {
+			return false, err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return false, c.fill(opened, leased)
+}
+
+// openNews opens the batches of a listing that are not in the chart.
+func (g *Gateway) openNews(ctx context.Context, p *person, ask client.Ask, batches []client.Batch, into *client.Chart) error {
+	var rows []client.Row
+	for i := range batches {
+		if row := batches[i].Rows(); row.Records != 0 {
+			rows = append(rows, row)
+		}
+	}
+	into.Batches = append(into.Batches, batches...)
+	if len(rows) == 0 {
+		return nil
+	}
+	got, err := p.reader.Get(ctx, ask, rows...)
+	if err != nil {
+		return fmt.Errorf("open news: %w", err)
+	}
+	g.noteFaults(ctx, got.Faults)
+	shown, hidden := client.Committed(got.Records)
+	into.Records = append(into.Records, shown...)
+	into.Missing = append(into.Missing, got.Missing...)
+	into.Hidden += hidden
+	return nil
+}
+
+// news are the batches of a listing that are not in the chart; erased tells
+// that records of one that is there are gone.
+func (c *chart) news(l *client.Listing) (batches []client.Batch, erased bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, b := range l.Batches {
+		gone, ok := c.seen[b.Name]
+		if !ok {
+			batches = append(batches, b)
+		}
+		erased = erased || ok && gone != b.Gone
+	}
+	return batches, erased
+}
+
+func (c *chart) rowsOf(ask client.Ask) (rows []client.Row) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for _, line := range ask.Lines {
+		for batch, records := range c.rows[line] {
+			rows = append(rows, client.Row{Batch: batch, Records: records})
+		}
+	}
+	return rows
+}
+
+// fill takes in what was opened under a lease that began at leased. Callers
+// hold mu.
+func (c *chart) fill(opened *client.Chart, leased time.Time) error {
+	c.see(opened)
+	versions := make([]fhir.Version, 0, len(opened.Records))
+	for i := range opened.Records {
+		r := &opened.Records[i]
+		c.note(r.Line, r.Name)
+		switch r.Envelope.Kind {
+		case seal.KindResource:
+			versions = append(versions, versionOf(&r.Envelope, rankOf(r.Hour, r.Name), r.Content))
+			c.remember(r.Line, r.Envelope.Type, r.Envelope.ID, len(r.Content))
+		case seal.KindDirectory:
+			c.mapPatient(&r.Envelope, r.Content)
+		}
+	}
+	if err := c.index.Add(versions...); err != nil {
+		return fmt.Errorf("index chart: %w", err)
+	}
+	for _, m := range opened.Missing {
+		c.partial = c.partial || errors.Is(m.Err, abaton.ErrUnavailable)
+	}
+	c.loaded, c.leased = true, leased
+	if c.partial { // opened anew at the next use
+		c.leased, c.asks = time.Time{}, nil
+	}
+	return nil
+}
+
+// see notes which batches are here. Of a transaction that is not committed yet
+// nothing is shown; its batches stay news until its commit record is among
+// them.
+func (c *chart) see(opened *client.Chart) {
+	shown := make(map[abaton.BatchName]bool)
+	for i := range opened.Records {
+		shown[opened.Records[i].Name.Batch] = true
+	}
+	for _, b := range opened.Batches {
+		if opened.Hidden == 0 || shown[b.Name] {
+			c.seen[b.Name] = b.Gone
+		}
+	}
+}
+
+// note keeps the row of an opened record, for renewal.
+func (c *chart) note(line abaton.Line, name abaton.RecordName) {
+	rows := c.rows[line]
+	if rows == nil {
+		rows = make(map[abaton.BatchName]uint64)
+		c.rows[line] = rows
+	}
+	rows[name.Batch] |= 1 << name.Index
+}
+
+func (c *chart) remember(line abaton.Line, kind, id string, size int) {
+	at := kind + "/" + id
+	c.strictest[at] = fhir.Stricter(c.strictest[at], c.categories[line])
+	c.bytes += size
+}
+
+// mapPatient takes in an entry of the directory: whose chart a FHIR patient
+// id is, and nothing finer (RULINGS 6).
+func (c *chart) mapPatient(e *seal.Envelope, content []byte) {
+	var patient abaton.ActorID
+	if e.Type == "Patient" && fhir.IsID(e.ID) && len(content) == len(patient) {
+		copy(patient[:], content)
+		c.mapped[e.ID] = patient
+	}
+}
+
+func versionOf(e *seal.Envelope, rank string, content []byte) fhir.Version {
+	return fhir.Version{Type: e.Type, ID: e.ID, VersionID: e.VersionID, LastUpdated: time.UnixMilli(int64(e.LastUpdated)).UTC(),
+		Parents: e.Parents, Deleted: e.Deleted, Rank: rank, Body: content}
+}
+
+// rankOf orders the heads of a fork: by hour, then by batch name (RULINGS 7).
+func rankOf(hour uint32, name abaton.RecordName) string {
+	return fmt.Sprintf("%08x%s%02x", hour, hex.EncodeToString(name.Batch[:]), name.Index)
+}
+
+// added takes in what this session wrote, so that it reads its own writes.
+func (c *chart) added(changes []*change, written *client.Written) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.loaded {
+		return nil
+	}
+	for _, batch := range written.Batches {
+		if _, ok := c.seen[batch]; !ok {
+			c.seen[batch] = 0
+		}
+	}
+	var versions []fhir.Version
+	for _, ch := range changes {
+		name := written.Names[ch.at]
+		c.note(ch.line, name)
+		if ch.envelope.Kind == seal.KindDirectory {
+			c.mapPatient(&ch.envelope, ch.content)
+			continue
+		}
+		versions = append(versions, versionOf(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content))
+		c.remember(ch.line, ch.envelope.Type, ch.envelope.ID, len(ch.content))
+	}
+	return c.index.Add(versions...)
+}
+
+// find is the version to be read, or why there is none.
+func (c *chart) find(kind, id string) (v fhir.Version, forked bool, err error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	v, forked, ok := c.index.Current(kind, id)
+	if !ok {
+		return v, false, c.absent()
+	}
+	if v.Deleted {
+		return v, false, gone()
+	}
+	return v, forked, nil
+}
+
+// absent is the answer for what is not in the chart. Callers hold mu.
+func (c *chart) absent() error {
+	if c.partial {
+		return refusal(http.StatusServiceUnavailable, "transient", "a part of the record cannot be opened now, for too few keepers answered; try again in a moment")
+	}
+	return absent()
+}
+
+// current is the version to be read, a deletion too.
+func (c *chart) current(kind, id string) (v fhir.Version, forked, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.index.Current(kind, id)
+}
+
+func (c *chart) heads(kind, id string) []fhir.Version {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.index.Heads(kind, id)
+}
+
+func (c *chart) history(kind, id string) []fhir.Version {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.index.History(kind, id)
+}
+
+func (c *chart) version(kind, id, version string) (fhir.Version, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.index.Version(kind, id, version)
+}
+
+func (c *chart) search(q fhir.Query) (fhir.Found, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.index.Search(q)
+}
+
+// category is the most sensitive one a resource has been under.
+func (c *chart) category(kind, id string) fhir.Category {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.strictest[kind+"/"+id]
+}
+
+// patientOf looks a FHIR patient id up in a directory.
+func (c *chart) patientOf(id string) (abaton.ActorID, bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	patient, ok := c.mapped[id]
+	return patient, ok
+}

@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/session"
+)
+
+// person is one signed-in session: who it is, what its device lent it, and
+// the charts it has open. Nothing of it is ever written to disk.
+type person struct {
+	actor   abaton.ActorID
+	id      abaton.SessionID
+	reply   *key.Box
+	reader  *client.Reader
+	expires time.Time
+	pages   pager
+
+	mu     sync.Mutex
+	held   map[abaton.ActorID]*held
+	tags   map[string]abaton.ActorID
+	closed bool
+}
+
+// held is what a session may open of one patient, or of the organisation's
+// directory.
+type held struct {
+	patient abaton.ActorID
+	grants  []heldGrant
+	chart   *chart // nil when not open
+	used    time.Time
+}
+
+// heldGrant is one grant, zero for the patient's own, and the categories of
+// the lines it opens.
+type heldGrant struct {
+	id    abaton.GrantID
+	lines map[abaton.Line]abaton.Category
+}
+
+// take adds what a device lent. The seeds go to the reader; here only lines
+// and categories stay.
+func (p *person) take(bundles []session.Bundle, ids ids) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range bundles {
+		h := p.held[b.Patient]
+		if h == nil {
+			h = &held{patient: b.Patient}
+			p.held[b.Patient] = h
+			p.tags[ids.tag(b.Patient)] = b.Patient
+		}
+		h.take(b)
+		h.chart = nil // opened anew, with what is granted now
+	}
+}
+
+func (h *held) take(b session.Bundle) {
+	i := slices.IndexFunc(h.grants, func(g heldGrant) bool { return g.id == b.Grant })
+	if i < 0 {
+		h.grants = append(h.grants, heldGrant{id: b.Grant, lines: make(map[abaton.Line]abaton.Category)})
+		i = len(h.grants) - 1
+	}
+	for _, s := range b.Seeds {
+		if !s.Seed.IsZero() {
+			h.grants[i].lines[s.Line] = s.Category
+		}
+	}
+}
+
+// holds reports whether the session was lent anything of the patient.
+func (p *person) holds(patient abaton.ActorID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held[patient] != nil
+}
+
+// byTag is the patient whose tag stands in an id.
+func (p *person) byTag(tag string) (abaton.ActorID, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	patient, ok := p.tags[tag]
+	return patient, ok
+}
+
+// openCharts are the patients whose charts are in memory.
+func (p *person) openCharts() (patients []abaton.ActorID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, h := range p.held {
+		if h.chart != nil {
+			patients = append(patients, id)
+		}
+	}
+	return patients
+}
+
+// patients are all the session holds something of, in a stable order.
+func (p *person) patients() []abaton.ActorID {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(p.held), func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) })
+}
+
+// count is how many grants the session holds.
+func (p *person) count() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, h := range p.held {
+		n += len(h.grants)
+	}
+	return n
+}
+
+// line is the line of a category that the session opens of an actor.
+func (p *person) line(patient abaton.ActorID, category abaton.Category) (abaton.Line, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h := p.held[patient]; h != nil {
+		for _, g := range h.grants {
+			for line, c := range g.lines {
+				if c == category {
+					return line, true
+				}
+			}
+		}
+	}
+	return abaton.Line{}, false
+}
+
+// drop forgets a chart: after a refusal, or to make room.
+func (p *person) drop(patient abaton.ActorID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if h := p.held[patient]; h != nil {
+		h.chart = nil
+	}
+}
+
+// stale makes the next use of a patient's chart ask the keepers first.
+func (p *person) stale(patient abaton.ActorID) {
+	p.mu.Lock()
+	h := p.held[patient]
+	var c *chart
+	if h != nil {
+		c = h.chart
+	}
+	p.mu.Unlock()
+	if c != nil {
+		c.expire()
+	}
+}
+
+// close ends the session: charts, seeds and keys are dropped.
+func (p *person) close() {
+	p.mu.Lock()
+	p.closed = true
+	clear(p.held)
+	clear(p.tags)
+	p.mu.Unlock()
+	p.reader.Close()
+}
+
+// asks are the requests that open all the session holds of a patient: one
+// for each grant that is live in the patient's log and allows a purpose.
+func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.ActorID, purpose abaton.Purpose, now time.Time) ([]client.Ask, map[abaton.Line]fhir.Category, error) {
+	state, err := n.Log(ctx, patient)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[patient]
+	if h == nil {
+		return nil, nil, abaton.ErrNotFound
+	}
+	var asks []client.Ask
+	categories := make(map[abaton.Line]fhir.Category)
+	for _, g := range h.grants {
+		ask := client.Ask{Patient: patient, Grant: g.id, Purpose: abaton.PatientAccess}
+		if g.id != (abaton.GrantID{}) {
+			live, revoked := state.Grant(g.id)
+			var ok bool
+			if ask.Purpose, ok = purposeOf(live, revoked, purpose, now); !ok {
+				continue
+			}
+		} else if patient != p.actor {
+			continue
+		}
+		for line, category := range g.lines {
+			ask.Lines = append(ask.Lines, line)
+			if c, ok := fhir.CategoryByID(category); ok {
+				categories[line] = c
+			}
+		}
+		if len(ask.Lines) > 0 {
+			slices.SortFunc(ask.Lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
+			asks = append(asks, ask)
+		}
+	}
+	if len(asks) == 0 {
+		return nil, nil, abaton.ErrNotFound
+	}
+	return asks, categories, nil
+}
+
+// purposeOf is the purpose to ask with: the one wanted, or without one the
+// first usual one that the grant allows. False when the grant does not serve.
+func purposeOf(g *grant.Grant, revoked bool, wanted abaton.Purpose, now time.Time) (abaton.Purpose, bool) {
+	if g == nil || revoked || g.Actions&grant.Read == 0 || now.Unix() < g.NotBefore || now.Unix() >= g.Expires {
+		return "", false
+	}
+	if wanted != "" {
+		return wanted, slices.Contains(g.Purposes, wanted)
+	}
+	for _, usual := range []abaton.Purpose{abaton.Treatment, abaton.PatientAccess, abaton.Operations} {
+		if slices.Contains(g.Purposes, usual) {
+			return usual, true
+		}
+	}
+	return g.Purposes[0], true
+}

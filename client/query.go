@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/quorum"
@@ -14,10 +13,6 @@ import (
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
 )
-
-// checkpointsPatience is how long a sign-in waits for keepers whose checkpoint
-// it can do without: they then judge the session by two others' (RULINGS 21).
-const checkpointsPatience = time.Second
 
 // queryPagesMax bounds the pages of one keeper's answer.
 const queryPagesMax = 1024
@@ -54,11 +49,13 @@ func (n *Network) Granted(ctx context.Context, grantee abaton.ActorID) ([]abaton
 	return slices.Compact(all), nil
 }
 
-// Checkpoints are the newest signed checkpoints of all keepers that answer
-// within a second, at least f+1 of them, for a session statement (RULINGS 21).
+// Checkpoints are for a session statement (RULINGS 21): the newest signed
+// checkpoints of at least f+1 keepers, and of all that answer within a second
+// after that. A keeper that is not among them judges by two others'.
 func (n *Network) Checkpoints(ctx context.Context) ([][]byte, error) {
 	var all [][]byte
-	step := quorum.NewCollect(n.params, n.params.N, n.params.F+1).Within(checkpointsPatience)
+	step := quorum.NewCollect(n.params, n.params.F+1, n.params.F+1)
+	step.Hold(true)
 	err := n.query(ctx, keeper.QueryLog, nil, step, func(s *keeper.Statements) error {
 		all = append(all, s.Checkpoint)
 		return nil

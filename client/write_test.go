@@ -20,6 +20,7 @@ import (
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
+	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/wire"
 )
@@ -169,16 +170,14 @@ func TestCrashAtEachMessage(t *testing.T) {
 func TestTransactionHiddenUntilCommitted(t *testing.T) {
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
+	r, _, ask := w.reader()
+	own, ownAsk := w.own()
 	w.cut(4, 5)
 	tx := w.writes(general, "a", 70)
 	tx.Writes = append(tx.Writes, w.writes(psychiatric, "p", 2).Writes...)
 	if _, err := wr.Put(t.Context(), tx); !errors.Is(err, abaton.ErrPending) {
 		t.Fatalf("put: got %v, want pending", err)
 	}
-	w.mend(4, 5)
-	r, _, ask := w.reader()
-	own, ownAsk := w.own()
-	w.cut(4, 5)
 	for hidden := 0; hidden != 70; { // three keepers get the batches, none the commit
 		c, err := r.Chart(t.Context(), ask)
 		if err != nil {
@@ -601,5 +600,49 @@ func TestReceipts(t *testing.T) {
 	}
 	if err := client.VerifyCertificate(set, [][]byte{one, two, three, three}, batch, lock); err == nil {
 		t.Error("three receipts, one twice: got a certificate, want none")
+	}
+}
+
+// TestGather: single writes that come together for one patient and line are
+// sealed together, and each learns its own place.
+func TestGather(t *testing.T) {
+	w := newWorld(t)
+	box, err := client.OpenOutbox(t.TempDir(), key.Secret{1})
+	if err != nil {
+		t.Fatalf("open outbox: %v", err)
+	}
+	defer box.Close()
+	n := w.network(w.org.signing)
+	defer n.Close()
+	wr, err := n.NewWriter(client.WriterConfig{Outbox: box, Writer: w.org.signing, Gather: client.GatherMost,
+		Author: seal.Author{Actor: w.org.id, Key: w.org.signing}})
+	if err != nil {
+		t.Fatalf("new writer: %v", err)
+	}
+	tx := w.writes(general, "g", 80)
+	names := make([]abaton.RecordName, len(tx.Writes))
+	var all sync.WaitGroup
+	for i := range tx.Writes {
+		all.Go(func() {
+			out, err := wr.Put(t.Context(), client.Transaction{Writes: tx.Writes[i : i+1]})
+			if err != nil || len(out.Names) != 1 {
+				t.Errorf("put: %v", err)
+				return
+			}
+			names[i] = out.Names[0]
+		})
+	}
+	all.Wait()
+	batches := make(map[abaton.BatchName]bool)
+	for _, name := range names {
+		batches[name.Batch] = true
+	}
+	if len(batches) >= 40 {
+		t.Errorf("80 writes at once: got %d batches, want far fewer", len(batches))
+	}
+	r, _, ask := w.reader()
+	got, err := r.Get(t.Context(), ask, client.Row{Batch: names[7].Batch, Records: 1 << names[7].Index})
+	if err != nil || len(got.Records) != 1 || got.Records[0].Envelope.ID != "g-7" {
+		t.Errorf("write 7: its name leads elsewhere: %v", err)
 	}
 }

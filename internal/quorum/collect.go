@@ -20,7 +20,6 @@ type Collect struct {
 	p        Params
 	need     int
 	floor    int
-	patience time.Duration
 	held     bool // what came so far is not clear: more answers are wanted
 	waited   bool // the wait for them has begun
 	state    State
@@ -33,13 +32,7 @@ type Collect struct {
 // NewCollect is Durable at need answers. When no more can come it is
 // Durable too at floor answers; Answered tells how many there were.
 func NewCollect(p Params, need, floor int) *Collect {
-	return &Collect{p: p, need: need, floor: floor, patience: CollectPatience}
-}
-
-// Within is c with another patience.
-func (c *Collect) Within(patience time.Duration) *Collect {
-	c.patience = patience
-	return c
+	return &Collect{p: p, need: need, floor: floor}
 }
 
 // Hold says, before an answer is fed in, whether with it the answers so far
@@ -76,7 +69,7 @@ func (c *Collect) Start() []Effect {
 	for x := range c.inflight.Each {
 		c.out.send(x)
 	}
-	c.out.wake(0, c.patience)
+	c.out.wake(0, CollectPatience)
 	return c.out.list
 }
 

@@ -24,10 +24,15 @@ func parsePage(data []byte) (p page) {
 	return p
 }
 
-func idsIn(data []byte) (ids []string) {
-	for _, e := range parsePage(data).Entry {
-		if e.Resource.Type == "Patient" {
-			ids = append(ids, e.Resource.ID)
+// patientIn is the Patient's id in what `abaton record list --json` prints.
+func patientIn(data []byte) (ids []string) {
+	var list struct {
+		Resources []struct{ Type, ID string }
+	}
+	json.Unmarshal(data, &list) // an unreadable list has none
+	for _, r := range list.Resources {
+		if r.Type == "Patient" {
+			ids = append(ids, r.ID)
 		}
 	}
 	return ids

@@ -227,52 +227,74 @@ func (r *running) signIn(ctx context.Context, b *bench) (*front, error) {
 	return &front{base: r.GatewayURL(), access: strings.TrimSpace(string(access)), web: &http.Client{}}, nil
 }
 
+// largeChart is from how many resources on a chart counts for the budget per
+// thousand.
+const largeChart = 500
+
+// chartsMax bounds the charts opened, evenly over the patients.
+const chartsMax = 30
+
+// patientIDs are the FHIR ids of some patients dr-anna may read, as their own
+// devices tell them.
+func (r *running) patientIDs(ctx context.Context, b *bench) (ids []string, err error) {
+	all, err := r.People().All(actor.Patient)
+	if err != nil {
+		return nil, err
+	}
+	step := max(1, len(all)/chartsMax)
+	for i := 0; i < len(all); i += step {
+		out, err := exec.CommandContext(ctx, filepath.Join(b.bin, "abaton"), "record", "list", "--dir", r.dir, "--as", all[i].Handle, "--json").Output()
+		if err != nil {
+			return nil, fmt.Errorf("record list: %w", err)
+		}
+		ids = append(ids, patientIn(out)...)
+	}
+	return ids, nil
+}
+
 // charts opens charts cold and then reads and searches in them.
 func charts(ctx context.Context, b *bench, r *running) error {
-	f, err := r.signIn(ctx, b)
+	ids, err := r.patientIDs(ctx, b)
 	if err != nil {
 		return err
 	}
-	list, err := f.get(ctx, "/fhir/Patient?_count=100")
-	if err != nil {
-		return fmt.Errorf("list patients: %w", err)
-	}
-	ids := idsIn(list)
-	if len(ids) == 0 {
-		return errors.New("dr-anna sees no patient")
-	}
-	var perThousand, reads, searches []time.Duration
-	for i := range min(len(ids), 40) {
-		if f, err = r.signIn(ctx, b); err != nil {
+	var perThousand, small, reads, searches []time.Duration
+	for i := range ids {
+		f, err := r.signIn(ctx, b)
+		if err != nil {
 			return err
 		}
 		start := time.Now()
-		page, err := f.get(ctx, "/fhir/Patient/"+ids[i]+"/$everything?_count=10")
+		page, err := f.get(ctx, "/Patient/"+ids[i]+"/$everything?_count=10")
 		if err != nil {
 			return fmt.Errorf("cold chart: %w", err)
 		}
 		took := time.Since(start)
 		total := totalIn(page)
-		if total >= 50 {
+		small = append(small, took)
+		if total >= largeChart {
 			perThousand = append(perThousand, took*1000/time.Duration(total))
 		}
 		for _, o := range observationsIn(page) {
 			start = time.Now()
-			if _, err := f.get(ctx, "/fhir/"+o); err != nil {
+			if _, err := f.get(ctx, "/"+o); err != nil {
 				return fmt.Errorf("read: %w", err)
 			}
 			reads = append(reads, time.Since(start))
 		}
 		for range 5 {
 			start = time.Now()
-			if _, err := f.get(ctx, "/fhir/Observation?patient="+ids[i]+"&_count=20"); err != nil {
+			if _, err := f.get(ctx, "/Observation?patient="+ids[i]+"&_count=20"); err != nil {
 				return fmt.Errorf("search: %w", err)
 			}
 			searches = append(searches, time.Since(start))
 		}
 	}
 	trip := b.value("bare loopback TLS 1.3 h2 round trip")
-	b.add(row{Name: "whole chart cold, per 1,000 resources, p50", Value: percentile(perThousand, 0.5), Unit: "ms", Budget: "≤ 300 ms", Limit: trip, LimitName: "one TLS round trip"})
+	b.add(row{Name: "chart cold after sign-in, any size, p50", Value: percentile(small, 0.5), Unit: "ms", Limit: trip, LimitName: "one TLS round trip", Detail: "sessions at the keepers and the directory included"})
+	if len(perThousand) > 0 {
+		b.add(row{Name: "whole chart cold, per 1,000 resources, p50", Value: percentile(perThousand, 0.5), Unit: "ms", Budget: "≤ 300 ms", Limit: trip, LimitName: "one TLS round trip", Detail: fmt.Sprintf("%d charts of %d resources and more", len(perThousand), largeChart)})
+	}
 	b.add(row{Name: "FHIR read in an opened chart, p50", Value: percentile(reads, 0.5), Unit: "ms", Budget: "≤ 1 ms", Limit: trip, LimitName: "one TLS round trip"})
 	b.add(row{Name: "FHIR search in an opened chart, p50", Value: percentile(searches, 0.5), Unit: "ms", Budget: "≤ 2 ms", Limit: trip, LimitName: "one TLS round trip"})
 	return nil
@@ -291,7 +313,11 @@ func opening(ctx context.Context, b *bench, r *running) error {
 		return err
 	}
 	defer closeAll()
-	in, err := p.Login(ctx, n)
+	own, err := p.Own(ctx, n)
+	if err != nil {
+		return err
+	}
+	in, err := r.People().Direct(ctx, p, n, own)
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ func (a *actors) trim() {
 	}
 }
 
+// forget drops a log whose state is ahead of the store; it is read anew.
+func (a *actors) forget(id abaton.ActorID) { delete(a.logs, id) }
+
 // get returns an actor's state; nil if no event of it is known.
 func (a *actors) get(id abaton.ActorID) (*actor.State, error) {
 	l, err := a.log(id)
@@ -153,16 +156,64 @@ func (c *Core) index(t *tx, a *actor.Authentic) error {
 	switch b := a.Body().(type) {
 	case *actor.Inception:
 		for _, k := range b.Keys {
-			id := a.Actor()
-			c.store.PutMeta(&t.change, keyName(k.ID), id[:])
+			if err := c.indexKey(t, k.ID, a.Actor()); err != nil {
+				return err
+			}
 		}
 		return c.indexGrants(t, a.Actor(), b.Grants)
 	case *actor.KeyAdd:
-		id := a.Actor()
-		c.store.PutMeta(&t.change, keyName(b.Key.ID), id[:])
+		return c.indexKey(t, b.Key.ID, a.Actor())
 	case *actor.Granted:
 		return c.indexGrants(t, a.Actor(), []actor.Granted{*b})
 	}
+	return nil
+}
+
+// indexCertified notes what a certified event brings, and for a merge what the
+// branches bring that it makes count.
+func (c *Core) indexCertified(t *tx, a *actor.Authentic) error {
+	if err := c.index(t, a); err != nil || a.Kind() != actor.EventMerge {
+		return err
+	}
+	covered := t.reunited
+	var bad error
+	err := c.store.Statements(a.Actor(), 0, func(item store.Statement) bool {
+		var s keeper.Statement
+		var signed actor.SignedEvent
+		var b *actor.Authentic
+		if bad = wire.Unmarshal(item.Bytes, &s); bad == nil {
+			signed, bad = actor.ParseSigned(s.Event)
+		}
+		if bad == nil {
+			b, bad = actor.Reopen(signed)
+		}
+		covered = append(covered, b)
+		return bad == nil
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return err
+	}
+	for _, b := range covered {
+		if err := c.index(t, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexKey notes whose key it is. The first log that announced it keeps it:
+// a key's name is public, and anyone can write it into a log of their own.
+func (c *Core) indexKey(t *tx, id abaton.KeyID, owner abaton.ActorID) error {
+	name := keyName(id)
+	_, err := c.store.Meta(name)
+	if err == nil || t.marked[name] {
+		return nil
+	}
+	if !errors.Is(err, store.ErrAbsent) {
+		return err
+	}
+	t.mark(name)
+	c.store.PutMeta(&t.change, name, owner[:])
 	return nil
 }
 

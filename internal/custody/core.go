@@ -21,6 +21,7 @@ import (
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // CoreConfig says which keeper this is. All fields are needed but Admitted.
@@ -53,6 +54,7 @@ type Core struct {
 	counters counters
 	resigned time.Time
 	mode     Mode
+	owing    bool // entries may wait in owedSpace
 }
 
 // Mode is what a keeper does. Zero is no mode.
@@ -76,6 +78,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		heard:    make(map[abaton.KeeperIndex]time.Time),
 		counters: newCounters(),
 		resigned: now,
+		owing:    true,
 	}
 	for _, id := range cfg.Admitted {
 		c.admitted[id] = true
@@ -142,14 +145,15 @@ type Output struct {
 // tx is one group: everything decided together and made durable by one
 // commit.
 type tx struct {
-	now     time.Time
-	change  store.Change
-	entries []ledger.Entry
-	after   []func(g *ledger.Group) // run once durable
-	erasure *erasure
-	marked  map[string]bool           // one-time names taken in this group
-	counts  map[abaton.ActorID]uint64 // counters moved in this group
-	err     error                     // storage failed while deciding
+	now      time.Time
+	change   store.Change
+	entries  []ledger.Entry
+	after    []func(g *ledger.Group) // run once durable
+	erasure  *erasure
+	reunited []*actor.Authentic        // branches that came in with a merge
+	marked   map[string]bool           // one-time names taken in this group
+	counts   map[abaton.ActorID]uint64 // counters moved in this group
+	err      error                     // storage failed while deciding
 }
 
 func (t *tx) mark(name string) { t.marked[name] = true }
@@ -179,6 +183,9 @@ func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64)}
 	taken := make(map[string]bool)
 	var done []int
+	if c.mode == Serving && c.owing {
+		c.payOwed(t)
+	}
 	for n, i := range todo {
 		s := in[i].slot()
 		if s != "" && taken[s] || t.erasure != nil || len(done) == groupMax {
@@ -186,6 +193,10 @@ func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later
 			continue
 		}
 		if n > 0 && isErasure(in[i]) { // erasures commit alone
+			later = append(later, i)
+			continue
+		}
+		if _, hears := in[i].(Heard); hears && len(t.entries) > 0 { // it may forbid to append
 			later = append(later, i)
 			continue
 		}
@@ -259,6 +270,40 @@ func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
 		return c.log.Resign(w, t.now)
 	}
 	return nil, nil
+}
+
+// owedSpace holds the entries of events that came into force while this keeper
+// must not append: it may have lost the end of its ledger.
+const owedSpace = 'o'
+
+// record ledgers an event that came into force: now, or once this keeper
+// serves.
+func (c *Core) record(t *tx, e ledger.Entry) {
+	if c.mode == Serving {
+		t.enter(e)
+		return
+	}
+	c.owing = true
+	c.store.Raw(owedSpace).Into(&t.change).Put(append([]byte{byte(e.Op)}, e.Request[:]...), wire.Marshal(e))
+}
+
+// payOwed ledgers what waited, at most groupMax entries of it.
+func (c *Core) payOwed(t *tx) {
+	space, n := c.store.Raw(owedSpace), 0
+	var bad error
+	err := space.Scan(nil, nil, func(key, value []byte) bool {
+		var e ledger.Entry
+		if bad = wire.Unmarshal(value, &e); bad != nil {
+			return false
+		}
+		t.enter(e)
+		space.Into(&t.change).Delete(key)
+		n++
+		return n < groupMax
+	})
+	if t.err = errors.Join(err, bad); t.err == nil {
+		c.owing = n == groupMax
+	}
 }
 
 // enter adds an entry and returns its place in the group.

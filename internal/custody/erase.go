@@ -2,6 +2,7 @@ package custody
 
 import (
 	"errors"
+	"math/bits"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -17,46 +18,64 @@ type erasure struct {
 	rows    []store.Erasure
 }
 
+// row is what is erased of one batch, together with what other events of the
+// group erase of it.
+func (e *erasure) row(batch abaton.BatchName) *store.Erasure {
+	for i := range e.rows {
+		if e.rows[i].Batch == batch {
+			return &e.rows[i]
+		}
+	}
+	e.rows = append(e.rows, store.Erasure{Batch: batch})
+	return &e.rows[len(e.rows)-1]
+}
+
 func (e *erasure) commit(s *store.Store, change *store.Change) error {
 	return s.Erase(e.patient, e.rows, change)
 }
 
 // isErasure: an erasure re-seals the patient's other shares and commits in a
-// group of its own.
+// group of its own. A merge may bring one in.
 func isErasure(in Input) bool {
 	switch p := in.(type) {
 	case Publish:
-		return p.Event.Kind() == actor.EventErase
+		return erases(p.Event)
 	case Certify:
-		return p.Event.Kind() == actor.EventErase
+		return erases(p.Event)
 	}
 	return false
+}
+
+func erases(a *actor.Authentic) bool {
+	return a.Kind() == actor.EventErase || a.Kind() == actor.EventMerge
 }
 
 // erase replaces shares by their leaves and deletes the fragments
 // (PROTOCOL.md#erase). Batches that never came leave a tombstone.
 func (c *Core) erase(t *tx, a *actor.Authentic, b *actor.Erase) Output {
 	patient := a.Actor()
-	e := &erasure{patient: patient}
+	if t.erasure == nil {
+		t.erasure = &erasure{patient: patient}
+	}
 	entry := ledger.Entry{Request: a.Hash(), Op: ledger.OpErase, Outcome: ledger.Permitted, Actor: patient, Patient: patient}
 	for _, row := range b.Rows {
-		leaves, err := c.shareLeaves(patient, row)
-		if err != nil {
+		e := t.erasure.row(row.Batch)
+		e.Records |= row.Bits
+		var err error
+		if e.Leaves, err = c.shareLeaves(patient, row.Batch, e.Records); err != nil {
 			return t.fail(err)
 		}
-		e.rows = append(e.rows, store.Erasure{Batch: row.Batch, Records: row.Bits, Leaves: leaves})
 		entry.Rows = append(entry.Rows, ledger.Row{Batch: row.Batch, Released: row.Bits})
 	}
 	ledger.SortRows(entry.Rows)
-	t.enter(entry)
-	t.erasure = e
+	c.record(t, entry)
 	return Output{}
 }
 
-// shareLeaves are the leaves that stay when the shares go; nil when the batch
-// is not held.
-func (c *Core) shareLeaves(patient abaton.ActorID, row actor.Row) ([][32]byte, error) {
-	n, err := c.store.Notice(patient, row.Batch)
+// shareLeaves are the leaves that stay when the shares go, one for each bit:
+// zero for a bit beyond the batch. Nil when the batch is not held.
+func (c *Core) shareLeaves(patient abaton.ActorID, batch abaton.BatchName, bitmap uint64) ([][32]byte, error) {
+	n, err := c.store.Notice(patient, batch)
 	if errors.Is(err, store.ErrAbsent) || errors.Is(err, store.ErrErased) {
 		return nil, nil
 	}
@@ -67,15 +86,16 @@ func (c *Core) shareLeaves(patient abaton.ActorID, row actor.Row) ([][32]byte, e
 	if err != nil {
 		return nil, err
 	}
-	shares, err := c.store.Shares(patient, row.Batch)
+	shares, err := c.store.Shares(patient, batch)
 	if err != nil {
 		return nil, err
 	}
 	ctx := spread.Ctx(head.Line, lock)
 	var leaves [][32]byte
-	for j := range shares {
-		switch {
-		case row.Bits>>j&1 == 0:
+	for rest := bitmap; rest != 0; rest &= rest - 1 {
+		switch j := bits.TrailingZeros64(rest); {
+		case j >= len(shares):
+			leaves = append(leaves, [32]byte{})
 		case shares[j].Erased:
 			leaves = append(leaves, shares[j].Bytes)
 		default:

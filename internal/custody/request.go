@@ -45,14 +45,17 @@ func (r Request) decide(c *Core, t *tx) Output {
 	if out, closed := c.closed(); closed {
 		return out
 	}
-	if reason := c.live(t, r.Session); reason != "" { // 3, 4: session, credential
+	left := false
+	if reason := c.live(t, r.Session); reason == abaton.ReasonStanding { // 6 refuses it, and ledgers it
+		left = true
+	} else if reason != "" { // 3, 4: session, credential
 		return refused(reason)
 	}
 	repeat, reason := c.remembered(t, r) // 5: time and replay
 	if reason != "" {
 		return refused(reason)
 	}
-	v := &verdict{core: c, t: t, r: r, repeat: repeat}
+	v := &verdict{core: c, t: t, r: r, repeat: repeat, left: left}
 	for _, check := range []struct {
 		name  string
 		holds func(*verdict) abaton.Reason
@@ -133,6 +136,7 @@ type verdict struct {
 	t       *tx
 	r       Request
 	repeat  *memory
+	left    bool // the sponsor does not stand behind who asks
 	patient *actor.State
 	used    uint64
 	strict  []abaton.Line // lines of assurance level 3 among those asked for
@@ -156,7 +160,7 @@ func (v *verdict) standing() abaton.Reason {
 	if err != nil {
 		return v.broken(err)
 	}
-	if who.Kind() != actor.Patient && org == nil {
+	if v.left || who.Kind() != actor.Patient && org == nil {
 		return abaton.ReasonStanding
 	}
 	return ""
@@ -218,7 +222,7 @@ func (v *verdict) grantRows() abaton.Reason {
 		if err != nil {
 			return v.broken(err)
 		}
-		released := row.Bits & held
+		released := row.Bits & held & v.within(held)
 		if released != 0 {
 			if reason := v.decideLine(line, count(released)); reason != "" {
 				released = 0
@@ -235,6 +239,18 @@ func (v *verdict) grantRows() abaton.Reason {
 		return why
 	}
 	return ""
+}
+
+// within is what the mode can name: an index is record 0 of a batch that has
+// others (RULINGS 6), and nothing else is opened under its name.
+func (v *verdict) within(held uint64) uint64 {
+	switch {
+	case v.r.Asked.Mode != session.Index:
+		return held
+	case held == 1:
+		return 0
+	}
+	return 1
 }
 
 // worse keeps the reason that says more than "none" to whoever holds a grant
@@ -410,6 +426,9 @@ func (v *verdict) permit() Output {
 		if row.Refused != 0 {
 			e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound
 		}
+	}
+	if len(v.lines) < len(q.Lines) {
+		e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound
 	}
 	out.Outcome, out.Reason = e.Outcome, e.Reason
 	locks := wire.Hash(wire.Reply, v.locks, wire.Marshal(rowsOf(v.rows)))

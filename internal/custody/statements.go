@@ -28,7 +28,8 @@ func actorSlot(id abaton.ActorID) string { return "actor/" + string(id[:]) }
 
 func (p Publish) decide(c *Core, t *tx) Output {
 	a := p.Event
-	if out, closed := c.closed(); closed && !actor.Narrows(a.Kind()) {
+	out, closed := c.closed()
+	if closed && !actor.Narrows(a.Kind()) {
 		return out
 	}
 	l, err := c.actors.log(a.Actor())
@@ -47,6 +48,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	}
 	if out := c.accept(t, l, a, nil); out.Err != nil {
 		return out
+	}
+	if closed {
+		return out // in force, but no vote: this keeper may have lost an earlier one
 	}
 	return c.vote(t, l, a)
 }
@@ -149,35 +153,47 @@ func (p Certify) decide(c *Core, t *tx) Output {
 		}
 		l = newKeyLog()
 	}
-	if l.state.IsCertified(a.Hash()) {
+	if l.state.IsCertified(a.Hash()) && c.kept(p) {
 		return Output{}
 	}
 	if out := c.reunite(t, l, a); out.Err != nil {
 		return out
 	}
-	if out := c.accept(t, l, a, p.Certificate); out.Err != nil {
+	if out := c.accept(t, l, a, &p); out.Err != nil {
 		return out
 	}
-	if err := l.state.Certify(p.Certified); err != nil {
-		return refusedBy(err)
-	}
 	c.actors.logs[a.Actor()] = l
-	if err := c.index(t, a); err != nil {
+	if err := c.indexCertified(t, a); err != nil {
 		return t.fail(err)
 	}
 	if !actor.Narrows(a.Kind()) {
-		t.enter(anchor(a))
+		c.record(t, anchor(a))
 	}
 	return Output{}
 }
 
+// kept reports whether the event's own certificate came before. An event that
+// counts only because a later one is certified is not yet indexed.
+func (c *Core) kept(p Certify) bool {
+	_, err := c.store.Statement(p.Event.Actor(), p.Event.Event().Seq, statementName(p.Event.Hash(), true))
+	return err == nil
+}
+
 // accept applies an event to its log and stores it for the feed. An event that
 // narrows is in force with that, and ledgered.
-func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, cert *actor.Certificate) Output {
+func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output {
 	fresh := !l.state.Knows(a.Hash())
 	if err := l.state.Apply(a); err != nil {
 		c.branches.keep(a, err)
 		return refusedBy(err)
+	}
+	var cert *actor.Certificate
+	if by != nil {
+		if err := l.state.Certify(by.Certified); err != nil {
+			c.actors.forget(a.Actor()) // the event was applied, and is not stored
+			return refusedBy(err)
+		}
+		cert = by.Certificate
 	}
 	if fresh || cert != nil {
 		if err := c.putStatement(t, a, cert); err != nil {
@@ -187,7 +203,12 @@ func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, cert *actor.Certific
 	if !fresh || !actor.Narrows(a.Kind()) {
 		return Output{}
 	}
-	t.enter(anchor(a))
+	return c.narrow(t, a)
+}
+
+// narrow ledgers an event that takes something away, and erases what it says.
+func (c *Core) narrow(t *tx, a *actor.Authentic) Output {
+	c.record(t, anchor(a))
 	if b, ok := a.Body().(*actor.Erase); ok {
 		return c.erase(t, a, b)
 	}
@@ -246,13 +267,21 @@ func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
 		return Output{}
 	}
 	if err := l.state.AdmitBranch(missing, merge, t.now); err != nil {
+		c.actors.forget(merge.Actor()) // some of them were applied, and none is stored
 		return refusedBy(err)
 	}
 	for _, a := range missing {
 		if err := c.putStatement(t, a, nil); err != nil {
 			return t.fail(err)
 		}
+		if !actor.Narrows(a.Kind()) {
+			continue
+		}
+		if out := c.narrow(t, a); out.Err != nil {
+			return out
+		}
 	}
+	t.reunited = append(t.reunited, missing...)
 	return Output{}
 }
 

@@ -371,15 +371,19 @@ func sample(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := io.ReadAll(z)
+	b, err := gunzipped(f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func gunzipped(r io.Reader) ([]byte, error) {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }
 
 // pages follows next links and returns all entries' resources.

@@ -1,0 +1,39 @@
+# Plain commands; anything cleverer is a Go program in tools/.
+GO ?= go
+SEED ?= 1
+SEEDS ?= 20000
+FUZZTIME ?= 60s
+DATA ?= ../shared/data
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+ROOMS_WITH_VECTORS = ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger
+.PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check
+build:
+	$(BUILD) -o bin/ ./cmd/...
+	$(BUILD) -tags mutant -o bin/mutant/ ./cmd/...
+up: build
+	bin/abaton up --dir run/demo
+test: build
+	@command -v gcc >/dev/null || { echo "make test needs gcc for the race detector: install the package gcc"; exit 1; }
+	$(GO) vet ./...
+	CGO_ENABLED=1 $(GO) test -race ./...
+	cd interop && CGO_ENABLED=1 $(GO) test -race ./...
+check: static vectors reproduce demo sim test
+static:
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	staticcheck ./...
+	govulncheck $(if $(VULNDB),-db file://$(abspath $(VULNDB))) ./...
+vectors:
+	$(GO) test -count=1 $(ROOMS_WITH_VECTORS) -run Vectors -update
+	git diff --exit-code -- vectors
+reproduce: build
+	cd tools && $(GO) run ./reproduce ..
+demo: build
+	bin/abaton demo --json
+sim:
+	$(GO) test -count=1 -timeout 30m ./internal/sim -run Sim -seed $(SEED) -seeds $(SEEDS)
+bench: build
+	$(GO) run ./bench
+fuzz:
+	cd tools && $(GO) run ./fuzz -time $(FUZZTIME) ..
+data-check: build
+	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir ./internal/gateway

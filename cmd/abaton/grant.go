@@ -1,0 +1,251 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/people"
+)
+
+func newGrantCommand(e *env) *cobra.Command {
+	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e))
+}
+
+func newGrantGive(e *env) *cobra.Command {
+	var as, to, read, purpose string
+	var life time.Duration
+	var quota uint32
+	c := &cobra.Command{Use: "give", Short: "Let somebody read parts of a record", Args: cobra.NoArgs,
+		Example: "  abaton grant give --as patient-8a4c9c04 --to dr-ben --read general,imaging --for 24h",
+		RunE: func(c *cobra.Command, _ []string) error {
+			categories, err := categoriesOf(read)
+			if err != nil {
+				return err
+			}
+			if p := abaton.Purpose(purpose); !p.Valid() || life <= 0 || quota == 0 {
+				return usage("--purpose, --for or --quota is not one that can be given")
+			}
+			d, err := e.device(as)
+			if err != nil {
+				return err
+			}
+			defer d.hangUp()
+			if d.Kind != actor.Patient {
+				return usage("%s is no patient and has no record to give", d.Handle)
+			}
+			whom, err := d.at.People().Find(to)
+			if err != nil {
+				return err
+			}
+			began := time.Now()
+			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Actions: grant.Read, Categories: categories,
+				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota})
+			if err != nil {
+				return err
+			}
+			e.say("%s may now read %s, in force at %d of %d keepers after %v.", whom.Handle, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
+			e.say("It begins with the next sign-in: abaton login --as %s", whom.Handle)
+			e.print("%s\n", id)
+			return nil
+		}}
+	c.Flags().StringVar(&as, "as", "", "the patient")
+	c.Flags().StringVar(&to, "to", "", "who may read")
+	c.Flags().StringVar(&read, "read", "general", "parts of the record, with commas: "+categoryNames())
+	c.Flags().StringVar(&purpose, "purpose", string(abaton.Treatment), "why: a code of PurposeOfUse")
+	c.Flags().DurationVar(&life, "for", 24*time.Hour, "for how long")
+	c.Flags().Uint32Var(&quota, "quota", people.RecordsMax, "how many records at most")
+	c.MarkFlagRequired("as")
+	c.MarkFlagRequired("to")
+	return c
+}
+
+func categoryNames() string {
+	var names []string
+	for _, c := range fhir.Categories() {
+		names = append(names, c.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+func categoriesOf(text string) (all []fhir.Category, err error) {
+	for name := range strings.SplitSeq(text, ",") {
+		c, ok := fhir.ParseCategory(strings.TrimSpace(name))
+		if !ok {
+			return nil, usage("%q is no part of a record; there are: %s", name, categoryNames())
+		}
+		if !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+func newGrantStop(e *env) *cobra.Command {
+	var as, to string
+	var urgent bool
+	c := &cobra.Command{Use: "stop [GRANT]", Short: "Take access back", Args: cobra.MaximumNArgs(1),
+		Example: "  abaton grant stop --as patient-8a4c9c04 --to dr-ben",
+		RunE: func(c *cobra.Command, args []string) error {
+			if (len(args) == 0) == (to == "") {
+				return usage("name one grant, or all of somebody's with --to")
+			}
+			d, err := e.device(as)
+			if err != nil {
+				return err
+			}
+			defer d.hangUp()
+			ids, err := d.toStop(c.Context(), args, to)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				began := time.Now()
+				p, err := d.Stop(c.Context(), d.net, id, urgent)
+				if err != nil {
+					return err
+				}
+				e.say("Stopped at %d of %d keepers after %v: %s", p.At, p.Of, time.Since(began).Round(time.Millisecond), id)
+			}
+			e.say("Keepers release nothing under it any more. A gateway that has the chart open asks them again within 60 seconds.")
+			return nil
+		}}
+	c.Flags().StringVar(&as, "as", "", "the patient")
+	c.Flags().StringVar(&to, "to", "", "stop all that this one was given to read")
+	c.Flags().BoolVar(&urgent, "urgent", false, "also end the time in which older locks are accepted")
+	c.MarkFlagRequired("as")
+	return c
+}
+
+func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton.GrantID, error) {
+	if len(args) == 1 {
+		id, err := abaton.ParseGrantID(args[0])
+		if err != nil {
+			return nil, usage("%q is no grant; abaton grant list shows them", args[0])
+		}
+		return []abaton.GrantID{id}, nil
+	}
+	whom, err := d.at.People().Find(to)
+	if err != nil {
+		return nil, err
+	}
+	st, err := d.net.Log(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	var ids []abaton.GrantID
+	for id, g := range st.Grants() {
+		if g.Grantee == whom.ID && g.Actions&grant.Read != 0 {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("nothing was given to %s: %w", whom.Handle, abaton.ErrNotFound)
+	}
+	return ids, nil
+}
+
+// listedGrant is one line of grant list.
+type listedGrant struct {
+	Grant     string   `json:"grant"`
+	To        string   `json:"to"`
+	Actor     string   `json:"actor"`
+	May       []string `json:"may"`
+	Parts     []string `json:"parts"`
+	Purposes  []string `json:"purposes"`
+	NotBefore int64    `json:"notBefore"`
+	Expires   int64    `json:"expires"`
+	Quota     uint32   `json:"quota"`
+	Expired   bool     `json:"expired"`
+}
+
+func newGrantList(e *env) *cobra.Command {
+	var as string
+	var asJSON bool
+	c := &cobra.Command{Use: "list", Short: "Who may do what, until when", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
+		d, err := e.device(as)
+		if err != nil {
+			return err
+		}
+		defer d.hangUp()
+		list, err := d.grants(c.Context(), time.Now())
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return e.json(struct {
+				V      int           `json:"v"`
+				Grants []listedGrant `json:"grants"`
+			}{1, list})
+		}
+		t := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(t, "TO\tMAY\tPARTS\tWHY\tUNTIL\tGRANT")
+		for _, g := range list {
+			until := time.Unix(g.Expires, 0).Format(time.DateOnly)
+			if g.Expired {
+				until = "ended"
+			}
+			parts := strings.Join(g.Parts, ",")
+			if len(g.Parts) == len(fhir.Categories()) {
+				parts = "all"
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", g.To, strings.Join(g.May, ","), parts, strings.Join(g.Purposes, ","), until, g.Grant)
+		}
+		return t.Flush()
+	}}
+	c.Flags().StringVar(&as, "as", "", "the patient")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.MarkFlagRequired("as")
+	return c
+}
+
+func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, error) {
+	d.net.Refresh(d.ID)
+	st, err := d.net.Log(ctx, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	known, err := names(d.at)
+	if err != nil {
+		return nil, err
+	}
+	parts := make(map[abaton.Line]string)
+	for _, c := range fhir.Categories() {
+		parts[d.Root.Line(c.ID())] = c.String()
+	}
+	list := []listedGrant{}
+	for id, g := range st.Grants() {
+		l := listedGrant{Grant: id.String(), To: nameOf(known, g.Grantee), Actor: g.Grantee.String(), NotBefore: g.NotBefore,
+			Expires: g.Expires, Quota: g.Quota, Expired: g.Expires <= now.Unix()}
+		for _, may := range []struct {
+			action grant.Action
+			word   string
+		}{{grant.Read, "read"}, {grant.Deposit, "deposit"}} {
+			if g.Actions&may.action != 0 {
+				l.May = append(l.May, may.word)
+			}
+		}
+		for _, line := range g.Lines {
+			l.Parts = append(l.Parts, cmp.Or(parts[line], "other"))
+		}
+		slices.Sort(l.Parts)
+		for _, p := range g.Purposes {
+			l.Purposes = append(l.Purposes, string(p))
+		}
+		list = append(list, l)
+	}
+	slices.SortFunc(list, func(a, b listedGrant) int {
+		return cmp.Or(strings.Compare(a.To, b.To), strings.Compare(a.Grant, b.Grant))
+	})
+	return list, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func newImportCommand(e *env) *cobra.Command {
+	var keepGoing, asJSON bool
+	c := &cobra.Command{Use: "import PATH...", Short: "Bring FHIR files into a network on this machine", Args: cobra.MinimumNArgs(1),
+		Long: `Bring FHIR files into a network on this machine: Bundles, lines (.ndjson),
+single resources, each also compressed (.gz), and folders of them. The network
+must be up. What is there already is not added again; an import that was killed
+goes on where it was.`,
+		Example: "  abaton import --dir run/demo ~/synthea/",
+		RunE: func(c *cobra.Command, paths []string) error {
+			n, err := e.network()
+			if err != nil {
+				return err
+			}
+			sources, err := sourcesOf(paths)
+			if err != nil {
+				return err
+			}
+			m, err := newImporter(c.Context(), e, n)
+			if err != nil {
+				return err
+			}
+			out, err := m.run(c.Context(), sources)
+			if asJSON {
+				err = errors.Join(err, e.json(out))
+			}
+			e.report(out)
+			if err == nil && out.Refused > 0 && !keepGoing {
+				return errFailed
+			}
+			return err
+		}}
+	c.Flags().BoolVar(&keepGoing, "keep-going", false, "exit 0 even if some resources were refused")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON")
+	return c
+}
+
+// report says how an import went, each refusal with its reason.
+func (e *env) report(out *imported) {
+	for i, r := range out.refusals {
+		if i == refusalsShown {
+			e.say("... and %d more", len(out.refusals)-i)
+			break
+		}
+		e.say("refused: %s: %s", r.where, r.reason)
+	}
+	e.say("%d resources are there, %d of them from an earlier import; %d new patients; %d refused; %v.",
+		out.Resources, out.Skipped, out.Patients, out.Refused, out.Spent.Round(time.Millisecond))
+	if out.Pending > 0 {
+		e.say("%d more are accepted and not yet at four keepers; the gateway goes on by itself.", out.Pending)
+	}
+}

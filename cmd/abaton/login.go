@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/local"
+	"github.com/abaton-health/abaton/internal/people"
+	"github.com/abaton-health/abaton/session"
+)
+
+func newLoginCommand(e *env) *cobra.Command {
+	var as string
+	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
+		Example: "  abaton login --dir run/demo --as dr-anna",
+		RunE: func(c *cobra.Command, _ []string) error {
+			n, err := e.network()
+			if err != nil {
+				return err
+			}
+			p, err := n.People().Find(as)
+			if err != nil {
+				return err
+			}
+			s, count, err := signIn(c.Context(), n, p)
+			if err != nil {
+				return err
+			}
+			if err := n.People().Keep(p, s); err != nil {
+				return err
+			}
+			e.say("%s is signed in at %s until %s, with %d grants.", p.Handle, s.URL, s.Expires.Format(time.TimeOnly), count)
+			e.say("The access value is in this file; send it as Authorization: Bearer.")
+			e.print("%s\n", n.People().AccessFile(p.Handle))
+			return nil
+		}}
+	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
+	c.MarkFlagRequired("as")
+	return c
+}
+
+// signIn signs a person in with all that the person may lend.
+func signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Session, int, error) {
+	d, err := newDevice(n, p)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer d.hangUp()
+	bundles, err := d.lendable(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	s, err := n.People().SignIn(ctx, p, n.GatewayURL(), bundles)
+	return s, len(bundles), err
+}
+
+// lendable are the seeds of the grants the person holds and, for a patient, of
+// the own record.
+func (d *device) lendable(ctx context.Context) ([]session.Bundle, error) {
+	bundles, err := d.Held(ctx, d.net)
+	if err != nil || d.Kind != actor.Patient {
+		return bundles, err
+	}
+	own, err := d.Own(ctx, d.net)
+	return append(bundles, own), err
+}

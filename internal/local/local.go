@@ -1,0 +1,179 @@
+// Package local is a whole network on one machine, of real processes: five
+// keepers and a gateway, each with its own folder, keys, port and log.
+//
+//	n, err := local.Make(ctx, dir, local.Options{Binaries: beside})
+//	run, err := n.Start(ctx, beside)   // all six, healthy, the clinic known
+//	defer run.Stop()
+//
+// It is for trying, drills and tests. Five keepers of one person on one disk
+// are one keeper: it shows how the system works and protects nothing.
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/people"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
+)
+
+// Keepers is how many keepers a local network has.
+const Keepers = 5
+
+// Names of files and folders in a network's folder.
+const (
+	networkFile   = "network.json"
+	setFile       = "set.cbor"
+	lockFile      = "lock"
+	peopleFolder  = "people"
+	gatewayFolder = "gateway"
+	makingSuffix  = ".making"
+)
+
+// OrganisationHandle is the folder name of the network's one organisation.
+const OrganisationHandle = "clinic"
+
+// ErrNone says that the folder holds no network.
+var ErrNone = errors.New("no network here")
+
+// ErrRunning says that another process runs the network.
+var ErrRunning = errors.New("the network runs already")
+
+// form is network.json: what a network is, and where it listens.
+type form struct {
+	V            int              `json:"v"`
+	SetID        string           `json:"set_id"`
+	Organisation string           `json:"organisation"`
+	Gateway      addresses        `json:"gateway"`
+	Keepers      [Keepers]address `json:"keepers"`
+}
+
+type addresses struct {
+	Listen string `json:"listen"`
+	Admin  string `json:"admin"`
+}
+
+type address struct {
+	X abaton.KeeperIndex `json:"x"`
+	addresses
+}
+
+// formVersion is the version of network.json.
+const formVersion = 1
+
+// Network is a network's folder. Its processes may run or not.
+type Network struct {
+	dir    string
+	form   form
+	set    *actor.Set
+	people *people.World
+}
+
+// Open reads the network in dir; ErrNone.
+func Open(dir string) (*Network, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open network: %w", err)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, networkFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(dir), ErrNone)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open network: %w", err)
+	}
+	n := &Network{dir: dir}
+	if json.Unmarshal(text, &n.form) != nil || n.form.V != formVersion {
+		return nil, fmt.Errorf("open network: %s is damaged or of another version", networkFile)
+	}
+	return n, n.load()
+}
+
+// load reads the keeper set and opens the people's folder.
+func (n *Network) load() error {
+	file, err := os.ReadFile(n.SetFile())
+	if err != nil {
+		return fmt.Errorf("open network: %w", err)
+	}
+	if n.set, err = actor.ParseSet(file); err != nil {
+		return fmt.Errorf("open network: keeper set: %w", err)
+	}
+	if n.set.ID().String() != n.form.SetID {
+		return errors.New("open network: the keeper set is not the one of network.json")
+	}
+	n.people, err = people.Open(filepath.Join(n.dir, peopleFolder), n.set)
+	return err
+}
+
+// Dir is the network's folder.
+func (n *Network) Dir() string { return n.dir }
+
+// SetFile is the keeper-set file.
+func (n *Network) SetFile() string { return filepath.Join(n.dir, setFile) }
+
+// Set is the keeper set.
+func (n *Network) Set() *actor.Set { return n.set }
+
+// People is the folder of the sample people.
+func (n *Network) People() *people.World { return n.people }
+
+// Organisation is the clinic whose gateway this network has.
+func (n *Network) Organisation() (*people.Person, error) { return n.people.Load(OrganisationHandle) }
+
+// KeeperDir is a keeper's own folder: keys, store, settings, log.
+func (n *Network) KeeperDir(x abaton.KeeperIndex) string {
+	return filepath.Join(n.dir, fmt.Sprintf("keeper%d", x))
+}
+
+// KeeperURL is where a keeper speaks the protocol.
+func (n *Network) KeeperURL(x abaton.KeeperIndex) string { return n.set.Keeper(x).URL }
+
+// KeeperAdminURL is where a keeper tells its health and metrics.
+func (n *Network) KeeperAdminURL(x abaton.KeeperIndex) string {
+	return "http://" + n.form.Keepers[x-1].Admin
+}
+
+// GatewayDir is the gateway's own folder: keys, outbox, settings, log.
+func (n *Network) GatewayDir() string { return filepath.Join(n.dir, gatewayFolder) }
+
+// GatewayURL is where the gateway serves FHIR.
+func (n *Network) GatewayURL() string { return "http://" + n.form.Gateway.Listen }
+
+// GatewayAdminURL is where the gateway tells its metrics.
+func (n *Network) GatewayAdminURL() string { return "http://" + n.form.Gateway.Admin }
+
+// Client speaks to the keepers as a device does. Queries are signed by asker:
+// a live key of a known actor; nil can publish but not fetch. Call closeAll
+// at the end.
+func (n *Network) Client(asker *key.Signing) (c *client.Network, closeAll func(), err error) {
+	keepers := make(map[abaton.KeeperIndex]client.Keeper)
+	var dialled []*keeper.Client
+	hangUp := func() {
+		for _, k := range dialled {
+			k.Close()
+		}
+	}
+	for i := range n.set.Keepers {
+		e := &n.set.Keepers[i]
+		k, err := keeper.Dial(e.URL, e.SPKI)
+		if err != nil {
+			hangUp()
+			return nil, nil, fmt.Errorf("keeper %d: %w", e.X, err)
+		}
+		keepers[e.X], dialled = k, append(dialled, k)
+	}
+	c, err = client.New(client.Config{Set: n.set, Keepers: keepers, Asker: asker})
+	if err != nil {
+		hangUp()
+		return nil, nil, err
+	}
+	return c, func() { c.Close(); hangUp() }, nil
+}

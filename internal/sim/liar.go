@@ -1,0 +1,97 @@
+package sim
+
+import (
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/custody"
+	"github.com/abaton-health/abaton/internal/store"
+	protocol "github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/ledger"
+	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// Lie is a set of ways in which a Byzantine keeper lies, each now and then.
+type Lie uint32
+
+// The lies. What a keeper cannot do is make another's mark.
+const (
+	LieReceipt Lie = 1 << iota // acknowledges without storing
+	LieList                    // serves an old listing: newer batches are hidden
+	LieSilent                  // withholds answers
+	LieRefuse                  // refuses what it should give
+	LiePiece                   // falsifies fragments and shares
+	LieVote                    // votes for everything, twice in one slot
+	LieTaken                   // says that another event has the slot
+	LieHistory                 // hides its last disclosures
+	LieRelease                 // releases without grant and without ledger
+	LieFeed                    // hides events from its peers
+	LieForge                   // shows its peers grants with its own vote for a certificate
+	LieAck                     // acknowledges certificates without storing
+)
+
+// falseReceipt is a valid receipt for what was never stored.
+func (k *keeper) falseReceipt(b *batch) []byte {
+	k.w.note("lies: receipt", k.place(), b.id, 0)
+	return receipt(k.x, receiptBody(k.x, b, k.clock()))
+}
+
+// released is what a keeper that asks nobody gives away.
+func (k *keeper) released(asked *session.Asked) custody.Output {
+	out := custody.Output{Outcome: ledger.Permitted, Time: k.clock()}
+	for _, row := range asked.Rows {
+		if b := k.w.pool.byName[row.Batch]; b != nil {
+			if _, err := k.store.Notice(asked.Patient, row.Batch); err == nil {
+				out.Granted = append(out.Granted, custody.Row{Patient: asked.Patient, Batch: row.Batch, Records: row.Bits})
+			}
+		}
+	}
+	return out
+}
+
+// distort falsifies an honest reply.
+func (k *keeper) distort(r *protocol.Reply) {
+	if k.lies(LiePiece) {
+		for i, bytes := range r.Pieces {
+			if p, err := spread.ParsePiece(bytes); err == nil {
+				p.Rows[0].Share[3] ^= 1
+				r.Pieces[i] = p.Bytes()
+			}
+		}
+	}
+	if n := len(r.Notices); n > 0 && k.lies(LieList) {
+		r.Notices = r.Notices[:n/2]
+	}
+	if n := len(r.Disclosures); n > 0 && k.lies(LieHistory) {
+		r.Disclosures = r.Disclosures[:n-1-k.w.rng.IntN(n)]
+		r.Total = uint64(len(r.Disclosures))
+	}
+}
+
+// forged are statements for events that this keeper has heard of, certified by
+// nobody else.
+func (k *keeper) forged() (out []store.Statement) {
+	for _, a := range k.kept.proposed {
+		place := actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()}
+		cert := actor.NewCertificate(place, []actor.Vote{vote(k.x, place)})
+		bytes := wire.Marshal(protocol.Statement{Event: a.Signed().Marshal(), Certificate: cert.Marshal()})
+		out = append(out, store.Statement{Actor: a.Actor(), Seq: place.Seq, Bytes: bytes})
+	}
+	return out
+}
+
+// keptWord is what a keeper said and must hold to: for the checks, and for a
+// liar to draw on.
+type keptWord struct {
+	receipts [batchesMax]bool
+	releases []release
+	proposed []*actor.Authentic
+	size     uint64 // of the ledger it showed last
+	jumped   bool   // its clock was wrong once
+}
+
+// release is one answer that handed out pieces.
+type release struct {
+	entry   uint64
+	request [32]byte
+}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -33,6 +34,15 @@ const (
 	writeTimeout      = 60 * time.Second
 	idleTimeout       = 5 * time.Minute
 	headerBytesMax    = 16 << 10
+)
+
+// Memory at the edge. What a caller says of a body's length moves nothing;
+// what has come of it counts, and beyond smallBody it counts towards what all
+// bodies together may hold until they are answered. Requests and revocations
+// are small, so large bodies cannot crowd them out.
+const (
+	smallBody  = 64 << 10
+	largeBytes = 96 << 20
 )
 
 // statuses maps each reason to its HTTP status; client and server share it.
@@ -87,6 +97,7 @@ type handler struct {
 	log   *slog.Logger
 	count Counter
 	cors  map[string]bool
+	large atomic.Int64 // bytes of bodies beyond smallBody, held now
 }
 
 // NewHandler serves a sealed table. Origins are the exact browser origins that
@@ -129,7 +140,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, "unknown", abaton.ReasonRoute)
 		return
 	}
-	body, reason := readBody(w, r, route)
+	body, reason := h.readBody(w, r, route)
+	defer func() { h.large.Add(-int64(max(cap(body)-smallBody, 0))) }()
 	if reason != "" {
 		h.refuse(w, route.Path, reason)
 		return
@@ -164,7 +176,9 @@ func (h *handler) preflight(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, route Route) ([]byte, abaton.Reason) {
+// readBody returns what it read also with a reason: the caller gives back what
+// was counted for it.
+func (h *handler) readBody(w http.ResponseWriter, r *http.Request, route Route) ([]byte, abaton.Reason) {
 	if route.BodyMax == 0 {
 		if r.ContentLength > 0 {
 			return nil, abaton.ReasonTooLarge
@@ -178,21 +192,49 @@ func readBody(w http.ResponseWriter, r *http.Request, route Route) ([]byte, abat
 		return nil, abaton.ReasonTooLarge
 	}
 	limited := http.MaxBytesReader(w, r.Body, route.BodyMax)
-	var body []byte
-	var err error
-	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
+	body := make([]byte, 0, min(max(r.ContentLength, 512)+1, smallBody))
+	for {
+		n, err := limited.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			return body, abaton.ReasonTooLarge
+		}
+		if errors.Is(err, io.EOF) {
+			return body, shorter(body, r.ContentLength)
+		}
+		if err != nil {
+			return body, abaton.ReasonMalformed
+		}
+		if len(body) < cap(body) {
+			continue
+		}
+		if body, err = h.grow(body, route.BodyMax); err != nil {
+			return body, abaton.ReasonStorage
+		}
 	}
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, abaton.ReasonTooLarge
+}
+
+// shorter refuses a body of another length than was said.
+func shorter(body []byte, said int64) abaton.Reason {
+	if said >= 0 && int64(len(body)) != said {
+		return abaton.ReasonMalformed
 	}
-	if err != nil {
-		return nil, abaton.ReasonMalformed
+	return ""
+}
+
+var errCrowded = errors.New("too many large bodies at once")
+
+// grow doubles the room of a full body, if there is so much.
+func (h *handler) grow(body []byte, most int64) ([]byte, error) {
+	room := int(min(2*int64(cap(body)), max(most+1, int64(cap(body))+1)))
+	more := int64(max(room-smallBody, 0) - max(cap(body)-smallBody, 0))
+	if h.large.Add(more) > largeBytes {
+		h.large.Add(-more)
+		return body, errCrowded
 	}
-	return body, ""
+	bigger := make([]byte, len(body), room)
+	copy(bigger, body)
+	return bigger, nil
 }
 
 func (h *handler) fail(w http.ResponseWriter, ctx context.Context, route Route, err error) {

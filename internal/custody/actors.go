@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/abaton-health/abaton"
@@ -11,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -29,6 +31,74 @@ type actors struct {
 type keyLog struct {
 	state  *actor.State
 	ballot *actor.Ballot
+	open   []openEvent // came without a certificate; some may have one by now
+}
+
+type openEvent struct {
+	hash   actor.Hash
+	signer string
+}
+
+// Bounds of the events of one log that are not certified: each further one is
+// weighed against all of them while the log is split. A thief of one key may
+// fill its own part, and leaves the owner's other keys theirs.
+const (
+	openMax       = 320 // beyond it one signer has openPerSigner
+	openPerSigner = 64
+	openEnd       = 2 * openMax
+)
+
+// opened notes an event that has no certificate yet.
+func (l *keyLog) opened(a *actor.Authentic) {
+	l.open = append(l.open, openEvent{hash: a.Hash(), signer: l.signerOf(a)})
+}
+
+// crowds reports whether the event is one too many. The first that continues
+// the certified log never is, so that a full log can always move on.
+func (l *keyLog) crowds(a *actor.Authentic) bool {
+	if len(l.open) < openMax {
+		return false
+	}
+	l.open = slices.DeleteFunc(l.open, func(o openEvent) bool { return l.state.IsCertified(o.hash) })
+	e, signer, own := a.Event(), l.signerOf(a), 0
+	for _, o := range l.open {
+		if o.signer == signer {
+			own++
+		}
+	}
+	tip, _ := l.state.Certified()
+	_, voted := l.ballot.At(e.Seq)
+	next := !voted && len(e.Prev) == 1 && e.Prev[0] == tip.Hash
+	return len(l.open) >= openMax && !next &&
+		(own >= openPerSigner || len(l.open) >= openEnd)
+}
+
+// signerOf is the first key or passkey of the log behind an event; proofs by
+// strangers may stand beside it.
+func (l *keyLog) signerOf(a *actor.Authentic) string {
+	for _, p := range a.Signed().Proofs {
+		k, passkey := proverOf(p)
+		if l.state.KeyRights(k) != 0 || l.state.CredentialClass(passkey) != 0 {
+			return string(k[:]) + string(passkey[:])
+		}
+	}
+	return ""
+}
+
+// proverOf reads whose proof it is: a key's or a passkey's, the other is zero.
+func proverOf(p actor.Proof) (id abaton.KeyID, passkey key.Credential) {
+	var k struct {
+		Key abaton.KeyID `cbor:"1,keyasint"`
+		Sig []byte       `cbor:"2,keyasint"`
+	}
+	var a key.Assertion
+	if wire.Unmarshal(p.Body, &k) == nil {
+		return k.Key, passkey
+	}
+	if wire.Unmarshal(p.Body, &a) == nil {
+		passkey = a.Credential
+	}
+	return id, passkey
 }
 
 func newKeyLog() *keyLog { return &keyLog{state: new(actor.State), ballot: new(actor.Ballot)} }
@@ -88,7 +158,7 @@ func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
 	// In the order of arrival, so that every parent is known before its child.
 	sort.Slice(items, func(i, j int) bool { return items[i].Index < items[j].Index })
 	for _, item := range items {
-		if err := replay(l.state, item.Bytes); err != nil {
+		if err := l.replay(item.Bytes); err != nil {
 			return nil, fmt.Errorf("read key log: %w", err)
 		}
 		vote, err := s.Vote(id, item.Seq)
@@ -101,7 +171,7 @@ func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
 	return l, nil
 }
 
-func replay(st *actor.State, stored []byte) error {
+func (l *keyLog) replay(stored []byte) error {
 	var s keeper.Statement
 	if err := wire.Unmarshal(stored, &s); err != nil {
 		return err
@@ -114,17 +184,18 @@ func replay(st *actor.State, stored []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := st.Apply(a); err != nil {
+	if err := l.state.Apply(a); err != nil {
 		return err
 	}
 	if len(s.Certificate) == 0 {
+		l.opened(a)
 		return nil
 	}
 	cert, err := actor.ParseCertificate(s.Certificate)
 	if err != nil {
 		return err
 	}
-	return st.Certify(cert.Reopen())
+	return l.state.Certify(cert.Reopen())
 }
 
 // Indexes kept beside the logs: which actor a key belongs to, and which

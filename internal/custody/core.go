@@ -150,6 +150,7 @@ type tx struct {
 	entries  []ledger.Entry
 	after    []func(g *ledger.Group) // run once durable
 	erasure  *erasure
+	used     []abaton.GrantID          // counts moved in this group
 	reunited []*actor.Authentic        // branches that came in with a merge
 	marked   map[string]bool           // one-time names taken in this group
 	counts   map[abaton.ActorID]uint64 // counters moved in this group

@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -28,6 +29,18 @@ func newCounters() counters {
 	}
 }
 
+// countersMax bounds the counts held in memory; others are read again.
+const countersMax = 1 << 16
+
+// trim drops counts that are durable: those the group has not moved.
+func (n *counters) trim(t *tx) {
+	for id := range n.used {
+		if !slices.Contains(t.used, id) {
+			delete(n.used, id)
+		}
+	}
+}
+
 func usedName(id abaton.GrantID) string { return "used/" + string(id[:]) }
 
 // used is how many records a grant has opened or deposited here.
@@ -35,16 +48,17 @@ func (c *Core) used(id abaton.GrantID) (uint64, error) {
 	if n, ok := c.counters.used[id]; ok {
 		return n, nil
 	}
-	n, err := countAt(c.store, usedName(id))
-	if err == nil {
-		c.counters.used[id] = n
-	}
-	return n, err
+	// Only counts that move are held: a request may name any grant.
+	return countAt(c.store, usedName(id))
 }
 
 // use sets a grant's count with the group.
 func (c *Core) use(t *tx, id abaton.GrantID, n uint64) {
+	if len(c.counters.used) >= countersMax {
+		c.counters.trim(t)
+	}
 	c.counters.used[id] = n
+	t.used = append(t.used, id)
 	c.store.PutMeta(&t.change, usedName(id), wire.U64(n))
 }
 
@@ -63,6 +77,9 @@ func (c *Core) within(actor, patient abaton.ActorID, now time.Time) bool {
 }
 
 func (c *Core) opens(actor, patient abaton.ActorID, now time.Time) {
+	if actor == patient {
+		return // the own record has no budget
+	}
 	seen := c.counters.opened[actor]
 	if seen == nil {
 		seen = make(map[abaton.ActorID]time.Time)

@@ -47,7 +47,11 @@ type Keeper struct {
 	closing  sync.Once
 	modeMu   sync.Mutex
 	mode     Mode
+	replyMax int // bytes of all pieces of one reply
 }
+
+// replyMax leaves room in abaton.ReplyBodyMax for what is around the pieces.
+const replyMax = abaton.ReplyBodyMax - 1<<20
 
 // job is what one caller wants decided together.
 type job struct {
@@ -79,6 +83,7 @@ func Open(cfg Config) (*Keeper, error) {
 		cfg: cfg, shape: shapeOf(cfg.Set), store: cfg.Store, core: core,
 		sessions: newSessions(), jobs: make(chan job, groupMax),
 		stop: make(chan struct{}), done: make(chan struct{}), mode: core.Mode(),
+		replyMax: replyMax,
 	}
 	go k.run()
 	return k, nil

@@ -35,6 +35,9 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 	if out, known := c.known(u); known {
 		return out
 	}
+	if !c.fresh(t.now, abaton.LeaseMax) {
+		return refused(abaton.ReasonLease)
+	}
 	st, err := c.actors.get(patient)
 	if err != nil {
 		return t.fail(err)
@@ -44,13 +47,16 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 	}
 	writer, err := c.entitled(t, st, u)
 	if err != nil {
-		return refusedBy(err)
+		return c.depositFailed(t, err)
 	}
 	receipt := c.cfg.Receipt(c.receiptBody(t, u))
 	if err := c.keep(t, u, receipt); err != nil {
-		return c.keepFailed(t, err)
+		return c.depositFailed(t, err)
 	}
-	return c.entered(t, u, writer, receipt)
+	if writer.grant != (abaton.GrantID{}) {
+		c.use(t, writer.grant, writer.used)
+	}
+	return c.entered(t, u, writer.actor, receipt)
 }
 
 // known answers a batch that this keeper holds already.
@@ -68,60 +74,87 @@ func (c *Core) known(u *spread.Checked) (Output, bool) {
 	return Output{Bytes: n.Receipt}, true
 }
 
+// depositor is who writes, and what that leaves of the grant used.
+type depositor struct {
+	actor abaton.ActorID
+	grant abaton.GrantID // zero for the patient
+	used  uint64         // of the grant, with this deposit
+}
+
 // entitled says who writes and whether they may: the line is the patient's,
 // the segment its newest, the writer's key live, and the patient lets its
 // owner deposit there.
-func (c *Core) entitled(t *tx, st *actor.State, u *spread.Checked) (writer abaton.ActorID, err error) {
+func (c *Core) entitled(t *tx, st *actor.State, u *spread.Checked) (who depositor, err error) {
 	h := u.Head
 	if err := st.AcceptsLock(h.Line, u.Lock.Segment, t.now); err != nil {
-		return writer, err
+		return who, err
 	}
 	owner, err := c.keyOwner(h.Writer)
 	if err != nil {
-		return writer, err
+		return who, err
 	}
-	own, err := c.actors.get(owner)
+	owns, err := c.writes(owner, h.Writer)
 	if err != nil {
-		return writer, err
+		return who, err
 	}
-	if own == nil || own.KeyRights(h.Writer)&actor.Write == 0 {
-		return writer, abaton.Refuse(abaton.ReasonWriter)
+	if owns && owner == h.Patient {
+		return depositor{actor: owner}, nil
 	}
-	if owner == h.Patient {
-		return owner, nil
+	who, why := c.mayDeposit(t, st, h, func(id abaton.ActorID) bool { return id == owner })
+	if _, ok := errors.AsType[*abaton.RefusedError](why); !ok {
+		return who, why
 	}
-	return owner, c.mayDeposit(t, st, owner, h)
+	// Another log may have announced the key first: the patient's own and the
+	// grantees' say whose word counts.
+	if st.KeyRights(h.Writer)&actor.Write != 0 {
+		return depositor{actor: h.Patient}, nil
+	}
+	who, err = c.mayDeposit(t, st, h, func(id abaton.ActorID) bool { return id != owner })
+	if refusedBy(err).Reason == abaton.ReasonWriter {
+		return who, why
+	}
+	return who, err
 }
 
-// mayDeposit looks for any grant of the patient that lets owner deposit.
-func (c *Core) mayDeposit(t *tx, st *actor.State, owner abaton.ActorID, h *spread.Head) error {
-	access := grant.Access{
-		Actor: owner, Patient: h.Patient, Action: grant.Deposit, Purpose: abaton.Operations,
-		Line: h.Line, Records: uint64(h.Dims.M),
-	}
-	reason, best, now := abaton.ReasonWriter, abaton.GrantID{}, uint64(0)
+// writes reports whether an actor's log gives the key the right to deposit.
+func (c *Core) writes(id abaton.ActorID, writer abaton.KeyID) (bool, error) {
+	st, err := c.actors.get(id)
+	return st != nil && st.KeyRights(writer)&actor.Write != 0, err
+}
+
+// mayDeposit looks for any grant of the patient that lets one of the grantees
+// deposit with its own key.
+func (c *Core) mayDeposit(t *tx, st *actor.State, h *spread.Head, among func(abaton.ActorID) bool) (best depositor, err error) {
+	access := grant.Access{Patient: h.Patient, Action: grant.Deposit, Line: h.Line, Records: uint64(h.Dims.M)}
+	reason := abaton.ReasonWriter
 	for id, g := range st.Grants() {
-		if g.Grantee != owner || g.Actions&grant.Deposit == 0 {
+		if g.Actions&grant.Deposit == 0 || !among(g.Grantee) {
+			continue
+		}
+		owns, err := c.writes(g.Grantee, h.Writer)
+		if err != nil {
+			return best, err
+		}
+		if !owns {
 			continue
 		}
 		used, err := c.used(id)
 		if err != nil {
-			return err
+			return best, err
 		}
-		access.Purpose = g.Purposes[0] // a deposit states no purpose
-		d := grant.Decide(st.Facts(owner, owner, id, used), access, t.now)
+		access.Actor, access.Purpose = g.Grantee, g.Purposes[0] // a deposit states no purpose
+		d := grant.Decide(st.Facts(g.Grantee, g.Grantee, id, used), access, t.now)
 		switch {
 		case !d.Permit:
 			reason = d.Reason
-		case best == (abaton.GrantID{}) || string(id[:]) < string(best[:]): // the same choice every time
-			best, now = id, used
+		case best.grant == (abaton.GrantID{}) || string(id[:]) < string(best.grant[:]): // the same choice every time
+			best = depositor{actor: g.Grantee, grant: id, used: used + access.Records}
 		}
 	}
-	if best != (abaton.GrantID{}) {
-		c.use(t, best, now+uint64(h.Dims.M))
-		return nil
+	if best.grant == (abaton.GrantID{}) {
+		return best, abaton.Refuse(reason)
 	}
-	return abaton.Refuse(reason)
+	return best, nil
 }
 
 // keep writes the parcel and takes the writer's sequence number.
@@ -145,16 +178,35 @@ func (c *Core) keep(t *tx, u *spread.Checked, receipt []byte) error {
 	for _, r := range u.Rows {
 		parcel.Records = append(parcel.Records, store.ParcelRecord{Fragment: r.Fragment, Length: r.Length, Share: r.Share})
 	}
-	_, err = c.store.PutParcel(&t.change, h.Patient, parcel)
-	return err
+	erased, err := c.store.PutParcel(&t.change, h.Patient, parcel)
+	if err != nil {
+		return err
+	}
+	for rest := erased; rest != 0; rest &= rest - 1 {
+		j := bits.TrailingZeros64(rest)
+		c.store.Raw(leafSpace).Into(&t.change).Put(leafKey(u.Name, j), u.Rows[j].ShareLeaf[:])
+	}
+	return nil
 }
 
-func (c *Core) keepFailed(t *tx, err error) Output {
+// leafSpace holds the share leaves of records that were erased before their
+// batch came: the paths of the others need them.
+const leafSpace = 's'
+
+func leafKey(batch abaton.BatchName, j int) []byte {
+	return append(batch[:len(batch):len(batch)], byte(j))
+}
+
+// depositFailed tells a refusal from a store that cannot be read.
+func (c *Core) depositFailed(t *tx, err error) Output {
 	switch {
 	case errors.Is(err, store.ErrConflict):
 		return refused(abaton.ReasonEquivocation)
 	case errors.Is(err, store.ErrErased):
 		return refused(abaton.ReasonErased)
+	}
+	if e, ok := errors.AsType[*abaton.RefusedError](err); ok {
+		return refused(e.Reason)
 	}
 	return t.fail(err)
 }

@@ -99,13 +99,18 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 // pieces reads what was granted. A record erased since then comes as erased.
 func (k *Keeper) pieces(granted []Row) ([][]byte, error) {
 	out := make([][]byte, 0, len(granted))
+	size := 0
 	for _, row := range granted {
 		p, err := k.piece(row)
 		if err != nil {
 			return nil, err
 		}
 		k.cfg.Mutation.lie(p)
-		out = append(out, p.Bytes())
+		b := p.Bytes()
+		if size += len(b); size > k.replyMax {
+			return nil, abaton.Refuse(abaton.ReasonTooLarge) // no reader would take it: ask for less
+		}
+		out = append(out, b)
 	}
 	return out, nil
 }
@@ -119,11 +124,12 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 	if err := errors.Join(wire.Unmarshal(n.Head, &s.Head), wire.Unmarshal(n.Lock, &s.Lock)); err != nil {
 		return nil, err
 	}
-	shares, err := k.store.Shares(row.Patient, row.Batch)
+	kept, _, err := k.store.Records(row.Patient, row.Batch, row.Records)
 	if err != nil {
 		return nil, err
 	}
-	kept, _, err := k.store.Records(row.Patient, row.Batch, row.Records)
+	// The shares come second: what an erasure takes meanwhile is not there.
+	shares, err := k.store.Shares(row.Patient, row.Batch)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +137,9 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 	s.Rows = make([]spread.StoredRow, len(n.Leaves))
 	for j, share := range shares {
 		if share.Erased {
+			if share.Bytes, err = k.goneLeaf(row.Batch, j, share.Bytes); err != nil {
+				return nil, err
+			}
 			s.Rows[j] = spread.StoredRow{Erased: true, ShareLeaf: share.Bytes}
 			continue
 		}
@@ -142,6 +151,19 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 		}
 	}
 	return spread.MakePiece(s, row.Records)
+}
+
+// goneLeaf is the share leaf of an erased record: the tombstone's, or, where
+// the erasure came before the batch, the one kept with the deposit.
+func (k *Keeper) goneLeaf(batch abaton.BatchName, j int, known [32]byte) ([32]byte, error) {
+	if known != ([32]byte{}) {
+		return known, nil
+	}
+	b, err := k.store.Raw(leafSpace).Get(leafKey(batch, j))
+	if err != nil || len(b) != len(known) {
+		return known, err
+	}
+	return [32]byte(b), nil
 }
 
 func (k *Keeper) history(r *keeper.Reply, patient abaton.ActorID, from uint64) error {

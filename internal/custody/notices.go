@@ -3,6 +3,7 @@ package custody
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -43,9 +44,40 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 		// f receipts may all be a liar's: nobody may fill the list.
 		return refused(abaton.ReasonCertificate)
 	}
-	w.Notice.Held = false
-	c.store.Raw(noticeSpace).Into(&t.change).Put(noticeKey(w.Head.Patient, w.Head.Line, w.Batch), wire.Marshal(w.Notice))
+	at := noticeKey(w.Head.Patient, w.Head.Line, w.Batch)
+	have, err := c.store.Raw(noticeSpace).Get(at)
+	if err != nil {
+		return t.fail(err)
+	}
+	if err := w.join(have); err != nil {
+		return refusedBy(err)
+	}
+	if next := wire.Marshal(w.Notice); !bytes.Equal(next, have) {
+		c.store.Raw(noticeSpace).Into(&t.change).Put(at, next)
+	}
 	return Output{}
+}
+
+// join adds the receipts that were written back before, so that nobody makes
+// this keeper forget one. Of what is not signed nothing is kept.
+func (w *WriteBack) join(stored []byte) error {
+	w.Notice.Held, w.Notice.Gone = false, 0
+	var have keeper.Notice
+	if len(stored) > 0 {
+		if err := wire.Unmarshal(stored, &have); err != nil {
+			return err
+		}
+		if !bytes.Equal(have.Lock, w.Notice.Lock) {
+			return abaton.Refuse(abaton.ReasonEquivocation)
+		}
+	}
+	all := append(have.Receipts, w.Notice.Receipts...)
+	slices.SortFunc(all, bytes.Compare)
+	w.Notice.Receipts = slices.CompactFunc(all, bytes.Equal)
+	if len(w.Notice.Receipts) > abaton.KeepersMax {
+		w.Notice.Receipts = have.Receipts // a keeper gave more than one: enough is enough
+	}
+	return nil
 }
 
 func noticeKey(patient abaton.ActorID, line abaton.Line, batch abaton.BatchName) []byte {
@@ -137,7 +169,14 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(fun
 		return err
 	}
 	for _, b := range order {
-		if n, only := told[b]; only && !add(func() keeper.Notice { return n }) {
+		n, only := told[b]
+		if !only {
+			continue
+		}
+		if n.Gone, _, err = k.store.Erased(patient, b); err != nil {
+			return err
+		}
+		if !add(func() keeper.Notice { return n }) {
 			return nil
 		}
 	}

@@ -15,7 +15,7 @@ type Answers struct{ k *Keeper }
 // Answers of this core. They are for the goroutine that runs it.
 func (c *Core) Answers() *Answers {
 	cfg := Config{Set: c.cfg.Set, Index: c.cfg.Index, Mutation: c.cfg.Mutation}
-	return &Answers{k: &Keeper{cfg: cfg, shape: shapeOf(c.cfg.Set), store: c.store, core: c}}
+	return &Answers{k: &Keeper{cfg: cfg, shape: shapeOf(c.cfg.Set), store: c.store, core: c, replyMax: replyMax}}
 }
 
 // Reply is the unsealed answer to a request that Step has decided.

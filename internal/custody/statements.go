@@ -2,6 +2,7 @@ package custody
 
 import (
 	"errors"
+	"maps"
 	"sort"
 
 	"github.com/abaton-health/abaton"
@@ -43,8 +44,11 @@ func (p Publish) decide(c *Core, t *tx) Output {
 		return out
 	}
 	if err := l.state.Admit(a, actor.Door{}, t.now); err != nil {
-		c.branches.keep(a, err)
+		c.branches.keep(l.state, a, err)
 		return refusedBy(err)
+	}
+	if !l.state.Knows(a.Hash()) && l.crowds(a) {
+		return refused(abaton.ReasonTooLarge)
 	}
 	if out := c.accept(t, l, a, nil); out.Err != nil {
 		return out
@@ -184,7 +188,7 @@ func (c *Core) kept(p Certify) bool {
 func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output {
 	fresh := !l.state.Knows(a.Hash())
 	if err := l.state.Apply(a); err != nil {
-		c.branches.keep(a, err)
+		c.branches.keep(l.state, a, err)
 		return refusedBy(err)
 	}
 	var cert *actor.Certificate
@@ -194,6 +198,9 @@ func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output 
 			return refusedBy(err)
 		}
 		cert = by.Certificate
+	}
+	if fresh && cert == nil {
+		l.opened(a)
 	}
 	if fresh || cert != nil {
 		if err := c.putStatement(t, a, cert); err != nil {
@@ -237,23 +244,63 @@ func statementName(event actor.Hash, certified bool) [32]byte {
 	return event
 }
 
-// branchesMax bounds the refused events that are remembered for a merge.
-const branchesMax = 1024
+// Bounds of the refused events that are remembered for a merge: of all logs,
+// in events and bytes, and of one.
+const (
+	branchesMax      = 1024
+	branchBytesMax   = 32 << 20
+	branchesPerActor = 64
+)
 
 // branches are events this keeper refused because another has their slot or
 // their parent is not known here. They count for nothing; a merge that a live
 // manager signs may name them.
 type branches map[actor.Hash]*actor.Authentic
 
-func (b branches) keep(a *actor.Authentic, err error) {
+func (b branches) keep(st *actor.State, a *actor.Authentic, err error) {
 	e, ok := errors.AsType[*abaton.RefusedError](err)
-	if !ok || e.Reason != abaton.ReasonSlot && e.Reason != abaton.ReasonParent {
+	if !ok || e.Reason != abaton.ReasonSlot && e.Reason != abaton.ReasonParent || !b.belongs(st, a) {
 		return
 	}
-	if len(b) >= branchesMax {
-		clear(b) // whoever closes a split sends its branches again
+	// Whoever closes a split sends its branches again.
+	if n, bytes := b.load(a.Actor()); n >= branchesPerActor {
+		maps.DeleteFunc(b, func(_ actor.Hash, o *actor.Authentic) bool { return o.Actor() == a.Actor() })
+	} else if len(b) >= branchesMax || bytes >= branchBytesMax {
+		clear(b)
 	}
 	b[a.Hash()] = a
+}
+
+// load is how many events of one actor are remembered, and the bytes of all.
+func (b branches) load(id abaton.ActorID) (events, bytes int) {
+	for _, a := range b {
+		s := a.Signed()
+		bytes += len(s.Event)
+		for _, p := range s.Proofs {
+			bytes += len(p.Body)
+		}
+		if a.Actor() == id {
+			events++
+		}
+	}
+	return events, bytes
+}
+
+// belongs reports whether one of the log's own keys or passkeys signed the
+// event, or it continues a remembered one of the log: strangers can sign
+// events for any log, and must not push others out.
+func (b branches) belongs(st *actor.State, a *actor.Authentic) bool {
+	for _, h := range a.Event().Prev {
+		if before := b[h]; before != nil && before.Actor() == a.Actor() {
+			return true
+		}
+	}
+	for _, p := range a.Signed().Proofs {
+		if id, passkey := proverOf(p); st.KeyRights(id) != 0 || st.CredentialClass(passkey) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // reunite applies the branches that a merge names and this keeper refused
@@ -274,6 +321,7 @@ func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
 		if err := c.putStatement(t, a, nil); err != nil {
 			return t.fail(err)
 		}
+		l.opened(a)
 		if !actor.Narrows(a.Kind()) {
 			continue
 		}

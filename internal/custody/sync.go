@@ -118,6 +118,9 @@ func (k *Keeper) readFeed(x abaton.KeeperIndex, query [32]byte, answer []byte) (
 	if peer == nil || !key.Verify(peer.Key, wire.Feed, signed.Body, signed.Sig) {
 		return nil, abaton.Refuse(abaton.ReasonSignature)
 	}
+	if len(a.Statements) > statementsMax {
+		return nil, abaton.Refuse(abaton.ReasonTooLarge)
+	}
 	if a.V != wire.Version || a.Keeper != x || a.Query != query {
 		return nil, abaton.Refuse(abaton.ReasonReplay)
 	}

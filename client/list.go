@@ -192,13 +192,13 @@ func (l *listing) batch(head, lock wire.Signed, n *keeper.Notice) (*listed, erro
 	if b != nil && string(b.head) == string(n.Head) && string(b.lock) == string(n.Lock) {
 		return b, nil
 	}
-	h, err := spread.ParseHead(head)
+	known, err := l.r.n.proved.parse(head, lock)
 	if err != nil {
 		return nil, errAnswer
 	}
-	k, err := spread.ParseLock(lock)
+	h, k := known.head, known.lock
 	f := fetching{ask: l.ask}
-	if err != nil || k.Batch != name || f.entitled(h, k) != nil {
+	if k.Batch != name || f.entitled(h, k) != nil {
 		return nil, errAnswer
 	}
 	l.mu.Lock()
@@ -222,14 +222,11 @@ func (l *listing) receipt(signed []byte, batch abaton.BatchName, lock [32]byte) 
 	if ok {
 		return x
 	}
-	r, err := VerifyReceipt(l.r.n.set, signed, batch, lock)
-	if err != nil {
-		r.Keeper = 0
-	}
+	x = l.r.n.proved.receipt(l.r.n.set, signed, batch, lock)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.receipts[string(signed)] = r.Keeper
-	return r.Keeper
+	l.receipts[string(signed)] = x
+	return x
 }
 
 // finish makes the listing and writes back what keepers lack.

@@ -69,6 +69,7 @@ type Network struct {
 	boxes    []key.BoxPublic
 	logs     *logCache
 	seals    sealKeys
+	proved   proved
 
 	ctx    context.Context // ends with Close; only for work that outlives its caller
 	cancel context.CancelFunc

@@ -16,7 +16,6 @@ import (
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/people"
-	"github.com/abaton-health/abaton/key"
 )
 
 // release is this software's version.
@@ -197,12 +196,3 @@ func nameOf(known map[abaton.ActorID]string, id abaton.ActorID) string {
 
 // short is enough of a long name to tell it from others.
 func short(name string) string { return name[:min(len(name), 16)] }
-
-// anyKey is a live key of some person, to sign public queries with.
-func anyKey(n *local.Network) (*key.Signing, error) {
-	p, err := n.Organisation()
-	if err != nil {
-		return nil, err
-	}
-	return p.Manage, nil
-}

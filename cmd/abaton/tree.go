@@ -42,8 +42,10 @@ func commands(e *env) []*cobra.Command {
 		newAccessCommand(e),
 		newRecordCommand(e),
 		newInspectCommand(e),
+		newDemoCommand(e),
 		newLedgerCommand(e),
 		newKeeperCommand(e),
+		newBenchCommand(e),
 		newVersionCommand(e),
 	}
 }
@@ -60,16 +62,19 @@ func noun(name, short string, verbs ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// wrapArgs makes wrong arguments errors of usage.
+// wrapArgs makes wrong arguments and missing flags errors of usage.
 func wrapArgs(c *cobra.Command) {
 	check := c.Args
-	if check != nil {
-		c.Args = func(c *cobra.Command, args []string) error {
+	c.Args = func(c *cobra.Command, args []string) error {
+		if check != nil {
 			if err := check(c, args); err != nil {
 				return usage("%v", err)
 			}
-			return nil
 		}
+		if err := c.ValidateRequiredFlags(); err != nil {
+			return usage("%v", err)
+		}
+		return nil
 	}
 	for _, sub := range c.Commands() {
 		wrapArgs(sub)

@@ -13,6 +13,7 @@
 package people
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,30 +98,55 @@ func (w *World) Load(handle string) (*Person, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read person: %w", err)
 	}
-	var f form
-	if wire.Unmarshal(data, &f) != nil || f.V != wire.Version {
-		return nil, fmt.Errorf("read person %q: file is damaged or of another version", handle)
-	}
-	passkey, err := key.ParsePasskey(f.Passkey, w.set.RelyingParty)
+	p, err := w.parse(handle, data)
 	if err != nil {
 		return nil, fmt.Errorf("read person %q: %w", handle, err)
 	}
+	return p, nil
+}
+
+// errDamaged says that a person's file is not in its form.
+var errDamaged = errors.New("file is damaged or of another version")
+
+// parse reads a person's file strictly.
+func (w *World) parse(handle string, data []byte) (*Person, error) {
+	var f form
+	if wire.Unmarshal(data, &f) != nil || f.V != wire.Version || len(f.Manage) != len(key.Secret{}) ||
+		len(f.Root) != len(key.Secret{}) || len(f.Box) != 0 && len(f.Box) != len(key.Secret{}) {
+		return nil, errDamaged
+	}
+	passkey, err := key.ParsePasskey(f.Passkey, w.set.RelyingParty)
+	if err != nil {
+		return nil, err
+	}
 	public, err := key.ParseBoxPublic(f.Public)
-	if err != nil || len(f.Manage) != len(key.Secret{}) || len(f.Root) != len(key.Secret{}) {
-		return nil, fmt.Errorf("read person %q: file is damaged", handle)
+	if err != nil {
+		return nil, errDamaged
 	}
 	p := &Person{
 		Handle: handle, Name: f.Name, ID: f.ID, Kind: f.Kind, Sponsor: f.Sponsor, Event: f.Event, Passkey: passkey,
 		Public: public, Source: f.Source, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Root: key.NewRoot(key.Secret(f.Root)),
 	}
-	if len(f.Box) == len(key.Secret{}) {
-		p.Box = key.BoxFromSeed(key.Secret(f.Box))
+	if len(f.Box) == 0 {
+		return p, nil
+	}
+	p.Box = key.BoxFromSeed(key.Secret(f.Box))
+	if !bytes.Equal(p.Box.Public().Bytes(), f.Public) {
+		return nil, errDamaged
 	}
 	return p, nil
 }
 
 // save makes a person durable before anything of it is published.
 func (w *World) save(p *Person, root key.Secret) error {
+	if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
+		return fmt.Errorf("save person: %w", err)
+	}
+	return durable.WriteFile(filepath.Join(w.Dir(p.Handle), keysFile), p.marshal(root), 0o600)
+}
+
+// marshal is a person's file. root is what Root was made from.
+func (p *Person) marshal(root key.Secret) []byte {
 	manage := p.Manage.Seed()
 	f := form{
 		V: wire.Version, Name: p.Name, ID: p.ID, Kind: p.Kind, Sponsor: p.Sponsor, Event: p.Event,
@@ -130,10 +156,7 @@ func (w *World) save(p *Person, root key.Secret) error {
 		box := p.Box.Seed()
 		f.Box = box[:]
 	}
-	if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
-		return fmt.Errorf("save person: %w", err)
-	}
-	return durable.WriteFile(filepath.Join(w.Dir(p.Handle), keysFile), wire.Marshal(f), 0o600)
+	return wire.Marshal(f)
 }
 
 // All lists everybody of a kind (zero: of any), by handle.

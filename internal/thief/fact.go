@@ -42,7 +42,7 @@ func FactsOf(resources ...json.RawMessage) ([]Fact, error) {
 				rank = len(kinds)
 			}
 			for _, cut := range windows(text) {
-				if !seen[cut] {
+				if !seen[cut] && telling(cut) {
 					seen[cut] = true
 					byRank[rank] = append(byRank[rank], Fact{What: kindName(field), Text: cut})
 				}
@@ -85,6 +85,18 @@ func collect(v any, field string, yield func(field, text string)) {
 			collect(e, name, yield)
 		}
 	}
+}
+
+// distinctMin is how many different bytes a fact has. Runs of a few come out of
+// wrong guesses at compressed streams.
+const distinctMin = 5
+
+func telling(text string) bool {
+	different := make(map[byte]bool)
+	for i := range len(text) {
+		different[text[i]] = true
+	}
+	return len(different) >= distinctMin
 }
 
 // windows cuts a text into its first and middle bytes.

@@ -47,6 +47,7 @@ const plan = `
 	internal/fhir < internal/fhir/gen;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
+	internal/local, testdata/patients < bench/kill;
 `
 
 // never is what the shipped binaries do not link, over all their

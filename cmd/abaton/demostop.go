@@ -17,7 +17,7 @@ import (
 )
 
 // stopMax is how long a stopped grant may go on being answered anywhere
-// (docs/ARCHITECTURE.md section 7: p99 at most a second; a busy machine is slower).
+// (the budget is p99 at most a second; a busy machine is slower).
 const stopMax = 10 * time.Second
 
 // accessStopped takes the grant back while ben's sessions are open at every

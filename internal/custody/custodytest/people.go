@@ -195,8 +195,14 @@ type Session struct {
 // SignIn makes a statement that names every keeper's newest checkpoint.
 func (n *Network) SignIn(t testing.TB, p *Person) *Session {
 	t.Helper()
+	return n.SignInAt(t, p, time.Now())
+}
+
+// SignInAt is SignIn for a session that starts at another time.
+func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
+	t.Helper()
 	s := &Session{Key: key.NewSigning(), Reply: key.NewBox()}
-	now := time.Now().Unix()
+	now := start.Unix()
 	st := session.Statement{
 		V: wire.Version, Actor: p.ID, Credential: p.Passkey.Credential(), Key: s.Key.ID(), Reply: s.Reply.Public().Bytes(),
 		NotBefore: now, Expires: now + 600, Set: n.Set.ID(),

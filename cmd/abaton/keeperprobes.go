@@ -84,8 +84,8 @@ func transportProbes() []probe {
 		{name: "two lengths", want: expect{{status: 400}, closed}, send: func(ctx context.Context, p *prober) (answer, error) {
 			return p.raw(ctx, request("POST", keeper.RouteQuery, p.host, "Content-Type: application/cbor", "Content-Length: 1", "Content-Length: 2")+"ab", true)
 		}},
-		foreignOrigin("foreign origin", http.MethodGet, keeper.RouteEvidence, "https://evil.example", expect{{status: 200}}),
-		foreignOrigin("origin null", http.MethodGet, keeper.RouteEvidence, "null", expect{{status: 200}}),
+		foreignOrigin("foreign origin", http.MethodGet, keeper.RouteEvidence, "https://evil.example", expect{{status: 200, reason: unreadable}}),
+		foreignOrigin("origin null", http.MethodGet, keeper.RouteEvidence, "null", expect{{status: 200, reason: unreadable}}),
 		foreignOrigin("foreign origin's preflight", http.MethodOptions, keeper.RouteRequest, "https://evil.example", refusedWith(404, abaton.ReasonRoute)),
 	}
 }
@@ -99,9 +99,17 @@ func request(method, path, host string, headers ...string) string {
 // would let a browser's page read it.
 func foreignOrigin(name, method, path, origin string, want expect) probe {
 	return probe{name: name, want: want, send: func(ctx context.Context, p *prober) (answer, error) {
-		return p.get(ctx, method, path, http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}})
+		a, err := p.get(ctx, method, path, http.Header{"Origin": {origin}, "Access-Control-Request-Method": {"POST"}})
+		if a.status == http.StatusOK && a.reason == "" {
+			a.reason = unreadable
+		}
+		return a, err
 	}}
 }
+
+// unreadable is public evidence, handed out without the header by which a
+// browser would show it to a foreign page.
+const unreadable = "unreadable to its page"
 
 func routeProbes() []probe {
 	route, absent := refusedWith(404, abaton.ReasonRoute), refusedWith(404, abaton.ReasonRoute, abaton.ReasonNotFound)
@@ -136,19 +144,26 @@ var postRoutes = []string{
 	keeper.RouteSession, keeper.RouteRequest, keeper.RouteDeposit, keeper.RouteEvents, keeper.RouteCertify, keeper.RouteNotices, keeper.RouteQuery,
 }
 
+// listRoutes take a version and a list. An empty list is accepted and does
+// nothing: each malform below differs from it in one way.
+var listRoutes = []string{keeper.RouteDeposit, keeper.RouteEvents, keeper.RouteCertify}
+
+// canonical is {1: 1, 2: []}.
+const canonical = "a201010280"
+
 // malforms are CBOR that is not the one canonical form of anything.
 var malforms = []struct{ name, bytes string }{
 	{"nothing", ""},
-	{"a duplicate key", "a201010101"},
+	{"a duplicate key", "a3010102800280"},
 	{"indefinite length", "bf01010280ff"},
 	{"a number in long form", "a20118010280"},
-	{"a trailing byte", "a2010102800000"},
+	{"a trailing byte", "a20101028000"},
 	{"an unknown field", "a3010102800900"},
 	{"keys out of order", "a202800101"},
 	{"a tag", "c0a201010280"},
 	{"an array of 2^63", "9b7fffffffffffffff"},
 	{"100 arrays inside each other", strings.Repeat("81", 100) + "00"},
-	{"text where bytes belong", "826161" + "6162"},
+	{"text where a list belongs", "a20101026161"},
 }
 
 func formProbes() []probe {
@@ -157,8 +172,9 @@ func formProbes() []probe {
 	for _, route := range postRoutes {
 		all = append(all, posted("garbage to "+route, malformed, route, keeper.ContentCBOR, func(*prober) []byte { return noise(64) }))
 	}
-	for _, m := range malforms {
-		for _, route := range []string{keeper.RouteDeposit, keeper.RouteQuery} {
+	for _, route := range listRoutes {
+		all = append(all, posted("control: the canonical form to "+route, expect{{status: 200}}, route, keeper.ContentCBOR, func(*prober) []byte { return fromHex(canonical) }))
+		for _, m := range malforms {
 			all = append(all, posted(m.name+" to "+route, malformed, route, keeper.ContentCBOR, func(*prober) []byte { return fromHex(m.bytes) }))
 		}
 	}

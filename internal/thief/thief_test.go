@@ -171,6 +171,7 @@ func disguises(t *testing.T) map[string]func([]byte) []byte {
 		"UTF-16BE":          func(b []byte) []byte { return []byte(wide(string(b), binary.BigEndian)) },
 		"zstd":              written(frame()),
 		"zstd, dictionary":  written(frame(zstd.WithEncoderDict(dictionary))),
+		"zstd, cut off":     func(b []byte) []byte { return written(frame(zstd.WithEncoderDict(dictionary)))(b)[:24] },
 		"gzip":              written(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }),
 		"zlib":              written(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }),
 		"deflate":           written(squeeze),
@@ -325,7 +326,13 @@ func TestPlainSystematicCode(t *testing.T) {
 // as its own share, is opened.
 func TestKeyBesideRecord(t *testing.T) {
 	dek := key.NewSecret()
-	block, err := aes.NewCipher(dek[:])
+	t.Run("the key itself", func(t *testing.T) { keyBesideRecord(t, dek, dek) })
+	t.Run("the secret it is made from", func(t *testing.T) { keyBesideRecord(t, dek, key.Expand(dek[:], wire.BodyKey)) })
+}
+
+// keyBesideRecord seals under one key and lays another beside the record.
+func keyBesideRecord(t *testing.T, dek, sealing key.Secret) {
+	block, err := aes.NewCipher(sealing[:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,5 +422,18 @@ func TestAlignedBase64(t *testing.T) {
 				t.Errorf("%d bytes before, %d after: not found", before, after)
 			}
 		}
+	}
+}
+
+// TestControl: the opener finds every disguise that it lays out itself, and
+// says so when there is nothing to look for.
+func TestControl(t *testing.T) {
+	f := facts(t, 3)
+	found, kinds, err := Control(t.Context(), t.TempDir(), f)
+	if err != nil || found != kinds || kinds < 6 {
+		t.Errorf("got %d of %d found, %v, want all of 6 or more", found, kinds, err)
+	}
+	if found, kinds, err := Control(t.Context(), t.TempDir(), nil); err == nil || found >= kinds {
+		t.Errorf("no facts: got %d of %d, %v, want an error", found, kinds, err)
 	}
 }

@@ -94,9 +94,6 @@ type fetching struct {
 	ask  Ask
 	rows []*gatheredRow
 	by   map[abaton.BatchName]*gatheredRow
-
-	mu     sync.Mutex
-	faults []Fault
 }
 
 // gatheredRow is one row; its mu lets different keepers' pieces of different

@@ -20,7 +20,6 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/ledger"
-	"github.com/abaton-health/abaton/spread"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -43,7 +42,6 @@ type CoreConfig struct {
 // for the methods that say so; Keeper runs it from one goroutine.
 type Core struct {
 	cfg      CoreConfig
-	shape    spread.Shape
 	store    *store.Store
 	log      *ledger.Log
 	witness  *ledger.Witness

@@ -173,7 +173,7 @@ func (c *Core) keep(t *tx, u *spread.Checked, receipt []byte) error {
 	}
 	parcel := store.Parcel{Batch: u.Name, Notice: store.Notice{
 		Line: h.Line, Head: wire.Marshal(u.HeadSigned), Lock: wire.Marshal(u.LockSigned),
-		Capsule: u.Capsule, Receipt: receipt, Leaves: hashes(u.Leaves),
+		Capsule: u.Capsule, Receipt: receipt, Leaves: u.Leaves,
 	}}
 	for _, r := range u.Rows {
 		parcel.Records = append(parcel.Records, store.ParcelRecord{Fragment: r.Fragment, Length: r.Length, Share: r.Share})
@@ -236,14 +236,6 @@ func allOf(m int) uint64 {
 		return ^uint64(0)
 	}
 	return 1<<m - 1
-}
-
-func hashes(in []spread.Hash32) [][32]byte {
-	out := make([][32]byte, len(in))
-	for i := range in {
-		out[i] = in[i]
-	}
-	return out
 }
 
 func count(bitmap uint64) uint64 { return uint64(bits.OnesCount64(bitmap)) }

@@ -17,6 +17,9 @@ const (
 	contentJSON = "application/json"
 )
 
+// withheldWarning is what a list without its level 3 part says.
+const withheldWarning = "a part of this record needs a fresh passkey touch and is not shown here"
+
 // answer is what a handler gives back.
 type answer struct {
 	status   int

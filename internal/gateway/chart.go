@@ -36,6 +36,7 @@ type chart struct {
 	leased     time.Time                                   // when the keepers last permitted all of it
 	bytes      int
 	partial    bool       // some records could not be opened now: what is not here may exist
+	withheld   bool       // a part needs step-up and was not opened
 	referred   []fhir.Ref // what its resources refer to; nil until asked for
 	size       int        // versions when referred was made
 }
@@ -138,6 +139,16 @@ func (g *Gateway) makeRoom(p *person, keep abaton.ActorID) {
 	}
 }
 
+// warning tells of a part that is not shown, "" when all that is granted is.
+func (c *chart) warning() string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.withheld {
+		return withheldWarning
+	}
+	return ""
+}
+
 func (c *chart) bytesNow() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -147,17 +158,17 @@ func (c *chart) bytesNow() int {
 // renew brings a chart up to date: the first time everything is opened; later
 // the keepers permit what is here, and only what is new is opened.
 func (g *Gateway) renew(ctx context.Context, p *person, c *chart) error {
-	asks, categories, err := p.asks(ctx, g.network, c.patient, c.purpose, g.now())
+	lent, err := p.asks(ctx, g.network, c.patient, c.purpose, g.now())
 	if err != nil {
 		return err
 	}
-	if c.loaded && sameAsks(asks, c.asks) {
-		reload, err := g.permitted(ctx, p, c, asks)
+	if c.loaded && sameAsks(lent.asks, c.asks) {
+		reload, err := g.permitted(ctx, p, c, lent.asks)
 		if err != nil || !reload {
 			return err
 		}
 	}
-	opened, err := p.reader.Chart(ctx, asks...)
+	opened, err := p.reader.Chart(ctx, lent.asks...)
 	if err != nil {
 		return fmt.Errorf("open chart: %w", err)
 	}
@@ -165,7 +176,7 @@ func (g *Gateway) renew(ctx context.Context, p *person, c *chart) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reset()
-	c.asks, c.categories = asks, categories
+	c.asks, c.categories, c.withheld = lent.asks, lent.categories, lent.withheld
 	return c.fill(opened, g.now())
 }
 

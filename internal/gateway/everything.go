@@ -52,7 +52,7 @@ func (g *Gateway) everything(ctx context.Context, c *call) (*answer, error) {
 		}
 		out.Entries = append(out.Entries, fhir.OutEntry{FullURL: c.base + "/" + v.Type + "/" + v.ID, Resource: body, Search: "match"})
 	}
-	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
+	return &answer{status: http.StatusOK, body: out.Bytes(), warning: chart.warning()}, nil
 }
 
 // pageOf is one page: first of the chart, then of the directory.

@@ -106,11 +106,11 @@ func notMine(err error) bool {
 // listed looks a resource up in a patient's batch indexes; a batch of one
 // record has none and is opened.
 func (g *Gateway) listed(ctx context.Context, p *person, c *call, patient abaton.ActorID, kind, id string) (bool, error) {
-	asks, _, err := p.asks(ctx, g.network, patient, c.purpose, g.now())
+	lent, err := p.asks(ctx, g.network, patient, c.purpose, g.now())
 	if err != nil {
 		return false, err
 	}
-	for _, ask := range asks {
+	for _, ask := range lent.asks {
 		listing, err := p.reader.List(ctx, ask)
 		if err != nil {
 			return false, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
@@ -170,21 +171,29 @@ func (p *person) close() {
 	p.reader.Close()
 }
 
+// asking is how a session opens what it holds of a patient.
+type asking struct {
+	asks       []client.Ask
+	categories map[abaton.Line]fhir.Category
+	withheld   bool // lines of level 3 are granted, and this gateway has no step-up for them
+}
+
 // asks are the requests that open all the session holds of a patient: one
 // for each grant that is live in the patient's log and allows a purpose.
-func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.ActorID, purpose abaton.Purpose, now time.Time) ([]client.Ask, map[abaton.Line]fhir.Category, error) {
+// Lines of level 3 are left out: a keeper refuses a request with one of them
+// whole, and whoever was granted more would then see less.
+func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.ActorID, purpose abaton.Purpose, now time.Time) (*asking, error) {
 	state, err := n.Log(ctx, patient)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.held[patient]
 	if h == nil {
-		return nil, nil, abaton.ErrNotFound
+		return nil, abaton.ErrNotFound
 	}
-	var asks []client.Ask
-	categories := make(map[abaton.Line]fhir.Category)
+	out := &asking{categories: make(map[abaton.Line]fhir.Category)}
 	for _, g := range h.grants {
 		ask := client.Ask{Patient: patient, Grant: g.id, Purpose: abaton.PatientAccess}
 		if g.id != (abaton.GrantID{}) {
@@ -197,20 +206,27 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 			continue
 		}
 		for line, category := range g.lines {
+			if newest, ok := state.Newest(line); ok && newest.Level >= actor.LevelMax {
+				out.withheld = true
+				continue
+			}
 			ask.Lines = append(ask.Lines, line)
 			if c, ok := fhir.CategoryByID(category); ok {
-				categories[line] = c
+				out.categories[line] = c
 			}
 		}
 		if len(ask.Lines) > 0 {
 			slices.SortFunc(ask.Lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
-			asks = append(asks, ask)
+			out.asks = append(out.asks, ask)
 		}
 	}
-	if len(asks) == 0 {
-		return nil, nil, abaton.ErrNotFound
+	switch {
+	case len(out.asks) > 0:
+		return out, nil
+	case out.withheld:
+		return nil, abaton.Refuse(abaton.ReasonStepUp)
 	}
-	return asks, categories, nil
+	return nil, abaton.ErrNotFound
 }
 
 // purposeOf is the purpose to ask with: the one wanted, or without one the

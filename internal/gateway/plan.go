@@ -128,7 +128,7 @@ func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, 
 	if err != nil {
 		return nil, err
 	}
-	chart, err := s.writable(ctx, home, true)
+	chart, err := s.writable(ctx, home, !s.looked(home)) // once for all entries of a Bundle: its homes are locked
 	if err != nil {
 		return nil, err
 	}
@@ -148,6 +148,11 @@ func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, 
 	}
 	if _, ours := tagOf(id); ours {
 		return nil, absent()
+	}
+	if chart.withheld {
+		// An older version may lie in the part that is not open here; a first
+		// one beside it could stand in a less strict part.
+		return nil, refusal(http.StatusForbidden, "forbidden", "a part of this record needs a fresh passkey touch, and this id may be in use there; let the id be assigned (POST)")
 	}
 	return s.write(ctx, chart, r, id, nil, nil, http.StatusCreated)
 }
@@ -203,7 +208,7 @@ func (s *scope) remove(ctx context.Context, kind, id string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	chart, err := s.writable(ctx, found.patient, true)
+	chart, err := s.writable(ctx, found.patient, !s.looked(found.patient))
 	if err != nil {
 		return nil, err
 	}

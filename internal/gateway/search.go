@@ -47,7 +47,11 @@ func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
 			return nil, err
 		}
 	}
-	return c.searchset(found, bound)
+	a, err := c.searchset(found, bound)
+	if err == nil && chart != nil {
+		a.warning = chart.warning()
+	}
+	return a, err
 }
 
 // searchset writes a page. What was not applied is told in an entry of its

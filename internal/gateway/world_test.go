@@ -38,6 +38,7 @@ type world struct {
 	web     *httptest.Server
 	clock   *clock
 	logged  *syncBuffer
+	stepUp  abaton.Category // of patients made from now on: this line is of level 3
 }
 
 // device is what one actor's device holds.
@@ -50,6 +51,7 @@ type device struct {
 	passkey *key.Passkey
 	root    key.Root
 	org     abaton.ActorID
+	stepUp  abaton.Category
 }
 
 // clock is the gateway's, which tests move.
@@ -126,7 +128,7 @@ func (w *world) device(kind actor.Kind) *device {
 	if err != nil {
 		w.t.Fatalf("make passkey: %v", err)
 	}
-	d := &device{kind: kind, signing: key.NewSigning(), box: key.NewBox(), passkey: passkey, root: key.NewRoot(key.NewSecret())}
+	d := &device{kind: kind, stepUp: w.stepUp, signing: key.NewSigning(), box: key.NewBox(), passkey: passkey, root: key.NewRoot(key.NewSecret())}
 	if kind != actor.Organisation {
 		d.org = w.org.id
 	}
@@ -146,8 +148,15 @@ func (w *world) inception(d *device, set abaton.ActorID) *actor.Inception {
 	return in
 }
 
+func (d *device) level(c abaton.Category) uint8 {
+	if c == d.stepUp {
+		return actor.LevelMax
+	}
+	return 1
+}
+
 func (d *device) epoch(c abaton.Category) actor.Epoch {
-	return actor.Epoch{Line: d.root.Line(c), Level: 1, Epoch: 1, Segment: d.root.Segment(c, 1).Public().Bytes()}
+	return actor.Epoch{Line: d.root.Line(c), Level: d.level(c), Epoch: 1, Segment: d.root.Segment(c, 1).Public().Bytes()}
 }
 
 func (d *device) sign(in *actor.Inception) []byte {
@@ -221,7 +230,7 @@ func (d *device) grant(to abaton.ActorID, actions grant.Action, categories ...ab
 	var seeds []grant.Seed
 	for _, c := range categories {
 		g.Lines = append(g.Lines, d.root.Line(c))
-		seeds = append(seeds, grant.Seed{Line: d.root.Line(c), Category: c, Level: 1, Epoch: 1, Seed: d.root.SegmentSeed(c, 1)})
+		seeds = append(seeds, grant.Seed{Line: d.root.Line(c), Category: c, Level: d.level(c), Epoch: 1, Seed: d.root.SegmentSeed(c, 1)})
 	}
 	rand.Read(g.Nonce[:])
 	g.Sort()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"path/filepath"
 
@@ -20,7 +21,7 @@ type held struct {
 // measure reads a stopped keeper's store through.
 func measure(keeperDir string) (h held, err error) {
 	for _, name := range []string{"records", "keys"} {
-		e, err := store.OpenPebble(filepath.Join(keeperDir, "store", name), store.PebbleOptions{})
+		e, err := store.OpenPebble(filepath.Join(keeperDir, name), store.PebbleOptions{})
 		if err != nil {
 			return h, fmt.Errorf("open %s: %w", name, err)
 		}
@@ -29,7 +30,7 @@ func measure(keeperDir string) (h held, err error) {
 			return true
 		})
 		if err == nil {
-			err = e.Compact(nil, nil)
+			err = e.Compact([]byte{0}, bytes.Repeat([]byte{0xff}, 8))
 		}
 		if n, e2 := e.DiskBytes(); e2 == nil {
 			h.disk += n

@@ -182,10 +182,40 @@ func (c *checker) certificate(t *publishing) {
 	if taken && held != t.place.Hash {
 		c.w.fail("I9", "two events were certified for slot %d", t.place.Seq)
 	}
-	if !taken {
-		c.slots[t.place.Seq] = t.place.Hash
-		c.certified(t.place.Hash)
+	if taken {
+		return
 	}
+	for seq, other := range c.slots {
+		if !c.continues(t.place.Hash, other) && !c.continues(other, t.place.Hash) && !c.reunited(t.place.Hash, other) {
+			c.w.fail("I9", "the events certified for slots %d and %d stand on branches that exclude each other", min(seq, t.place.Seq), max(seq, t.place.Seq))
+		}
+	}
+	c.slots[t.place.Seq] = t.place.Hash
+	c.certified(t.place.Hash)
+}
+
+// reunited reports whether a certified event stands on both.
+func (c *checker) reunited(a, b actor.Hash) bool {
+	for _, h := range c.slots {
+		if c.continues(h, a) && c.continues(h, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// continues reports whether event a stands on event b.
+func (c *checker) continues(a, b actor.Hash) bool {
+	e, ok := c.events[a]
+	if !ok {
+		return false
+	}
+	for _, parent := range e.event.Event().Prev {
+		if parent == b || c.continues(parent, b) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *checker) inForce(t *publishing) {

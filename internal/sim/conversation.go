@@ -19,17 +19,17 @@ import (
 // Times of the conversation between keepers, longer than in life (5 s and
 // 1 s), so that a seed is short; the lease is the real one.
 const (
-	feedEvery   = 10 * time.Second
+	feedEvery   = 15 * time.Second
 	retryEvery  = 500 * time.Millisecond
-	cosignEvery = 12 * time.Second
+	cosignEvery = 20 * time.Second
 )
 
 // hearing is how far a keeper has read each peer's feed in this life, and
 // which of its trees each peer has cosigned.
 type hearing struct {
 	at     [keepers + 1]uint64
-	since  [keepers + 1]time.Duration // when the question began that was answered last
-	claims [keepers + 1]uint64        // size of our own ledger that the peer remembers
+	yours  [keepers + 1][]byte
+	claims [keepers + 1]uint64 // size of our own ledger that the peer remembers
 	shown  [keepers + 1]uint64
 	once   [keepers + 1]bool
 }
@@ -59,7 +59,7 @@ type page struct {
 
 // pull reads one peer's feed to its head; only then the peer has been heard.
 func (k *keeper) pull(y abaton.KeeperIndex) {
-	life, asked, from, clock := k.life, k.w.now, k.heard.at[y], k.clock()
+	life, from, clock := k.life, k.heard.at[y], k.clock()
 	again := func() {
 		wait := feedEvery
 		if k.mode() == custody.Starting {
@@ -77,7 +77,7 @@ func (k *keeper) pull(y abaton.KeeperIndex) {
 		}
 		reply(func() {
 			if k.up && k.life == life {
-				k.learn(y, p, asked, again)
+				k.learn(y, p, again)
 			}
 		})
 	}, func() {
@@ -108,7 +108,7 @@ func (k *keeper) feed(to abaton.KeeperIndex, from uint64) (page, bool) {
 
 // learn takes a page of statements, each verified, then notes that the peer
 // was heard.
-func (k *keeper) learn(y abaton.KeeperIndex, p page, asked time.Duration, again func()) {
+func (k *keeper) learn(y abaton.KeeperIndex, p page, again func()) {
 	if p.head < p.from { // the peer was restored or began anew: read it again
 		k.heard.at[y] = 0
 		k.pull(y)
@@ -124,7 +124,7 @@ func (k *keeper) learn(y abaton.KeeperIndex, p page, asked time.Duration, again 
 		}
 	}
 	hear := func([]custody.Output) {
-		k.heard.at[y], k.heard.since[y] = p.head, asked
+		k.heard.at[y] = p.head
 		k.submit(job{inputs: []custody.Input{k.hears(y, p.yours)}, answer: func(out []custody.Output) {
 			k.w.note("hears", k.place(), int(y), int(k.mode()))
 			k.w.checker.heard(k, y)
@@ -144,9 +144,14 @@ func (k *keeper) knows(s store.Statement) bool {
 	return err == nil && bytes.Equal(held.Bytes, s.Bytes)
 }
 
+// hears is the news that a peer was read to its head. What it remembers of our
+// ledger is shown to Core once: in one life a ledger only grows.
 func (k *keeper) hears(y abaton.KeeperIndex, yours []byte) custody.Heard {
+	if bytes.Equal(yours, k.heard.yours[y]) {
+		return custody.Heard{Peer: y}
+	}
 	own := k.w.pool.evidence[k.x]
-	k.heard.claims[y] = 0
+	k.heard.claims[y], k.heard.yours[y] = 0, yours
 	if c, err := ledger.VerifyCheckpoint(yours, own.Origin, own.Ledger); err == nil {
 		k.heard.claims[y] = c.Size
 	}

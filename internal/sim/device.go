@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,21 +24,13 @@ type device struct {
 	i    int
 	left int
 	busy bool
-	open []*publishing // events not yet at all keepers
 }
 
-func newDevice(w *world, i int) *device { return &device{w: w, i: i, left: w.plan.Events} }
+func newDevice(w *world, i int) *device { return &device{w: w, i: i, left: w.plan.Events / (1 + i)} }
 
 func (d *device) place() place { return atDevice + place(d.i) }
 
-func (d *device) idle() bool {
-	for _, t := range d.open {
-		if t.pending() {
-			return false
-		}
-	}
-	return d.left == 0 && !d.busy
-}
+func (d *device) idle() bool { return d.left == 0 && !d.busy }
 
 func (d *device) plan() { d.w.after(d.w.between(time.Second, 2*time.Second), d.next) }
 
@@ -59,35 +52,34 @@ func (d *device) next() {
 	d.publish(0, d.choose(), then)
 }
 
-// wish is what the next event shall say; log makes its body fit the log.
+// wish is what the next event shall say, and the grant it gives or takes.
 type wish struct {
-	grantee int // a grant for this reader, if body is nil
-	body    actor.Body
-	fact    *grantFact
+	body actor.Body
+	fact *grantFact
 }
 
-func (d *device) choose() wish {
+func (d *device) choose() *wish {
 	w := d.w
 	live := w.checker.liveGrants()
 	if d.i == 0 && (len(live) == 0 || w.rng.IntN(3) == 0) {
 		return d.wishGrant(w.rng.IntN(w.plan.Readers))
 	}
-	if len(live) > 0 && (w.plan.Mutant.eraseless() || w.rng.IntN(3) > 0) {
+	if len(live) > 0 && (w.plan.Stage == RevokeThree || w.plan.Stage == NoLease || w.rng.IntN(3) > 0) {
 		g := live[w.rng.IntN(len(live))]
-		return wish{body: &actor.Revoke{Grant: g.id, Urgent: w.rng.IntN(2) == 0}, fact: g}
+		return &wish{body: &actor.Revoke{Grant: g.id, Urgent: w.rng.IntN(2) == 0}, fact: g}
 	}
 	b := w.pool.batches[w.rng.IntN(w.plan.Batches)]
 	bits := b.all()
 	if w.rng.IntN(2) == 0 {
 		bits = 1 << w.rng.IntN(b.records)
 	}
-	return wish{body: &actor.Erase{Rows: []actor.Row{{Batch: b.name, Bits: bits}}}}
+	return &wish{body: &actor.Erase{Rows: []actor.Row{{Batch: b.name, Bits: bits}}}}
 }
 
-func (d *device) wishGrant(reader int) wish {
+func (d *device) wishGrant(reader int) *wish {
 	g := d.w.pool.patient.grant(d.w.pool.readers[reader].id, grant.Read, d.w.nonce())
 	fact := d.w.checker.wanted(reader, g.ID())
-	return wish{body: &actor.Granted{Grant: g.Marshal()}, fact: fact}
+	return &wish{body: &actor.Granted{Grant: g.Marshal()}, fact: fact}
 }
 
 // triesMax is how often a device signs anew after another event took its slot.
@@ -96,42 +88,64 @@ const triesMax = 20
 // publish fetches the log, signs after its heads, and brings the event into
 // force. A split log is closed by a merge first; where another event took the
 // slot, what others left half way is finished and the event signed anew.
-func (d *device) publish(try int, wanted wish, then func()) {
+func (d *device) publish(try int, wanted *wish, then func()) {
 	d.fetch(func(st *actor.State, open []*actor.Authentic) {
 		if st == nil {
 			d.w.after(time.Second, func() { d.publish(try, wanted, then) })
 			return
 		}
-		body, fact := wanted.body, wanted.fact
 		heads := st.Heads()
-		split := len(heads) > 1
-		if split {
-			body, fact = &actor.Merge{}, nil
+		if len(heads) > 1 { // a split: what all heads name must be known before a merge names it
+			d.finish(open, func() {
+				d.sign(heads, &actor.Merge{}, nil, func(over bool) { d.retry(try, over, wanted, then) })
+			})
+			return
 		}
-		d.sign(heads, body, fact, func(over bool) {
-			switch {
-			case over && !split || try == triesMax:
+		if g, again := wanted.body.(*actor.Granted); again && try > 0 {
+			wanted.body, wanted.fact = d.renew(g, wanted.fact)
+		}
+		d.sign(heads, wanted.body, wanted.fact, func(over bool) {
+			if over || try == triesMax {
 				then()
-			case over:
-				d.publish(try, wanted, then)
-			default:
-				d.finish(open, func() { d.publish(try+1, wanted, then) })
+				return
 			}
+			d.finish(open, func() { d.retry(try, false, wanted, then) })
 		})
 	})
+}
+
+// retry goes on with a wish: at once after a merge, or after a pause.
+func (d *device) retry(try int, at bool, wanted *wish, then func()) {
+	if at {
+		d.publish(try, wanted, then)
+		return
+	}
+	d.w.after(d.w.between(100*time.Millisecond, time.Second), func() { d.publish(min(try+1, triesMax), wanted, then) })
+}
+
+// renew is the same grant under another name: a keeper that has seen the first
+// attempt would refuse it as a replay.
+func (d *device) renew(old *actor.Granted, fact *grantFact) (*actor.Granted, *grantFact) {
+	again := d.wishGrant(fact.reader)
+	return again.body.(*actor.Granted), again.fact
 }
 
 // finish publishes again what others left half way.
 func (d *device) finish(open []*actor.Authentic, then func()) {
 	if len(open) == 0 {
-		d.w.after(d.w.between(100*time.Millisecond, time.Second), then)
+		then()
 		return
 	}
-	d.bring(open[0], func(bool) { d.finish(open[1:], then) })
+	d.bring(open[0], 0, func(bool) { d.finish(open[1:], then) })
 }
 
 // sign makes the event after heads and publishes it.
 func (d *device) sign(heads []actor.Place, body actor.Body, fact *grantFact, then func(over bool)) {
+	d.bring(d.signed(heads, body, fact), 0, then)
+}
+
+// signed is the event that stands on heads.
+func (d *device) signed(heads []actor.Place, body actor.Body, fact *grantFact) *actor.Authentic {
 	w := d.w
 	seq := uint64(0)
 	var prev []actor.Hash
@@ -145,16 +159,15 @@ func (d *device) sign(heads []actor.Place, body actor.Body, fact *grantFact, the
 		panic("sim: a device signs only what is well formed: " + err.Error())
 	}
 	w.checker.proposed(a, fact)
-	d.bring(a, then)
+	return a
 }
 
-// bring publishes a signed event.
-func (d *device) bring(a *actor.Authentic, then func(over bool)) {
+// bring publishes a signed event; its certificate leaves no earlier than pause.
+func (d *device) bring(a *actor.Authentic, pause time.Duration, then func(over bool)) {
 	t := &publishing{
-		d: d, event: a, then: then, place: actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()},
+		d: d, event: a, pause: pause, then: then, place: actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()},
 		step: quorum.NewPublish(d.w.plan.Mutant.publish(five, a.Kind()), actor.Narrows(a.Kind())),
 	}
-	d.open = append(d.open, t)
 	d.w.note("publishes", d.place(), int(a.Kind()), int(t.place.Seq))
 	t.do(t.step.Start())
 }
@@ -166,7 +179,8 @@ type publishing struct {
 	place actor.Place
 	step  *quorum.Publish
 	votes []actor.Vote
-	sent  []byte // statement with the certificate, made of the first votes
+	pause time.Duration // no certificate is sent before: the device lay in a pocket
+	sent  []byte        // statement with the certificate, made of the first votes
 	then  func(over bool)
 }
 
@@ -195,12 +209,24 @@ func (t *publishing) do(effects []quorum.Effect) {
 func (t *publishing) changed() {
 	t.d.w.note("event state", t.d.place(), int(t.event.Kind()), int(t.step.State()))
 	if t.pending() {
+		if t.step.State() == quorum.Pending {
+			t.d.w.after(pendingPatience, func() { t.say(false) })
+		}
 		return
 	}
 	inForce := t.step.State() == quorum.Durable || t.step.State() == quorum.Settled
 	if inForce {
 		t.d.w.checker.inForce(t)
 	}
+	t.say(inForce)
+}
+
+// pendingPatience is how long a device waits for a missing quorum before it
+// looks at the log again; the event goes on in the background.
+const pendingPatience = 10 * time.Second
+
+// say lets whoever waits go on, once.
+func (t *publishing) say(inForce bool) {
 	if then := t.then; then != nil {
 		t.then = nil
 		then(inForce)
@@ -256,6 +282,10 @@ func (k *keeper) vote(a *actor.Authentic, give func(*actor.Vote, abaton.Reason))
 
 func (t *publishing) certify(x abaton.KeeperIndex) {
 	w := t.d.w
+	if w.now < t.pause {
+		w.after(t.pause-w.now, func() { t.certify(x) })
+		return
+	}
 	if t.sent == nil {
 		w.checker.certificate(t)
 		cert := actor.NewCertificate(t.place, t.votes)
@@ -334,6 +364,8 @@ func (k *keeper) log(id abaton.ActorID) (out []store.Statement, ok bool) {
 		out = append(out, s)
 		return true
 	})
+	// In the order of arrival: that of the store depends on names.
+	slices.SortFunc(out, func(a, b store.Statement) int { return cmp.Compare(a.Index, b.Index) })
 	if k.lies(LieFeed) {
 		out = out[:1]
 	}
@@ -344,29 +376,24 @@ func (k *keeper) log(id abaton.ActorID) (out []store.Statement, ok bool) {
 // client reduces it.
 func (w *world) union(told []store.Statement) (*actor.State, []*actor.Authentic) {
 	st := new(actor.State)
-	slices.SortStableFunc(told, func(a, b store.Statement) int {
-		if a.Seq != b.Seq {
-			return int(a.Seq) - int(b.Seq)
-		}
-		return bytes.Compare(a.Hash[:], b.Hash[:])
-	})
+	slices.SortStableFunc(told, func(a, b store.Statement) int { return cmp.Compare(a.Seq, b.Seq) })
+	seen := make(map[[32]byte]bool)
 	var bare []*actor.Authentic
-	for i, s := range told {
-		if i > 0 && s.Hash == told[i-1].Hash && s.Seq == told[i-1].Seq {
+	for _, t := range told {
+		if seen[t.Hash] {
 			continue
 		}
-		in, err := w.stated(s.Bytes)
+		seen[t.Hash] = true
+		in, err := w.stated(t.Bytes)
 		if err != nil {
 			continue
 		}
 		switch in := in.(type) {
 		case custody.Publish:
-			a := in.Event
-			if actor.Narrows(a.Kind()) && st.Admit(a, actor.Door{}, w.clock()) == nil {
-				_ = st.Apply(a)
-			} else {
-				bare = append(bare, a)
-			}
+			// It gives nothing without a certificate, but what continues it
+			// may have one, and a merge has to name it.
+			_ = st.Apply(in.Event)
+			bare = append(bare, in.Event)
 		case custody.Certify:
 			if st.Apply(in.Event) == nil {
 				_ = st.Certify(in.Certified)
@@ -375,7 +402,7 @@ func (w *world) union(told []store.Statement) (*actor.State, []*actor.Authentic)
 	}
 	open := bare[:0]
 	for _, a := range bare {
-		if !st.Knows(a.Hash()) {
+		if !st.IsCertified(a.Hash()) && !actor.Narrows(a.Kind()) {
 			open = append(open, a)
 		}
 	}

@@ -55,7 +55,6 @@ func (k *keeper) honest() bool { return k.fault == sane }
 func (k *keeper) place() place        { return place(k.x) }
 func (k *keeper) clock() time.Time    { return k.w.clock().Add(k.skew) }
 func (k *keeper) mode() custody.Mode  { return k.core.Mode() }
-func (k *keeper) serving() bool       { return k.up && k.mode() == custody.Serving }
 func (k *keeper) ledger() *ledger.Log { return k.answers.Ledger() }
 func (k *keeper) lies(what Lie) bool {
 	return k.fault == Byzantine && k.w.plan.Lies&what != 0 && k.w.rng.IntN(4) != 0

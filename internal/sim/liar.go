@@ -60,7 +60,13 @@ func (k *keeper) distort(r *protocol.Reply) {
 		}
 	}
 	if n := len(r.Notices); n > 0 && k.lies(LieList) {
-		r.Notices = r.Notices[:n/2]
+		kept := r.Notices[:0]
+		for _, notice := range r.Notices {
+			if k.w.batchOf(notice.Head).id%2 == 0 {
+				kept = append(kept, notice)
+			}
+		}
+		r.Notices = kept
 	}
 	if n := len(r.Disclosures); n > 0 && k.lies(LieHistory) {
 		r.Disclosures = r.Disclosures[:n-1-k.w.rng.IntN(n)]

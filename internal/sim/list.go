@@ -78,7 +78,7 @@ func (l *listing) take(x abaton.KeeperIndex, n *protocol.Notice) {
 	}
 	valid := quorum.Keepers(0)
 	for _, r := range n.Receipts {
-		if y := receiptOf(b, r); y != 0 {
+		if y := l.r.w.receiptOf(b, r); y != 0 {
 			valid = valid.With(y)
 			l.receipts[b.id][y] = r
 		}
@@ -127,11 +127,12 @@ func (l *listing) show() (standing [batchesMax]quorum.Standing, incomplete bool)
 	for _, row := range l.tally.Rows() {
 		b := l.r.w.pool.byName[row.Batch]
 		standing[b.id] = row.Standing(five)
-		if standing[b.id] == quorum.Rumour {
-			incomplete = true
-			continue
+		incomplete = incomplete || standing[b.id] == quorum.Rumour
+	}
+	for id, s := range standing { // in the pool's order: names differ from pool to pool
+		if s != quorum.Rumour {
+			l.r.learn(l.r.w.pool.batches[id])
 		}
-		l.r.learn(b)
 	}
 	return standing, incomplete
 }
@@ -152,7 +153,7 @@ func (l *listing) writeBack(standing [batchesMax]quorum.Standing) {
 	for _, row := range l.tally.Rows() {
 		rows[row.Batch] = row
 	}
-	for id := range batchesMax { // in the pool's order: names differ from pool to pool
+	for id := range batchesMax { // in the pool's order
 		b := w.pool.batches[id]
 		row, ok := rows[b.name]
 		if !ok || row.Receipts.Len() <= five.F || w.plan.Mutant == NoWriteBack {

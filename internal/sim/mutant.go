@@ -46,6 +46,32 @@ func (m Mutant) String() string {
 		"release before ledger", "lease ignored", "forgotten vote"}[m]
 }
 
+// Breaks are the promises of the package comment that the mutant breaks: what
+// it must be caught by.
+func (m Mutant) Breaks() []string {
+	switch m {
+	case WriteThree:
+		return []string{"I1"}
+	case ListTwo:
+		return []string{"I3"}
+	case LazyDisk:
+		return []string{"I6", "I7", "I8"}
+	case NoWriteBack:
+		return []string{"I5"}
+	case NoQuarantine, RevokeThree, FreeWidening, NoLease:
+		return []string{"I4"}
+	case NoTombstone:
+		return []string{"E1"}
+	case NoNonce:
+		return []string{"E2"}
+	case LedgerLate:
+		return []string{"I6", "I8"}
+	case NoVote:
+		return []string{"I9"}
+	}
+	return nil
+}
+
 // Tables of the store whose rows a forgetful disk loses.
 const (
 	tableTombstone = 't'
@@ -117,9 +143,6 @@ func (m Mutant) votesNeeded() int {
 	return five.W
 }
 
-// eraseless: the schedule of these needs revocations.
-func (m Mutant) eraseless() bool { return m == RevokeThree || m == NoLease || m == NoQuarantine }
-
 // mutateBefore runs before a group is decided.
 func (k *keeper) mutateBefore(now time.Time) {
 	if k.mutates(NoLease) && k.mode() == custody.Serving {
@@ -144,48 +167,5 @@ func (k *keeper) mutateAfter(onlyRequests bool) {
 		k.records.Sync()
 	case k.mutates(LedgerLate):
 		k.again(time.Second, k.records.Sync)
-	}
-}
-
-// Directed is the schedule under which a mutant must be caught.
-func Directed(m Mutant, seed uint64) Plan {
-	p := NewPlan(seed)
-	p.Mutant = m
-	p.Drop, p.Twice, p.Late = max(p.Drop, 0.1), max(p.Twice, 0.1), max(p.Late, 0.05)
-	if p.Bad == [keepers + 1]Fault{} || m == NoQuarantine {
-		p.Bad = [keepers + 1]Fault{}
-		p.Bad[1+seed%keepers] = Byzantine
-		p.Lies = LieReceipt | LieList | LieRelease | LieFeed
-	}
-	switch m {
-	case LazyDisk, LedgerLate:
-		p.Times[Crash] = 6
-	case NoQuarantine:
-		p.Bad = [keepers + 1]Fault{}
-		p.Bad[1+seed%keepers], p.Bad[1+(seed+1)%keepers] = RolledBack, RolledBack
-	case NoLease:
-		p.Life = 2 * time.Minute
-		p.Times = [faultKinds]int{}
-		p.Events, p.Lists = 6, 24
-	case RevokeThree:
-		p.Events, p.Lists = 7, 16
-	case FreeWidening:
-		p.Lies |= LieForge
-	case NoVote:
-		p.Devices = 2
-	}
-	return p
-}
-
-// direct adds to the plan's faults what the mutant's schedule needs.
-func (w *world) direct() {
-	if w.plan.Mutant != NoLease {
-		return
-	}
-	x := place(w.anyKeeper()) // hears no peer, and still hears its clients
-	for y := place(1); y < atWriter; y++ {
-		if y != x {
-			w.after(8*time.Second, func() { w.cutLine(x, y, true, w.plan.Life) })
-		}
 	}
 }

@@ -49,9 +49,12 @@ type Plan struct {
 	Lies    Lie
 	// Bad are the keepers that spend the budget and how; at most f of them,
 	// unless the plan goes over budget on purpose.
-	Bad     [keepers + 1]Fault
-	Mutant  Mutant
-	Content bool // tell the events
+	Bad    [keepers + 1]Fault
+	Mutant Mutant // the rule that is broken
+	Stage  Mutant // whose schedule is played
+	// Over names the one promise that still holds where more keepers are bad
+	// than the budget bears; empty in every other plan.
+	Over string
 }
 
 // sane is Bad of a keeper that spends no budget.
@@ -61,9 +64,9 @@ const sane = Crash
 func NewPlan(seed uint64) Plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p := Plan{
-		Seed: seed, Life: time.Duration(30+rng.IntN(60)) * time.Second,
+		Seed: seed, Life: time.Duration(25+rng.IntN(45)) * time.Second,
 		Batches: 2 + rng.IntN(batchesMax-1), Events: 2 + rng.IntN(6), Lists: 3 + rng.IntN(8),
-		Readers: 1 + rng.IntN(2), Devices: 1,
+		Readers: 1 + rng.IntN(2), Devices: 1 + rng.IntN(2),
 	}
 	if rng.IntN(20) == 0 {
 		return p // a world without faults
@@ -100,7 +103,14 @@ func (p *Plan) faultless() bool {
 
 // command replays the world of the plan.
 func (p *Plan) command() string {
-	return fmt.Sprintf("go test ./internal/sim -count=1 -run Sim -seed %d -seeds 1 -events", p.Seed)
+	command := fmt.Sprintf("go test ./internal/sim -count=1 -run Sim -seed %d -seeds 1 -events", p.Seed)
+	if p.Stage != 0 {
+		command += fmt.Sprintf(" -stage %d", p.Stage)
+	}
+	if p.Mutant != 0 {
+		command += " -broken"
+	}
+	return command
 }
 
 // honest reports whether the plan leaves keeper x inside the budget.

@@ -114,8 +114,22 @@ func receipt(x abaton.KeeperIndex, body []byte) []byte {
 	return wire.Marshal(wire.Signed{Body: body, Sig: mark(x, forReceipt, body)})
 }
 
-// receiptOf is whose valid receipt for b this is; zero for nobody's.
-func receiptOf(b *batch, bytes []byte) abaton.KeeperIndex {
+// receiptOf is whose valid receipt for b this is; zero for nobody's. The same
+// bytes are read once.
+func (w *world) receiptOf(b *batch, bytes []byte) abaton.KeeperIndex {
+	known := &w.receipts[b.id]
+	if x, ok := (*known)[string(bytes)]; ok {
+		return x
+	}
+	if *known == nil {
+		*known = make(map[string]abaton.KeeperIndex)
+	}
+	x := readReceipt(b, bytes)
+	(*known)[string(bytes)] = x
+	return x
+}
+
+func readReceipt(b *batch, bytes []byte) abaton.KeeperIndex {
 	var s wire.Signed
 	var r protocol.Receipt
 	if wire.Unmarshal(bytes, &s) != nil || wire.Unmarshal(s.Body, &r) != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +16,9 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 1, "first seed of TestSim")
-	seeds  = flag.Int("seeds", 200, "how many seeds TestSim runs")
+	seeds  = flag.Int("seeds", 300/slower, "how many seeds TestSim runs")
+	stage  = flag.Int("stage", 0, "play the schedule of this mutant")
+	broken = flag.Bool("broken", false, "with its rule broken")
 	events = flag.Bool("events", false, "tell every event of the worlds")
 )
 
@@ -59,16 +62,28 @@ func sweep(t *testing.T, p *sim.Pool, first uint64, count int, plan func(uint64)
 	wg.Wait()
 }
 
+// plan is the world of a seed as the flags want it.
+func plan(seed uint64) sim.Plan {
+	switch {
+	case *stage == 0:
+		return sim.NewPlan(seed)
+	case *broken:
+		return sim.Directed(sim.Mutant(*stage), seed)
+	}
+	return sim.Directed(sim.Mutant(*stage), seed).Unbroken()
+}
+
 func TestSim(t *testing.T) {
+	debug.SetGCPercent(400) // worlds are short and throw much away
 	p := pool(t)
 	var total sim.Total
 	began := time.Now()
-	sweep(t, p, *seed, *seeds, sim.NewPlan, func(s uint64, r sim.Result) bool {
+	sweep(t, p, *seed, *seeds, plan, func(s uint64, r sim.Result) bool {
 		total.Add(r)
 		if r.Violation != nil {
 			t.Errorf("seed %d: %v", s, r.Violation)
 		}
-		return total.Broken < 5
+		return total.Broken < 8
 	})
 	fmt.Println(total.Line(time.Since(began)))
 }

@@ -22,7 +22,9 @@ func (w *world) trouble() {
 		case Byzantine:
 			w.result.Struck[Byzantine]++
 		case RolledBack:
-			w.rollBack(x)
+			if w.plan.Stage != NoQuarantine { // which has its own times
+				w.rollBack(x)
+			}
 		case Wiped:
 			w.after(w.between(w.plan.Life/4, w.plan.Life), func() { w.wipe(x) })
 		}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -43,13 +44,9 @@ func (wr *writer) plan() {
 
 func (wr *writer) idle() bool {
 	for _, t := range wr.outbox {
-		switch t.step.State() {
-		case quorum.Durable, quorum.Settled:
-		case quorum.Refused: // nothing is left to write where the patient erased it
-			if !wr.w.checker.mayBeErased(t.b) {
-				return false
-			}
-		default:
+		saved := t.step.State() == quorum.Durable || t.step.State() == quorum.Settled
+		// Of what the patient erased on its way nothing is left to write.
+		if !saved && !wr.w.checker.mayBeErased(t.b) {
 			return false
 		}
 	}
@@ -127,7 +124,7 @@ func (t *writing) answer(x abaton.KeeperIndex, out custody.Output) {
 	switch {
 	case out.Err != nil:
 		t.do(t.step.Refuse(x, reasonOf(out)))
-	case receiptOf(t.b, out.Bytes) != x:
+	case t.writer.w.receiptOf(t.b, out.Bytes) != x:
 		t.do(t.step.Lost(x))
 	default:
 		t.receipts[x] = out.Bytes
@@ -156,7 +153,7 @@ func (w *world) sendNotice(from place, x abaton.KeeperIndex, b *batch, receipts 
 	n := protocol.Notice{Head: b.head, Lock: b.lock}
 	count := 0
 	for y := range five.N {
-		if r := receipts[y+1]; r != nil && int(receiptOf(b, r)) == y+1 {
+		if r := receipts[y+1]; r != nil && int(w.receiptOf(b, r)) == y+1 {
 			n.Receipts = append(n.Receipts, r)
 			count++
 		}
@@ -177,4 +174,13 @@ func receiptBody(x abaton.KeeperIndex, b *batch, at time.Time) []byte {
 	return wire.Marshal(protocol.Receipt{
 		V: wire.Version, Keeper: x, Batch: b.name, Lock: spread.Hash32(b.lockHash), Entry: 0, Time: uint64(at.Unix()),
 	})
+}
+
+// String tells the states of all writes.
+func (wr *writer) String() string {
+	text := fmt.Sprintf("%d due", wr.due)
+	for _, t := range wr.outbox {
+		text += fmt.Sprintf(", batch %d in state %d with %d receipts", t.b.id, t.step.State(), t.step.Receipts().Len())
+	}
+	return text
 }

@@ -62,6 +62,4 @@ const (
 	sweepInterval = 15 * time.Second
 	// checkpointWait is how long an offer waits for the keepers' checkpoints.
 	checkpointWait = 3 * time.Second
-	// drainWait is how long Close waits for requests in flight.
-	drainWait = 20 * time.Second
 )

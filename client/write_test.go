@@ -481,7 +481,8 @@ func TestNothingLeftBehind(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		_, err = wr.Put(ctx, w.writes(general, "b", 2))
 		cancel()
-		if !errors.Is(err, abaton.ErrPending) && err != nil {
+		// On a slow machine the time may be over before the batch is sealed.
+		if err != nil && !errors.Is(err, abaton.ErrPending) && !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("put: %v", err)
 		}
 		r, _, ask := w.reader()

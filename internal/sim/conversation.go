@@ -21,7 +21,7 @@ import (
 const (
 	feedEvery   = 15 * time.Second
 	retryEvery  = 500 * time.Millisecond
-	cosignEvery = 20 * time.Second
+	cosignEvery = 30 * time.Second
 )
 
 // hearing is how far a keeper has read each peer's feed in this life, and

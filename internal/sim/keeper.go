@@ -78,6 +78,11 @@ func (k *keeper) start() {
 	k.up, k.busy, k.queue = true, false, nil
 	k.sessions = make(map[abaton.SessionID]bool)
 	k.heard = hearing{}
+	if k.life == 1 { // that morning all have read
+		for y := range k.heard.at {
+			k.heard.at[y] = k.w.pool.feed
+		}
+	}
 	k.records.Sync()
 	k.w.note("starts", k.place(), int(k.ledger().Size()), k.life)
 	k.w.checker.restarted(k)

@@ -13,7 +13,13 @@ func (w *world) lastLook() {
 			return
 		}
 		r.list(wanted.fact, func() {
-			w.openAll(wanted.fact, func() { d.history(func() { done = true }) })
+			w.openAll(wanted.fact, func() {
+				if w.plan.Seed%3 != 0 { // a history costs as much as all the rest of the look
+					done = true
+					return
+				}
+				d.history(func() { done = true })
+			})
 		})
 	})
 	if !w.until(w.now+patience, func() bool { return done }) {

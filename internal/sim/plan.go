@@ -64,7 +64,7 @@ const sane = Crash
 func NewPlan(seed uint64) Plan {
 	rng := rand.New(rand.NewPCG(seed, 0x706c616e))
 	p := Plan{
-		Seed: seed, Life: time.Duration(25+rng.IntN(45)) * time.Second,
+		Seed: seed, Life: time.Duration(20+rng.IntN(45)) * time.Second,
 		Batches: 2 + rng.IntN(batchesMax-1), Events: 2 + rng.IntN(6), Lists: 3 + rng.IntN(8),
 		Readers: 1 + rng.IntN(2), Devices: 1 + rng.IntN(2),
 	}

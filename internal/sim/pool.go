@@ -30,6 +30,7 @@ type Pool struct {
 	byName   map[abaton.BatchName]*batch
 	events   map[string]*actor.Authentic // inceptions by their bytes
 	first    [keepers + 1]image
+	feed     uint64 // statements in every keeper's feed that first morning
 }
 
 // image is both engines of one keeper at one moment.
@@ -94,6 +95,7 @@ func (p *Pool) morning() error {
 		if err := p.incept(core); err != nil {
 			return fmt.Errorf("keeper %d: %w", x, err)
 		}
+		p.feed = s.FeedHead()
 		p.first[x] = image{records: records.Snapshot(), keys: keys.Snapshot()}
 	}
 	for _, r := range p.readers {

@@ -74,7 +74,7 @@ func plan(seed uint64) sim.Plan {
 }
 
 func TestSim(t *testing.T) {
-	debug.SetGCPercent(400) // worlds are short and throw much away
+	debug.SetGCPercent(1600) // worlds are short and throw much away
 	p := pool(t)
 	var total sim.Total
 	began := time.Now()

@@ -437,24 +437,3 @@ func memory(_ context.Context, b *bench, r *running) error {
 	b.add(row{Name: "memory: whole network after the import", Value: all, Unit: "MiB", Budget: "≤ 2 GB"})
 	return nil
 }
-
-// stored compares what five stopped keepers hold with the plaintext.
-func stored(b *bench, r *running) error {
-	if r.plain == 0 {
-		return nil
-	}
-	var sum held
-	for x := abaton.KeeperIndex(1); x <= 5; x++ {
-		h, err := measure(r.KeeperDir(x))
-		if err != nil {
-			return err
-		}
-		sum.records, sum.ledger, sum.logs, sum.other, sum.disk = sum.records+h.records, sum.ledger+h.ledger, sum.logs+h.logs, sum.other+h.other, sum.disk+h.disk
-	}
-	per := func(n int64) float64 { return float64(n) / float64(r.plain) }
-	b.add(row{Name: "stored for records, five keepers ÷ minified JSON", Value: per(sum.records), Unit: "x", Budget: "≤ 1.0", Limit: 5.0 / 3, LimitName: "coding of uncompressed JSON"})
-	b.add(row{Name: "ledgers, five keepers ÷ minified JSON", Value: per(sum.ledger), Unit: "x"})
-	b.add(row{Name: "key logs, five keepers ÷ minified JSON", Value: per(sum.logs), Unit: "x"})
-	b.add(row{Name: "disk of all five stores ÷ minified JSON", Value: per(int64(sum.disk)), Unit: "x", Detail: "compacted, everything included"})
-	return nil
-}

@@ -191,16 +191,15 @@ func (t *tombstone) bury(row Erasure, gone uint64) {
 func (s *Store) planDeletes(c *Change, p pseudonym, batch abaton.BatchName, sh shape, gone uint64) error {
 	after := sh
 	after.live &^= gone
-	for rest := sh.live & gone; rest != 0; rest &= rest - 1 {
-		j := bits.TrailingZeros64(rest)
-		key := recordKey(tableFragment, p, batch, j)
-		b, err := getOrNil(s.records, key)
+	if after.live != sh.live {
+		dropped, err := s.dropFragments(c, p, batch, sh.live&gone)
 		if err != nil {
 			return err
 		}
-		after.bytes -= min(after.bytes, uint64(max(len(b)-4, 0)))
-		c.batch.Delete(key)
-		c.batch.Delete(recordKey(tableShare, p, batch, j))
+		after.bytes -= min(after.bytes, dropped)
+	}
+	if after.live == 0 {
+		after.bytes = 0
 	}
 	key := batchKey(tableBatch, p, batch)
 	if err := c.replace(key, sh.marshal(), after.marshal()); err != nil {
@@ -211,24 +210,6 @@ func (s *Store) planDeletes(c *Change, p pseudonym, batch abaton.BatchName, sh s
 		Bytes:   after.counts().Bytes - sh.counts().Bytes,
 	})
 	return nil
-}
-
-// reseal seals the patient's other shares under the next row key. One that
-// does not open is damaged already; it is left to be repaired, and must not
-// stand in the way of erasing.
-func (s *Store) reseal(c *Change, p pseudonym, gone map[abaton.BatchName]uint64, old, next rowSeal) error {
-	prefix := patientKey(tableShare, p)
-	return s.records.Scan(prefix, after(prefix), func(key, sealed []byte) bool {
-		j := int(key[len(key)-1])
-		batch := abaton.BatchName(last(key[:len(key)-1]))
-		if gone[batch]&(1<<j) != 0 {
-			return true
-		}
-		if share, err := old.open(batch, j, sealed); err == nil {
-			c.batch.Put(key, next.seal(batch, j, share))
-		}
-		return true
-	})
 }
 
 // purge makes the old row key and the erased rows leave the files, then

@@ -44,8 +44,8 @@ func TestErase(t *testing.T) {
 		if _, err := s.Meta("event"); err != nil {
 			t.Errorf("what was committed with it: got %v, want nil", err)
 		}
-		if n, err := s.ShareRows(ana, p.Batch); err != nil || n != 62 {
-			t.Errorf("sealed shares on the disk: got %d, %v, want 62", n, err)
+		if held, err := s.SharesHeld(ana, p.Batch); err != nil || held != ^uint64(gone) {
+			t.Errorf("sealed shares on the disk: got %x, %v, want %x", held, err, ^uint64(gone))
 		}
 		if n, err := s.Notice(ana, p.Batch); err != nil || !sameNotice(n, p.Notice) {
 			t.Errorf("Notice: got %v, want it kept", err)
@@ -354,25 +354,101 @@ func eraseCrash(t *testing.T, h *hand, step string) {
 	wantRecords(t, s, ana, p, ^uint64(2))
 }
 
-// TestEraseDamaged: a share that does not open any more must not stand in the
-// way.
+// TestEraseDamaged: what does not open or parse any more must not stand in the
+// way, and may not stay if it could hold what is erased.
 func TestEraseDamaged(t *testing.T) {
+	flip := func(row []byte) []byte { row[len(row)-1] ^= 1; return row }
+	cut := func(row []byte) []byte { return row[:len(row)-1] }
+	for name, damage := range map[string]func(*store.Store, abaton.BatchName) error{
+		"shares":    func(s *store.Store, b abaton.BatchName) error { return s.ForgeShares(ana, b, flip) },
+		"fragments": func(s *store.Store, b abaton.BatchName) error { return s.ForgeFragments(ana, b, cut) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newMemoryStore(t)
+			p, q, whole := parcelOf(1, 8), parcelOf(2, 8), parcelOf(3, 8)
+			deposit(t, s, ana, p, q, whole)
+			if err := errors.Join(damage(s, p.Batch), damage(s, q.Batch)); err != nil {
+				t.Fatal(err)
+			}
+			erase(t, s, ana, store.Erasure{Batch: p.Batch, Records: 2})
+			if _, err := s.Record(ana, p.Batch, 1); !errors.Is(err, store.ErrErased) {
+				t.Errorf("erased: got %v, want ErrErased", err)
+			}
+			for _, b := range []abaton.BatchName{p.Batch, q.Batch} {
+				if _, err := s.Record(ana, b, 0); !errors.Is(err, store.ErrDamaged) {
+					t.Errorf("damaged: got %v, want ErrDamaged", err)
+				}
+			}
+			wantRecords(t, s, ana, whole, 255)
+			held, err := s.SharesHeld(ana, p.Batch)
+			if err != nil || held&2 != 0 {
+				t.Errorf("shares left of the damaged batch: got %x, %v, want none of the erased", held, err)
+			}
+			if rows, err := s.FragmentRows(ana, p.Batch); name == "fragments" && (err != nil || rows != 0) {
+				t.Errorf("rows of fragments that do not parse: got %d, %v, want 0", rows, err)
+			}
+			deposit(t, s, ana, p) // repair
+			wantRecords(t, s, ana, p, 255&^2)
+		})
+	}
+}
+
+// TestLargeFragments: a large fragment has a row of its own, so that erasing
+// its neighbour does not write it again, and none is left behind.
+func TestLargeFragments(t *testing.T) {
+	overBoth(t, func(t *testing.T, s *store.Store) {
+		p := parcelOf(1, 8)
+		const small = store.FragmentTogetherBytes
+		for j, n := range map[int]int{0: small, 2: small + 1, 5: 1 << 20} {
+			p.Records[j].Fragment = bytes.Repeat([]byte{byte(j)}, n)
+		}
+		deposit(t, s, ana, p)
+		wantRecords(t, s, ana, p, 255)
+		wantRows(t, s, p, 3)
+		var c store.Change
+		if err := s.Erase(ana, []store.Erasure{{Batch: p.Batch, Records: 1<<1 | 1<<2}}, &c); err != nil {
+			t.Fatalf("Erase: got %v, want nil", err)
+		}
+		if n := c.Writes()['f']; n > 8*small {
+			t.Errorf("fragments written by an erasure: got %d bytes, want the small ones only", n)
+		}
+		wantRecords(t, s, ana, p, 255&^6)
+		wantRows(t, s, p, 2)
+		want := store.Counts{Batches: 1, Records: 6, Bytes: small + 1<<20 + 4*155}
+		if got, err := s.Counts(); err != nil || got != want {
+			t.Errorf("Counts: got %+v, %v, want %+v", got, err, want)
+		}
+		erase(t, s, ana, store.Erasure{Batch: p.Batch, Records: 255 &^ 32})
+		wantRecords(t, s, ana, p, 32)
+		wantRows(t, s, p, 1)
+		erase(t, s, ana, store.Erasure{Batch: p.Batch, Whole: true})
+		wantRecords(t, s, ana, p, 0)
+		wantRows(t, s, p, 0)
+		if held, err := s.SharesHeld(ana, p.Batch); err != nil || held != 0 {
+			t.Errorf("shares left: got %x, %v, want none", held, err)
+		}
+	})
+}
+
+func wantRows(t *testing.T, s *store.Store, p store.Parcel, want int) {
+	t.Helper()
+	if got, err := s.FragmentRows(ana, p.Batch); err != nil || got != want {
+		t.Errorf("rows of fragments: got %d, %v, want %d", got, err, want)
+	}
+}
+
+// TestRepairedSmaller: a fragment that lay alone and comes again small leaves
+// nothing behind.
+func TestRepairedSmaller(t *testing.T) {
 	s := newMemoryStore(t)
-	p := parcelOf(1, 8)
+	p := parcelOf(1, 3)
+	small := p.Records[1].Fragment
+	p.Records[1].Fragment = make([]byte, store.FragmentTogetherBytes+1)
 	deposit(t, s, ana, p)
-	if err := s.SwapShares(ana, p.Batch, 0, 2); err != nil {
-		t.Fatal(err)
-	}
-	erase(t, s, ana, store.Erasure{Batch: p.Batch, Records: 2})
-	if _, err := s.Record(ana, p.Batch, 1); !errors.Is(err, store.ErrErased) {
-		t.Errorf("erased: got %v, want ErrErased", err)
-	}
-	if _, err := s.Record(ana, p.Batch, 0); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("damaged: got %v, want ErrDamaged", err)
-	}
-	if _, err := s.Record(ana, p.Batch, 3); err != nil {
-		t.Errorf("neighbour: got %v, want nil", err)
-	}
+	p.Records[1].Fragment = small
+	deposit(t, s, ana, p)
+	wantRecords(t, s, ana, p, 7)
+	wantRows(t, s, p, 1)
 }
 
 // TestStorePowerCut cuts the power at random moments of a life with deposits

@@ -1,6 +1,10 @@
 package store
 
-import "github.com/abaton-health/abaton"
+import (
+	"encoding/binary"
+
+	"github.com/abaton-health/abaton"
+)
 
 // WithoutSync is the control of the crash test.
 func (o PebbleOptions) WithoutSync() PebbleOptions {
@@ -30,30 +34,63 @@ func (s *Store) Unfinished() (int, error) {
 	return len(marks) + len(pending), err
 }
 
-// SwapShares exchanges two sealed shares on the disk, as a thief with write
-// access might.
-func (s *Store) SwapShares(patient abaton.ActorID, batch abaton.BatchName, i, j int) error {
-	p := s.pseudonym(patient)
-	a, b := recordKey(tableShare, p, batch, i), recordKey(tableShare, p, batch, j)
-	one, err := s.records.Get(a)
-	if err != nil {
-		return err
-	}
-	two, err := s.records.Get(b)
-	if err != nil {
-		return err
-	}
-	var swap Batch
-	swap.Put(a, two)
-	swap.Put(b, one)
-	return s.records.Commit(&swap)
+// ForgeShares changes a sealed row of shares on the disk, as a thief with
+// write access might.
+func (s *Store) ForgeShares(patient abaton.ActorID, batch abaton.BatchName, forge func(sealed []byte) []byte) error {
+	return s.forge(batchKey(tableShare, s.pseudonym(patient), batch), forge)
 }
 
-// ShareRows counts the sealed shares on the disk.
-func (s *Store) ShareRows(patient abaton.ActorID, batch abaton.BatchName) (n int, err error) {
-	prefix := batchKey(tableShare, s.pseudonym(patient), batch)
+// ForgeFragments changes the row of a batch's small fragments.
+func (s *Store) ForgeFragments(patient abaton.ActorID, batch abaton.BatchName, forge func(row []byte) []byte) error {
+	return s.forge(batchKey(tableFragment, s.pseudonym(patient), batch), forge)
+}
+
+func (s *Store) forge(key []byte, forge func([]byte) []byte) error {
+	row, err := s.records.Get(key)
+	if err != nil {
+		return err
+	}
+	var b Batch
+	b.Put(key, forge(row))
+	return s.records.Commit(&b)
+}
+
+// MoveShares puts the sealed shares of one batch in the place of another's.
+func (s *Store) MoveShares(patient abaton.ActorID, from, to abaton.BatchName) error {
+	row, err := s.records.Get(batchKey(tableShare, s.pseudonym(patient), from))
+	if err != nil {
+		return err
+	}
+	return s.ForgeShares(patient, to, func([]byte) []byte { return row })
+}
+
+// SharesHeld says which records' shares lie sealed on the disk.
+func (s *Store) SharesHeld(patient abaton.ActorID, batch abaton.BatchName) (held uint64, err error) {
+	row, err := getOrNil(s.records, batchKey(tableShare, s.pseudonym(patient), batch))
+	if err != nil || row == nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(row[4:]), nil
+}
+
+// FragmentRows counts the rows in which fragments lie: one for all small ones,
+// one for each large one.
+func (s *Store) FragmentRows(patient abaton.ActorID, batch abaton.BatchName) (n int, err error) {
+	prefix := batchKey(tableFragment, s.pseudonym(patient), batch)
 	err = s.records.Scan(prefix, after(prefix), func(_, _ []byte) bool { n++; return true })
 	return n, err
+}
+
+// SetFormat marks the store as made by another version.
+func (s *Store) SetFormat(version byte) error {
+	return s.forge(keyFormat, func(row []byte) []byte { row[0] = version; return row })
+}
+
+// Writes lists what the change would write: the sizes of values by table.
+func (c *Change) Writes() map[byte]int {
+	sizes := make(map[byte]int)
+	c.batch.Each(func(key, value []byte, _ bool) bool { sizes[key[0]] += len(value); return true })
+	return sizes
 }
 
 // KeySecret is where the keeper's secret lies in the engine of row keys.
@@ -80,9 +117,15 @@ func Reencode(format string, b []byte) ([]byte, error) {
 	case "row key":
 		k, err := parseRowKey(b)
 		return k.marshal(), err
-	case "fragment":
+	case "fragments":
+		f, err := parseFragmentRow(b)
+		if err != nil {
+			return nil, err
+		}
+		return f.marshal(), nil
+	case "large fragment":
 		r, err := parseFragment(b)
-		return r.marshal(), err
+		return r.append(nil), err
 	}
 	panic("store: no such format")
 }
@@ -92,11 +135,15 @@ func RowExamples() map[string][]byte {
 	n := Notice{Head: []byte("head"), Lock: []byte("lock"), Capsule: []byte{1}, Leaves: make([][32]byte, 2)}
 	t := tombstone{whole: true, erased: 5}
 	t.leaves[2] = [32]byte{1}
+	f := fragmentRow{held: 1<<63 | 1}
+	f.records[0] = ParcelRecord{Length: 4, Fragment: []byte("abcd")}
+	f.records[63] = ParcelRecord{Length: 300, Fragment: []byte("x")}
 	return map[string][]byte{
-		"notice":    n.marshal(),
-		"tombstone": t.marshal(),
-		"shape":     shape{size: 3, live: 5, bytes: 700}.marshal(),
-		"row key":   newRowKey(2).marshal(),
-		"fragment":  (&ParcelRecord{Length: 4, Fragment: []byte("abcd")}).marshal(),
+		"notice":         n.marshal(),
+		"tombstone":      t.marshal(),
+		"shape":          shape{size: 3, live: 5, bytes: 700}.marshal(),
+		"row key":        newRowKey(2).marshal(),
+		"fragments":      f.marshal(),
+		"large fragment": (&ParcelRecord{Length: 300, Fragment: make([]byte, FragmentTogetherBytes+1)}).append(nil),
 	}
 }

@@ -4,10 +4,11 @@ import "github.com/cockroachdb/pebble/v2"
 
 // Limits of what one keeper stores.
 const (
-	// FragmentInlineBytes is the size up to which a fragment belongs in the
-	// engine. Larger ones are kept there too, which is correct but makes
-	// compaction copy them; a keeper of many images wants blob files.
-	FragmentInlineBytes = 64 << 10
+	// FragmentTogetherBytes is the size up to which a fragment lies in one row
+	// with the others of its batch, so that row is at most 256 KiB. A larger
+	// one has a row of its own, whose key is then little beside it, and is
+	// never written again when another record is erased.
+	FragmentTogetherBytes = 4 << 10
 	// FragmentBytesMax is the largest fragment kept at all: the largest
 	// record of the protocol over k = 2, with room for padding.
 	FragmentBytesMax = 10 << 20

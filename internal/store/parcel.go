@@ -1,9 +1,9 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"github.com/abaton-health/abaton"
 )
@@ -76,7 +76,9 @@ func (s *Store) PutParcel(c *Change, patient abaton.ActorID, parcel Parcel) (era
 	if err := s.putShape(c, p, parcel.Batch, fresh); err != nil {
 		return 0, err
 	}
-	putPieces(c, p, row, &parcel, t)
+	c.batch.Put(patientKey(tableNotice, p, parcel.Notice.Line[:], parcel.Batch[:]), parcel.Notice.marshal())
+	putFragments(c, p, &parcel, fresh.live)
+	putShares(c, p, row, &parcel, fresh.live)
 	return t.erased & all, nil
 }
 
@@ -114,42 +116,15 @@ func (s *Store) putShape(c *Change, p pseudonym, batch abaton.BatchName, fresh s
 		delta.Batches--
 		delta.Records -= old.counts().Records
 		delta.Bytes -= old.counts().Bytes
+		for rest := old.live; rest != 0; rest &= rest - 1 { // a fragment that lay alone may lie with the others now
+			c.batch.Delete(recordKey(tableFragment, p, batch, bits.TrailingZeros64(rest)))
+		}
 	}
 	if err := c.replace(key, found, fresh.marshal()); err != nil {
 		return err
 	}
 	c.counts.add(delta)
 	return nil
-}
-
-func putPieces(c *Change, p pseudonym, row rowKey, parcel *Parcel, t *tombstone) {
-	c.rows = append(c.rows, rowUse{patient: p, generation: row.generation})
-	c.batch.Put(patientKey(tableNotice, p, parcel.Notice.Line[:], parcel.Batch[:]), parcel.Notice.marshal())
-	seal := row.ready()
-	for j := range parcel.Records {
-		if t.covers(j) {
-			continue
-		}
-		r := &parcel.Records[j]
-		c.batch.Put(recordKey(tableFragment, p, parcel.Batch, j), r.marshal())
-		c.batch.Put(recordKey(tableShare, p, parcel.Batch, j), seal.seal(parcel.Batch, j, r.Share))
-	}
-}
-
-// marshal holds length and fragment; the share is never beside them.
-func (r *ParcelRecord) marshal() []byte {
-	out := make([]byte, 4, 4+len(r.Fragment))
-	binary.BigEndian.PutUint32(out, r.Length)
-	return append(out, r.Fragment...)
-}
-
-func parseFragment(b []byte) (r ParcelRecord, err error) {
-	if len(b) < 5 {
-		return ParcelRecord{}, ErrDamaged
-	}
-	r.Length = binary.BigEndian.Uint32(b)
-	r.Fragment = append([]byte{}, b[4:]...)
-	return r, nil
 }
 
 // PutCertificate keeps the certificate of receipts of a batch, as received. A

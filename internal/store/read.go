@@ -103,76 +103,22 @@ func (s *Store) Records(patient abaton.ActorID, batch abaton.BatchName, wanted u
 	}
 	live := wanted & sh.live
 	erased = wanted & allOf(sh.size) &^ sh.live
-	fragments, err := s.rows(tableFragment, p, batch, sh, live)
+	records, err := s.fragments(p, batch, live)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read fragments: %w", err)
 	}
-	shares, err := s.openShares(p, batch, sh, live)
+	row, err := s.openShares(p, batch, live)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read shares: %w", err)
 	}
 	kept = make([]Kept, 0, bits.OnesCount64(live))
 	for rest := live; rest != 0; rest &= rest - 1 {
 		j := bits.TrailingZeros64(rest)
-		r, err := parseFragment(fragments[j])
-		if err != nil {
-			return nil, 0, err
-		}
-		r.Share = shares[j]
+		r := records[j]
+		r.Share = row.shares[j]
 		kept = append(kept, Kept{Index: j, ParcelRecord: r})
 	}
 	return kept, erased, nil
-}
-
-// rows reads the wanted rows of a batch, all of which must be there: one by
-// one if they are few, in one sweep otherwise.
-func (s *Store) rows(table byte, p pseudonym, batch abaton.BatchName, sh shape, wanted uint64) (rows [64][]byte, err error) {
-	found := uint64(0)
-	if 4*bits.OnesCount64(wanted) < sh.size {
-		for rest := wanted; rest != 0; rest &= rest - 1 {
-			j := bits.TrailingZeros64(rest)
-			if rows[j], err = s.records.Get(recordKey(table, p, batch, j)); err != nil {
-				return rows, lost(err)
-			}
-		}
-		return rows, nil
-	}
-	prefix := batchKey(table, p, batch)
-	err = s.records.Scan(prefix, after(prefix), func(key, value []byte) bool {
-		j := key[len(key)-1]
-		if j < 64 && wanted&(1<<j) != 0 {
-			rows[j] = append([]byte{}, value...)
-			found |= 1 << j
-		}
-		return true
-	})
-	if err == nil && found != wanted {
-		err = ErrDamaged
-	}
-	return rows, err
-}
-
-// openShares is called with erasing held.
-func (s *Store) openShares(p pseudonym, batch abaton.BatchName, sh shape, wanted uint64) (shares [64][32]byte, err error) {
-	if wanted == 0 {
-		return shares, nil
-	}
-	row, err := s.rowKey(p)
-	if err != nil {
-		return shares, lost(err)
-	}
-	sealed, err := s.rows(tableShare, p, batch, sh, wanted)
-	if err != nil {
-		return shares, err
-	}
-	seal := row.ready()
-	for rest := wanted; rest != 0; rest &= rest - 1 {
-		j := bits.TrailingZeros64(rest)
-		if shares[j], err = seal.open(batch, j, sealed[j]); err != nil {
-			return shares, err
-		}
-	}
-	return shares, nil
 }
 
 // Share is a record's share, or what stands in its place after erasure.
@@ -198,13 +144,13 @@ func (s *Store) Shares(patient abaton.ActorID, batch abaton.BatchName) ([]Share,
 	if err != nil {
 		return nil, err
 	}
-	open, err := s.openShares(p, batch, sh, sh.live)
+	row, err := s.openShares(p, batch, sh.live)
 	if err != nil {
 		return nil, fmt.Errorf("read shares: %w", err)
 	}
 	list := make([]Share, sh.size)
 	for j := range list {
-		list[j] = Share{Bytes: open[j]}
+		list[j] = Share{Bytes: row.shares[j]}
 		if sh.live&(1<<j) == 0 {
 			list[j] = Share{Erased: true, Bytes: t.leaves[j]}
 		}

@@ -94,14 +94,8 @@ func (s *Store) firstRowKey(p pseudonym) (rowKey, error) {
 	return s.rowKey(p)
 }
 
-// Sizes of a sealed share: generation, nonce, AES-256-GCM of 32 bytes.
-const (
-	nonceBytes       = 12
-	sealedShareBytes = 4 + nonceBytes + 32 + 16
-)
-
 // rowSeal is a row key made ready: AES-256-GCM (NIST SP 800-38D) with random
-// nonces, of which one patient's few thousand records never use 2^32.
+// nonces, of which one patient's batches and erasures never use 2^32.
 type rowSeal struct {
 	generation uint32
 	aead       cipher.AEAD
@@ -119,27 +113,8 @@ func (k rowKey) ready() rowSeal {
 	return rowSeal{generation: k.generation, aead: aead}
 }
 
-func (r rowSeal) seal(batch abaton.BatchName, j int, share [32]byte) []byte {
-	out := make([]byte, 4+nonceBytes, sealedShareBytes)
-	binary.BigEndian.PutUint32(out, r.generation)
-	nonce := out[4:]
-	_, _ = rand.Read(nonce) // never fails (crypto/rand)
-	return r.aead.Seal(out, nonce, share[:], shareContext(batch, j))
-}
-
-func (r rowSeal) open(batch abaton.BatchName, j int, sealed []byte) (share [32]byte, err error) {
-	if len(sealed) != sealedShareBytes || binary.BigEndian.Uint32(sealed) != r.generation {
-		return share, ErrDamaged
-	}
-	nonce, box := sealed[4:4+nonceBytes], sealed[4+nonceBytes:]
-	if _, err := r.aead.Open(share[:0], nonce, box, shareContext(batch, j)); err != nil {
-		return [32]byte{}, ErrDamaged
-	}
-	return share, nil
-}
-
-// shareContext binds a sealed share to its place, so that a row moved by
-// whoever can write the disk does not open elsewhere.
-func shareContext(batch abaton.BatchName, j int) []byte {
-	return binary.BigEndian.AppendUint16(batch[:len(batch):len(batch)], uint16(j))
+func (r rowSeal) nonce() []byte {
+	var n [nonceBytes]byte
+	_, _ = rand.Read(n[:]) // never fails (crypto/rand)
+	return n[:]
 }

@@ -45,6 +45,9 @@ var (
 	// ErrMismatch says that the two engines do not belong together: one was
 	// lost, or restored alone.
 	ErrMismatch = errors.New("records and row keys do not belong together")
+	// ErrFormat says that another version of this program made the folder.
+	// Nothing was changed in it.
+	ErrFormat = errors.New("store was made by another version: open it with that one, or start with an empty folder and let the other keepers repair it")
 	// ErrDamaged says that what is kept does not decode or does not
 	// authenticate.
 	ErrDamaged = errors.New("stored bytes are damaged")
@@ -83,7 +86,7 @@ type Store struct {
 }
 
 // Open opens the keeper's folder, making it if it is missing, and finishes an
-// erasure that a crash interrupted. ErrLocked, ErrMismatch.
+// erasure that a crash interrupted. ErrLocked, ErrMismatch, ErrFormat.
 func Open(dir string, o Options) (*Store, error) {
 	records, err := OpenPebble(filepath.Join(dir, "records"), PebbleOptions{
 		MemTableBytes: o.MemTableBytes, CacheBytes: o.CacheBytes, FS: o.FS, Logger: o.Logger,
@@ -106,7 +109,8 @@ func Open(dir string, o Options) (*Store, error) {
 
 // New makes a Store over two engines, which it closes in Close; if New fails
 // they stay the caller's. It finishes an erasure that a crash interrupted.
-// ErrMismatch if the engines do not belong together.
+// ErrMismatch if the engines do not belong together, ErrFormat if another
+// version made them.
 func New(records, keys Engine) (*Store, error) {
 	s := &Store{records: records, keys: keys}
 	if err := s.pair(); err != nil {
@@ -134,6 +138,9 @@ func (s *Store) pair() error {
 	if err != nil {
 		return err
 	}
+	if err := checkFormat(check); err != nil {
+		return err
+	}
 	s.secret, err = getOrNil(s.keys, keySecret)
 	switch {
 	case err != nil:
@@ -154,6 +161,15 @@ func (s *Store) pair() error {
 	var b Batch
 	b.Put(keyFormat, s.checkValue())
 	return s.records.Commit(&b)
+}
+
+// checkFormat compares the version of the layout, the first byte of the check
+// value; nil is a new store.
+func checkFormat(check []byte) error {
+	if len(check) > 0 && check[0] != formatByte {
+		return fmt.Errorf("%w (its format is %d, this one's %d)", ErrFormat, check[0], formatByte)
+	}
+	return nil
 }
 
 func (s *Store) makeSecret() error {

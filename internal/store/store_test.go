@@ -253,18 +253,61 @@ func TestNotices(t *testing.T) {
 	})
 }
 
+// TestSharesAreBoundToTheirPlace: what somebody with write access makes of a
+// sealed row opens nowhere.
 func TestSharesAreBoundToTheirPlace(t *testing.T) {
-	s := newMemoryStore(t)
-	p := parcelOf(1, 3)
-	deposit(t, s, ana, p)
-	if err := s.SwapShares(ana, p.Batch, 0, 2); err != nil {
-		t.Fatal(err)
+	p, q := parcelOf(1, 3), parcelOf(2, 3)
+	set := func(at int, v byte) func([]byte) []byte {
+		return func(row []byte) []byte { row[at] = v; return row }
 	}
-	if _, err := s.Record(ana, p.Batch, 0); !errors.Is(err, store.ErrDamaged) {
-		t.Errorf("moved share: got %v, want ErrDamaged", err)
+	for name, forge := range map[string]func(s *store.Store) error{
+		"another batch's":    func(s *store.Store) error { return s.MoveShares(ana, q.Batch, p.Batch) },
+		"other records":      func(s *store.Store) error { return s.ForgeShares(ana, p.Batch, set(11, 0b1011)) },
+		"another generation": func(s *store.Store) error { return s.ForgeShares(ana, p.Batch, set(3, 2)) },
+		"shortened": func(s *store.Store) error {
+			return s.ForgeShares(ana, p.Batch, func(row []byte) []byte { row[11] = 3; return append(row[:len(row)-48], row[len(row)-16:]...) })
+		},
+		"cut": func(s *store.Store) error {
+			return s.ForgeShares(ana, p.Batch, func(row []byte) []byte { return row[:9] })
+		},
+		"empty": func(s *store.Store) error {
+			return s.ForgeShares(ana, p.Batch, func([]byte) []byte { return []byte{} })
+		},
+	} {
+		s := newMemoryStore(t)
+		deposit(t, s, ana, p, q)
+		if err := forge(s); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Record(ana, p.Batch, 0); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("%s: got %v, want ErrDamaged", name, err)
+		}
+		if _, err := s.Shares(ana, p.Batch); !errors.Is(err, store.ErrDamaged) {
+			t.Errorf("%s: Shares: got %v, want ErrDamaged", name, err)
+		}
+		wantRecords(t, s, ana, q, 7)
 	}
-	if _, err := s.Record(ana, p.Batch, 1); err != nil {
-		t.Errorf("share in its place: got %v, want nil", err)
+}
+
+// TestFragmentsDamaged: a row that lacks a record, or does not parse, is
+// damage, and nothing of it is handed out.
+func TestFragmentsDamaged(t *testing.T) {
+	for name, forge := range map[string]func(row []byte) []byte{
+		"a record missing": func(row []byte) []byte { row[7] &^= 4; return row[:len(row)-155-4] },
+		"cut":              func(row []byte) []byte { return row[:len(row)-1] },
+		"longer":           func(row []byte) []byte { return append(row, 0) },
+		"no bitmap":        func([]byte) []byte { return []byte{1} },
+		"length too long":  func(row []byte) []byte { return append(row[:8], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) },
+	} {
+		s := newMemoryStore(t)
+		p := parcelOf(1, 3)
+		deposit(t, s, ana, p)
+		if err := s.ForgeFragments(ana, p.Batch, forge); err != nil {
+			t.Fatal(err)
+		}
+		if kept, _, err := s.Records(ana, p.Batch, 7); !errors.Is(err, store.ErrDamaged) || kept != nil {
+			t.Errorf("%s: got %d records, %v, want ErrDamaged", name, len(kept), err)
+		}
 	}
 }
 
@@ -380,6 +423,32 @@ func TestMismatchedEngines(t *testing.T) {
 	if _, err := store.New(store.NewMemory(), keys); err != nil {
 		t.Errorf("records lost: got %v, want nil", err)
 	}
+}
+
+// TestOtherFormat: a folder that another version made is refused and left as
+// it was.
+func TestOtherFormat(t *testing.T) {
+	records, keys := store.NewMemory(), store.NewMemory()
+	s, err := store.New(records, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deposit(t, s, ana, parcelOf(1, 1))
+	for _, version := range []byte{1, 3, 0} {
+		if err := s.SetFormat(version); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.New(records, keys); !errors.Is(err, store.ErrFormat) {
+			t.Errorf("format %d: got %v, want ErrFormat", version, err)
+		}
+	}
+	if err := s.SetFormat(2); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = store.New(records, keys); err != nil {
+		t.Fatalf("format of this version: got %v, want nil", err)
+	}
+	wantRecords(t, s, ana, parcelOf(1, 1), 1)
 }
 
 // TestNoNamesInKeys: no patient name is in a key, and two keepers keep one

@@ -8,7 +8,7 @@ import (
 )
 
 // formatByte is the version of this layout.
-const formatByte = 1
+const formatByte = 2
 
 // Tables. A key is its table's tag, then the patient's pseudonym where there
 // is one, then the rest, numbers big-endian, so that one patient's rows lie
@@ -16,8 +16,8 @@ const formatByte = 1
 const (
 	tableBatch      = 'b' // pseudonym, batch: line, shape
 	tableNotice     = 'n' // pseudonym, line, batch: notice
-	tableFragment   = 'f' // pseudonym, batch, j: code word length, fragment
-	tableShare      = 's' // pseudonym, batch, j: sealed share
+	tableFragment   = 'f' // pseudonym, batch: small fragments; and pseudonym, batch, j: a large one
+	tableShare      = 's' // pseudonym, batch: sealed shares
 	tableTombstone  = 't' // pseudonym, batch: whole, bits, share leaves
 	tableCertified  = 'c' // pseudonym, batch: certificate of receipts
 	tableSequence   = 'q' // pseudonym, line, writer, seq: batch

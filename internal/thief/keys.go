@@ -20,18 +20,22 @@ const (
 	targetsMax = 128
 )
 
-// unseal opens a share with the row key that lies in the same folder.
-func unseal(row [32]byte, at place, sealed []byte) (share [32]byte, ok bool) {
-	const head, nonce = 4, 12
-	if len(sealed) < head+nonce {
-		return share, false
+// unseal opens a row of shares with the row key that lies in the same folder.
+func unseal(row [32]byte, batch abaton.BatchName, sealed []byte) (shares [][32]byte) {
+	const generation, bitmap, nonce = 4, 8, 12
+	if len(sealed) < generation+bitmap+nonce {
+		return nil
 	}
-	context := binary.BigEndian.AppendUint16(at.batch[:len(at.batch):len(at.batch)], uint16(at.j))
-	plain, err := gcm(row).Open(nil, sealed[head:head+nonce], sealed[head+nonce:], context)
-	if err != nil || len(plain) != len(share) {
-		return share, false
+	context := append(batch[:len(batch):len(batch)], sealed[generation:generation+bitmap]...)
+	at := sealed[generation+bitmap:]
+	plain, err := gcm(row).Open(nil, at[:nonce], at[nonce:], context)
+	if err != nil {
+		return nil
 	}
-	return [32]byte(plain), true
+	for ; len(plain) >= 32; plain = plain[32:] {
+		shares = append(shares, [32]byte(plain))
+	}
+	return shares
 }
 
 func gcm(k [32]byte) cipher.AEAD {

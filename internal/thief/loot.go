@@ -146,10 +146,11 @@ func (l *Loot) secret(b []byte) {
 // Tables of the keeper's two databases that hold records and their shares
 // (package store); all other tables are read as they come.
 const (
-	tableFragment = 'f' // pseudonym 16, batch 32, j: length 4, fragment
-	tableShare    = 's' // pseudonym 16, batch 32, j: generation 4, nonce 12, box
+	tableFragment = 'f' // pseudonym 16, batch 32: bitmap 8, fragments; or, with j: one fragment
+	tableShare    = 's' // pseudonym 16, batch 32: generation 4, bitmap 8, nonce 12, box
 	tableRowKey   = 'w' // pseudonym 16: generation 4, key
-	recordKeySize = 1 + 16 + 32 + 1
+	batchKeySize  = 1 + 16 + 32
+	recordKeySize = batchKeySize + 1
 	rowKeySize    = 1 + 16
 )
 
@@ -166,21 +167,60 @@ func (l *Loot) openStores() error {
 		return err
 	}
 	return l.scan("records", func(k, v []byte) {
-		if len(k) != recordKeySize || len(v) < 5 {
+		if len(k) != batchKeySize && len(k) != recordKeySize {
 			return
 		}
-		at := place{batch: abaton.BatchName(k[17:49]), j: k[49]}
-		switch k[0] {
-		case tableFragment:
-			l.fragments[at] = fragment{bytes: v[4:], word: int(binary.BigEndian.Uint32(v))}
-		case tableShare:
-			if share, ok := unseal(rows[[16]byte(k[1:17])], at, v); ok {
-				l.shares[at] = share
-			} else {
-				l.sealed++
+		batch := abaton.BatchName(k[17:49])
+		switch {
+		case k[0] == tableFragment && len(k) == recordKeySize:
+			l.fragment(place{batch: batch, j: k[49]}, v)
+		case k[0] == tableFragment && len(v) > 8:
+			rest := v[8:]
+			for _, j := range members(v) {
+				rest = l.fragment(place{batch: batch, j: j}, rest)
 			}
+		case k[0] == tableShare && len(k) == batchKeySize && len(v) > 4+8:
+			l.unsealed(batch, members(v[4:]), unseal(rows[[16]byte(k[1:17])], batch, v))
 		}
 	})
+}
+
+// members are the records of a bitmap, ascending.
+func members(b []byte) (js []byte) {
+	bitmap := binary.BigEndian.Uint64(b)
+	for j := range byte(64) {
+		if bitmap&(1<<j) != 0 {
+			js = append(js, j)
+		}
+	}
+	return js
+}
+
+// fragment notes the fragment at the start of b, length of the word and size
+// before it, also as a value of its own, and returns what follows it.
+func (l *Loot) fragment(at place, b []byte) (rest []byte) {
+	word, n := binary.Uvarint(b)
+	if n <= 0 {
+		return nil
+	}
+	size, m := binary.Uvarint(b[n:])
+	if b = b[n+max(m, 0):]; m <= 0 || size > uint64(len(b)) {
+		return nil
+	}
+	l.fragments[at] = fragment{bytes: b[:size], word: int(word)}
+	l.values = append(l.values, value{table: "records fragment", bytes: b[:size]})
+	return b[size:]
+}
+
+// unsealed notes the shares of one row, which are nil if it did not open.
+func (l *Loot) unsealed(batch abaton.BatchName, js []byte, shares [][32]byte) {
+	if len(shares) != len(js) {
+		l.sealed += len(js)
+		return
+	}
+	for i, j := range js {
+		l.shares[place{batch: batch, j: j}] = shares[i]
+	}
 }
 
 func (l *Loot) scan(name string, yield func(k, v []byte)) (err error) {

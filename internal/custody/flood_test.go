@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/spread"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -148,6 +151,56 @@ func TestAttackWriteBackForgets(t *testing.T) {
 	if len(r.Notices[0].Receipts) != 4 || r.Notices[0].Gone != 0 {
 		t.Errorf("got %d receipts and erasures %b, want 4 and none", len(r.Notices[0].Receipts), r.Notices[0].Gone)
 	}
+}
+
+// TestWriteBackKeepsNothingTwice: of a batch that is held only the others'
+// receipts are kept beside it, and a listing tells all the same.
+func TestWriteBackKeepsNothingTwice(t *testing.T) {
+	w := newWorld(t, 1)
+	sealed := w.seals(t, 1, 1)
+	n := keeper.Notice{Head: wire.Marshal(sealed.Uploads[0].Head), Lock: wire.Marshal(sealed.Uploads[0].Lock)}
+	for _, r := range w.deposits(t, sealed) {
+		n.Receipts = append(n.Receipts, r.OK)
+	}
+	w.writesBack(t, n)
+	w.writesBack(t, n) // the second finds what the first left
+	kept := 0
+	if err := w.Keepers[5].Store.Raw('n').Scan(nil, nil, func(_, value []byte) bool { kept += len(value); return true }); err != nil {
+		t.Fatal(err)
+	}
+	if most := 4*len(n.Receipts[0]) + 64; kept == 0 || kept > most {
+		t.Errorf("kept of the write-back: got %d bytes, want four receipts, at most %d", kept, most)
+	}
+	r, err := w.Ask(t.Context(), w.SignIn(t, w.doctor), 5, w.list())
+	if err != nil || len(r.Notices) != 1 {
+		t.Fatalf("got %v, want one notice", err)
+	}
+	got := r.Notices[0]
+	if !bytes.Equal(got.Head, n.Head) || !bytes.Equal(got.Lock, n.Lock) || !got.Held || len(got.Receipts) != 5 {
+		t.Errorf("listing: got %d receipts, held %v, want all five beside HEAD and LOCK", len(got.Receipts), got.Held)
+	}
+	n.Lock, n.Receipts = w.otherLock(t, sealed)
+	results := w.single(t, 5, keeper.RouteNotices, wire.Marshal(keeper.Notices{V: 1, Patient: w.ana.ID, Notices: []keeper.Notice{n}}))
+	if results.Reason != abaton.ReasonEquivocation {
+		t.Errorf("another first LOCK: got %q, want %q", results.Reason, abaton.ReasonEquivocation)
+	}
+}
+
+// otherLock is a second first LOCK of the batch, with receipts of three keepers
+// that lie or were lied to.
+func (w *world) otherLock(t *testing.T, s *seal.Sealed) (lock []byte, receipts [][]byte) {
+	t.Helper()
+	l, err := spread.ParseLock(s.Uploads[0].Lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Kappa[0][0] ^= 1
+	signed := w.org.Writer.Seal(wire.Lock, l.Bytes())
+	for x := abaton.KeeperIndex(1); x <= 3; x++ {
+		r := keeper.Receipt{V: 1, Keeper: x, Batch: s.Name, Lock: spread.LockHash(signed.Body), Time: uint64(time.Now().Unix())}
+		receipts = append(receipts, wire.Marshal(w.Keepers[x].Identity.Key.Seal(wire.Receipt, wire.Marshal(r))))
+	}
+	return wire.Marshal(signed), receipts
 }
 
 func (w *world) writesBack(t *testing.T, n keeper.Notice) {

@@ -14,8 +14,8 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// noticeSpace holds notices of batches this keeper has no piece of, and
-// receipts of those it has.
+// noticeSpace holds notices of batches this keeper has no piece of, and the
+// others' receipts of those it has.
 const noticeSpace = 'n'
 
 // WriteBack tells this keeper of a batch that a reader found below the write
@@ -49,9 +49,14 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 	if err != nil {
 		return t.fail(err)
 	}
-	if err := w.join(have); err != nil {
+	held, err := c.store.Notice(w.Head.Patient, w.Batch)
+	if err != nil && !errors.Is(err, store.ErrAbsent) && !errors.Is(err, store.ErrErased) {
+		return t.fail(err)
+	}
+	if err := w.join(have, held.Lock); err != nil {
 		return refusedBy(err)
 	}
+	w.trim(held)
 	if next := wire.Marshal(w.Notice); !bytes.Equal(next, have) {
 		c.store.Raw(noticeSpace).Into(&t.change).Put(at, next)
 	}
@@ -59,13 +64,17 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 }
 
 // join adds the receipts that were written back before, so that nobody makes
-// this keeper forget one. Of what is not signed nothing is kept.
-func (w *WriteBack) join(stored []byte) error {
+// this keeper forget one. Of what is not signed nothing is kept. What was
+// trimmed is about the LOCK that is held.
+func (w *WriteBack) join(stored, held []byte) error {
 	w.Notice.Held, w.Notice.Gone = false, 0
 	var have keeper.Notice
 	if len(stored) > 0 {
 		if err := wire.Unmarshal(stored, &have); err != nil {
 			return err
+		}
+		if len(have.Lock) == 0 {
+			have.Lock = held
 		}
 		if !bytes.Equal(have.Lock, w.Notice.Lock) {
 			return abaton.Refuse(abaton.ReasonEquivocation)
@@ -78,6 +87,17 @@ func (w *WriteBack) join(stored []byte) error {
 		w.Notice.Receipts = have.Receipts // a keeper gave more than one: enough is enough
 	}
 	return nil
+}
+
+// trim leaves out what the store holds beside the batch itself: HEAD, LOCK and
+// this keeper's own receipt, two thirds of a notice. The store never lets go
+// of them, not even when all records are erased.
+func (w *WriteBack) trim(held store.Notice) {
+	if len(held.Lock) == 0 || !bytes.Equal(held.Lock, w.Notice.Lock) {
+		return
+	}
+	w.Notice.Head, w.Notice.Lock = nil, nil
+	w.Notice.Receipts = slices.DeleteFunc(w.Notice.Receipts, func(r []byte) bool { return bytes.Equal(r, held.Receipt) })
 }
 
 func noticeKey(patient abaton.ActorID, line abaton.Line, batch abaton.BatchName) []byte {

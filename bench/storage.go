@@ -80,14 +80,14 @@ func (h *held) sum(purpose string) (n int64) {
 
 // Purposes of tables (internal/store/tables.go). What is not named is other.
 const (
-	forRecords = "records" // heads, locks, leaves, fragments, shares, receipts and their keys
+	forRecords = "records" // heads, locks, leaves, fragments, shares, receipts, notices and their keys
 	forLedger  = "ledger"
 	forLogs    = "logs" // key logs, votes, the feed
 )
 
 var purposes = map[string]string{
 	"batches": forRecords, "notices": forRecords, "fragments": forRecords, "shares": forRecords,
-	"certificates": forRecords, "sequences": forRecords, "tombstones": forRecords, "row keys": forRecords,
+	"certificates": forRecords, "receipts": forRecords, "share leaves": forRecords, "sequences": forRecords, "tombstones": forRecords, "row keys": forRecords,
 	"ledger": forLedger, "statements": forLogs, "feed": forLogs, "votes": forLogs, "meta": forLogs,
 }
 
@@ -97,13 +97,13 @@ var tableNames = map[byte]string{
 	'd': "disclosures", 'o': "nonces", 'e': "expiries", 'y': "own",
 }
 
+// Spaces of internal/custody, under the tag r.
+var spaceNames = map[byte]string{'l': "ledger", 'n': "receipts", 'o': "owed", 's': "share leaves"}
+
 // tableOf tells by the tag what a row is for.
 func tableOf(key []byte) string {
-	if key[0] == 'r' && len(key) > 1 && key[1] == 'l' {
-		return "ledger"
-	}
 	if key[0] == 'r' && len(key) > 1 {
-		return "raw " + string(key[1:2])
+		return cmp.Or(spaceNames[key[1]], "other")
 	}
 	return cmp.Or(tableNames[key[0]], "other")
 }
@@ -122,17 +122,35 @@ func measure(keeperDir string) (h held, err error) {
 		if err == nil {
 			err = e.Compact([]byte{0}, bytes.Repeat([]byte{0xff}, 8))
 		}
-		if n, e2 := e.DiskBytes(); e2 == nil {
-			h.disk += int64(n)
-		}
 		if cerr := e.Close(); err == nil {
 			err = cerr
 		}
 		if err != nil {
 			return h, err
 		}
+		size, err := folderBytes(filepath.Join(keeperDir, name))
+		if err != nil {
+			return h, err
+		}
+		h.disk += size
 	}
 	return h, nil
+}
+
+// folderBytes is the size of the files of a closed store.
+func folderBytes(dir string) (n int64, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return 0, err
+		}
+		n += info.Size()
+	}
+	return n, nil
 }
 
 // stored compares what five stopped keepers hold with the plaintext.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -108,6 +110,8 @@ func (m *importer) load() error {
 	return nil
 }
 
+// unzipped is a Bundle without white space between its values: an import keeps
+// none.
 func unzipped(name string) ([]byte, error) {
 	f, err := patients.Files.Open(name)
 	if err != nil {
@@ -118,7 +122,13 @@ func unzipped(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return io.ReadAll(z)
+	text, err := io.ReadAll(z)
+	if err != nil {
+		return nil, err
+	}
+	var small bytes.Buffer
+	err = json.Compact(&small, text)
+	return small.Bytes(), err
 }
 
 // run imports the charts, each time for new patients, until there were enough

@@ -13,7 +13,8 @@ func newImportCommand(e *env) *cobra.Command {
 		Long: `Bring FHIR files into a network on this machine: Bundles, lines (.ndjson),
 single resources, each also compressed (.gz), and folders of them. The network
 must be up. What is there already is not added again; an import that was killed
-goes on where it was.`,
+goes on where it was. White space between JSON values is not kept; all else is,
+to the byte.`,
 		Example: "  abaton import --dir run/demo ~/synthea/",
 		RunE: func(c *cobra.Command, paths []string) error {
 			n, err := e.network()

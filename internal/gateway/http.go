@@ -100,9 +100,11 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 		return nil, err
 	}
 	defer release()
-	if c.body, err = readBody(w, r, way); err != nil {
+	body, err := readBody(w, r, way)
+	if err != nil {
 		return nil, err
 	}
+	c.settle(body)
 	return way.handle(g, r.Context(), c)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -168,7 +169,10 @@ func (k *Keeper) run() {
 }
 
 // gather takes what else is waiting, so that one fsync serves all of it.
+// A group costs two signatures of the ledger however large it is, so those who
+// are about to hand something in are let go first; alone, this waits for nobody.
 func (k *Keeper) gather(first job) []job {
+	runtime.Gosched()
 	jobs, n := []job{first}, len(first.inputs)
 	for n < groupMax {
 		select {

@@ -124,12 +124,7 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 	if err := errors.Join(wire.Unmarshal(n.Head, &s.Head), wire.Unmarshal(n.Lock, &s.Lock)); err != nil {
 		return nil, err
 	}
-	kept, _, err := k.store.Records(row.Patient, row.Batch, row.Records)
-	if err != nil {
-		return nil, err
-	}
-	// The shares come second: what an erasure takes meanwhile is not there.
-	shares, err := k.store.Shares(row.Patient, row.Batch)
+	kept, shares, err := k.store.Piece(row.Patient, row.Batch, row.Records)
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +141,7 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 		s.Rows[j].Share = share.Bytes
 	}
 	for _, r := range kept {
-		if !s.Rows[r.Index].Erased {
-			s.Rows[r.Index].Length, s.Rows[r.Index].Fragment = r.Length, r.Fragment
-		}
+		s.Rows[r.Index].Length, s.Rows[r.Index].Fragment = r.Length, r.Fragment
 	}
 	return spread.MakePiece(s, row.Records)
 }

@@ -94,31 +94,49 @@ type Kept struct {
 // ErrErased if the batch is not held at all; ErrDamaged if a piece that must
 // be there is not, and then nothing is returned.
 func (s *Store) Records(patient abaton.ActorID, batch abaton.BatchName, wanted uint64) (kept []Kept, erased uint64, err error) {
-	p := s.pseudonym(patient)
 	s.erasing.RLock()
 	defer s.erasing.RUnlock()
-	sh, err := s.shape(p, batch)
+	h, err := s.held(patient, batch)
 	if err != nil {
 		return nil, 0, err
 	}
-	live := wanted & sh.live
-	erased = wanted & allOf(sh.size) &^ sh.live
-	records, err := s.fragments(p, batch, live)
-	if err != nil {
-		return nil, 0, fmt.Errorf("read fragments: %w", err)
-	}
-	row, err := s.openShares(p, batch, live)
+	shares, err := s.openShares(h.patient, batch, wanted&h.live)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read shares: %w", err)
 	}
-	kept = make([]Kept, 0, bits.OnesCount64(live))
+	kept, err = s.kept(h, wanted&h.live, shares)
+	if err != nil {
+		return nil, 0, err
+	}
+	return kept, wanted & allOf(h.size) &^ h.live, nil
+}
+
+// holding is a batch that is held; it is true for as long as erasing is.
+type holding struct {
+	shape
+	patient pseudonym
+	batch   abaton.BatchName
+}
+
+func (s *Store) held(patient abaton.ActorID, batch abaton.BatchName) (h holding, err error) {
+	h = holding{patient: s.pseudonym(patient), batch: batch}
+	h.shape, err = s.shape(h.patient, batch)
+	return h, err
+}
+
+func (s *Store) kept(h holding, live uint64, shares *shareRow) ([]Kept, error) {
+	records, err := s.fragments(h.patient, h.batch, live)
+	if err != nil {
+		return nil, fmt.Errorf("read fragments: %w", err)
+	}
+	kept := make([]Kept, 0, bits.OnesCount64(live))
 	for rest := live; rest != 0; rest &= rest - 1 {
 		j := bits.TrailingZeros64(rest)
 		r := records[j]
-		r.Share = row.shares[j]
+		r.Share = shares.shares[j]
 		kept = append(kept, Kept{Index: j, ParcelRecord: r})
 	}
-	return kept, erased, nil
+	return kept, nil
 }
 
 // Share is a record's share, or what stands in its place after erasure.
@@ -133,27 +151,38 @@ type Share struct {
 // Shares returns one Share for each record of the batch, as the paths of the
 // share tree need them. Errors as Records.
 func (s *Store) Shares(patient abaton.ActorID, batch abaton.BatchName) ([]Share, error) {
-	p := s.pseudonym(patient)
+	_, shares, err := s.Piece(patient, batch, 0)
+	return shares, err
+}
+
+// Piece returns those of the wanted records that can be read, in order, and
+// one Share for each record of the batch, all as of one moment. Errors as
+// Records.
+func (s *Store) Piece(patient abaton.ActorID, batch abaton.BatchName, wanted uint64) ([]Kept, []Share, error) {
 	s.erasing.RLock()
 	defer s.erasing.RUnlock()
-	sh, err := s.shape(p, batch)
+	h, err := s.held(patient, batch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	t, err := s.tombstone(p, batch)
+	t, err := s.tombstone(h.patient, batch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	row, err := s.openShares(p, batch, sh.live)
+	open, err := s.openShares(h.patient, batch, h.live)
 	if err != nil {
-		return nil, fmt.Errorf("read shares: %w", err)
+		return nil, nil, fmt.Errorf("read shares: %w", err)
 	}
-	list := make([]Share, sh.size)
+	kept, err := s.kept(h, wanted&h.live, open)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]Share, h.size)
 	for j := range list {
-		list[j] = Share{Bytes: row.shares[j]}
-		if sh.live&(1<<j) == 0 {
+		list[j] = Share{Bytes: open.shares[j]}
+		if h.live&(1<<j) == 0 {
 			list[j] = Share{Erased: true, Bytes: t.leaves[j]}
 		}
 	}
-	return list, nil
+	return kept, list, nil
 }

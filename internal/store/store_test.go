@@ -105,6 +105,15 @@ func wantRecords(t *testing.T, s *store.Store, patient abaton.ActorID, p store.P
 	if got != live || erased != all&^live {
 		t.Errorf("got live %x, erased %x, want %x, %x", got, erased, live, all&^live)
 	}
+	some, shares, err := s.Piece(patient, p.Batch, live)
+	if err != nil || len(some) != len(kept) || len(shares) != len(p.Records) {
+		t.Fatalf("Piece: got %d records, %d shares, %v, want %d, %d, nil", len(some), len(shares), err, len(kept), len(p.Records))
+	}
+	for i, k := range some {
+		if k.Index != kept[i].Index || !bytes.Equal(k.Fragment, kept[i].Fragment) || shares[k.Index] != (store.Share{Bytes: k.Share}) {
+			t.Errorf("Piece, record %d: got another than Records", k.Index)
+		}
+	}
 	for j, want := range p.Records {
 		one, err := s.Record(patient, p.Batch, j)
 		if live&(1<<j) == 0 {

@@ -393,6 +393,24 @@ func TestEraseDamaged(t *testing.T) {
 	}
 }
 
+// TestErasedShareIsNoShare: a share that the row does not hold is damage, never
+// a share of zeros.
+func TestErasedShareIsNoShare(t *testing.T) {
+	s := newMemoryStore(t)
+	p := parcelOf(1, 8)
+	deposit(t, s, ana, p)
+	erase(t, s, ana, store.Erasure{Batch: p.Batch, Records: 2})
+	if err := s.ForgeLive(ana, p.Batch, 255); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Shares(ana, p.Batch); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("Shares: got %v, want ErrDamaged", err)
+	}
+	if _, err := s.Record(ana, p.Batch, 1); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("Record: got %v, want ErrDamaged", err)
+	}
+}
+
 // TestLargeFragments: a large fragment has a row of its own, so that erasing
 // its neighbour does not write it again, and none is left behind.
 func TestLargeFragments(t *testing.T) {

@@ -73,6 +73,14 @@ func (s *Store) SharesHeld(patient abaton.ActorID, batch abaton.BatchName) (held
 	return binary.BigEndian.Uint64(row[4:]), nil
 }
 
+// ForgeLive makes the short row of a batch say that those records are there.
+func (s *Store) ForgeLive(patient abaton.ActorID, batch abaton.BatchName, live uint64) error {
+	return s.forge(batchKey(tableBatch, s.pseudonym(patient), batch), func(row []byte) []byte {
+		binary.BigEndian.PutUint64(row[17:], live)
+		return row
+	})
+}
+
 // FragmentRows counts the rows in which fragments lie: one for all small ones,
 // one for each large one.
 func (s *Store) FragmentRows(patient abaton.ActorID, batch abaton.BatchName) (n int, err error) {
@@ -98,6 +106,24 @@ func KeySecret() []byte { return keySecret }
 
 // Pinned counts the tables that are replaced but still held by a reader.
 func Pinned(p *Pebble) int64 { return p.db.Metrics().Table.ZombieCount }
+
+// exampleSeal is a row key whose generation is 2.
+func exampleSeal() rowSeal { return rowKey{generation: 2, secret: [32]byte{1}}.ready() }
+
+// SealedExample is a sealed row of two shares.
+func SealedExample() []byte {
+	return exampleSeal().seal(abaton.BatchName{1}, &shareRow{held: 5})
+}
+
+// OpenExample opens a row as SealedExample seals it and says which records it
+// holds.
+func OpenExample(sealed []byte) (held uint64, err error) {
+	row, err := exampleSeal().open(abaton.BatchName{1}, sealed)
+	if err != nil {
+		return 0, err
+	}
+	return row.held, nil
+}
 
 // Reencode parses and marshals again the row format of that name.
 func Reencode(format string, b []byte) ([]byte, error) {

@@ -360,6 +360,19 @@ func keyBesideRecord(t *testing.T, dek, sealing key.Secret) {
 	}
 }
 
+// TestEveryFragmentIsTaken: small ones that lie together, and large ones that
+// have a row of their own.
+func TestEveryFragmentIsTaken(t *testing.T) {
+	p := parcel(noise(500), noise(store.FragmentTogetherBytes+1), noise(1), noise(store.FragmentTogetherBytes))
+	l := steal(t, keeperFolder(t, 1, p))
+	for j, r := range p.Records {
+		at := place{batch: p.Batch, j: byte(j)}
+		if got := l.fragments[at]; !bytes.Equal(got.bytes, r.Fragment) || got.word != int(r.Length) || l.shares[at] != r.Share {
+			t.Errorf("record %d: got %d bytes of a word of %d, want %d of %d and the share", j, len(got.bytes), got.word, len(r.Fragment), r.Length)
+		}
+	}
+}
+
 // TestForeignRowKeys: shares are not counted as unsealed when the row keys
 // are another keeper's.
 func TestForeignRowKeys(t *testing.T) {

@@ -60,7 +60,7 @@ func read(se SignedEvent, rp key.RelyingParty, trusted bool) (*Authentic, error)
 	a.actor = e.Actor
 	if in, ok := a.body.(*Inception); ok {
 		a.actor = IDOf(se.Event)
-		if err := a.readInception(in); err != nil {
+		if err := a.readInception(in, trusted); err != nil {
 			return nil, err
 		}
 	}
@@ -68,8 +68,8 @@ func read(se SignedEvent, rp key.RelyingParty, trusted bool) (*Authentic, error)
 }
 
 // readInception checks what an inception can show alone: it is signed by one
-// that it names itself, and its invitation is signed.
-func (a *Authentic) readInception(in *Inception) (err error) {
+// that it names itself, and, unless trusted, its invitation is signed.
+func (a *Authentic) readInception(in *Inception, trusted bool) (err error) {
 	if in.Kind == KeeperSet {
 		if a.document, err = parseDocument(in.Document); err != nil {
 			return err
@@ -82,7 +82,7 @@ func (a *Authentic) readInception(in *Inception) (err error) {
 	if in.Kind == Organisation {
 		return nil
 	}
-	if a.invitation, err = ParseInvitation(in.Invitation); err != nil {
+	if a.invitation, err = readInvitation(in.Invitation, trusted); err != nil {
 		return err
 	}
 	if a.invitation.Kind != in.Kind || a.invitation.Organisation != in.Organisation {

@@ -396,7 +396,7 @@ func (w *world) partial(l *log, events []*actor.Authentic, certs []actor.Certifi
 	return s
 }
 
-func joined(t *testing.T, a, b *actor.State) *actor.State {
+func joined(t testing.TB, a, b *actor.State) *actor.State {
 	t.Helper()
 	s := new(actor.State)
 	for _, from := range []*actor.State{a, b} {

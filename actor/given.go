@@ -13,11 +13,18 @@ func (s *State) Given(id abaton.GrantID) (Granted, bool) {
 	if e == nil {
 		return Granted{}, false
 	}
+	var best *knot
 	for _, given := range e.given {
-		for _, g := range grantsIn(given.by.a.body) {
-			if grant.IDOf(g.Grant) == id {
-				return g, true
-			}
+		if best == nil || given.by.goesBefore(best) {
+			best = given.by
+		}
+	}
+	if best == nil {
+		return Granted{}, false
+	}
+	for _, g := range grantsIn(best.a.body) {
+		if grant.IDOf(g.Grant) == id {
+			return g, true
 		}
 	}
 	return Granted{}, false

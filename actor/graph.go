@@ -44,6 +44,15 @@ func (n *knot) precedes(o *knot) bool {
 	return n.before(o)
 }
 
+// goesBefore is precedes among all events: what counts goes before what does
+// not.
+func (n *knot) goesBefore(o *knot) bool {
+	if n.effective() != o.effective() {
+		return n.effective()
+	}
+	return n.precedes(o)
+}
+
 // within reports whether a is among parents or their ancestors.
 func (s *State) within(a *knot, parents []*knot) bool {
 	if !s.forked {
@@ -150,7 +159,8 @@ func (s *State) continuedBy(p *knot, others []*knot) bool {
 // were known to the voters, but did not count by themselves.
 func (s *State) certify(n *knot) {
 	for n != nil && !n.certified {
-		n.certified = true
+		n.certified, n.vetoed = true, false
+		s.slots[n.seq()] = n
 		if s.tip == nil || s.tip.seq() < n.seq() {
 			s.tip = n
 		}
@@ -167,6 +177,39 @@ func (s *State) certify(n *knot) {
 		}
 	}
 	s.open = open
+}
+
+func (s *State) certifiedAt(seq uint64) *knot {
+	if n := s.slots[seq]; n != nil && n.certified {
+		return n
+	}
+	return nil
+}
+
+// nextCertified is the certified event above a place, nil above the highest.
+// Only merges leave places between.
+func (s *State) nextCertified(seq uint64) *knot {
+	if seq >= s.tip.seq() {
+		return nil
+	}
+	for {
+		seq++
+		if n := s.certifiedAt(seq); n != nil {
+			return n
+		}
+	}
+}
+
+// lastCertified is the certified event below a place, nil below the lowest.
+func (s *State) lastCertified(seq uint64) *knot {
+	seq = min(seq, s.tip.seq()+1)
+	for seq > 0 {
+		seq--
+		if n := s.certifiedAt(seq); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 func cover(knots []*knot) {

@@ -5,8 +5,8 @@ import (
 	"github.com/abaton-health/abaton/grant"
 )
 
-// Given is a grant's own bytes and its wrap, as the log's event carries them,
-// whether or not the grant still holds. A grantee opens the wrap with them.
+// Given is a grant's own bytes and its wrap, as the event that counts carries
+// them, whether or not the grant still holds. A grantee opens the wrap with them.
 // The slices are not to be changed.
 func (s *State) Given(id abaton.GrantID) (Granted, bool) {
 	e := s.grants[id]
@@ -15,7 +15,7 @@ func (s *State) Given(id abaton.GrantID) (Granted, bool) {
 	}
 	var best *knot
 	for _, given := range e.given {
-		if best == nil || given.by.goesBefore(best) {
+		if given.by.effective() && (best == nil || given.by.precedes(best)) {
 			best = given.by
 		}
 	}

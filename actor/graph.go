@@ -44,15 +44,6 @@ func (n *knot) precedes(o *knot) bool {
 	return n.before(o)
 }
 
-// goesBefore is precedes among all events: what counts goes before what does
-// not.
-func (n *knot) goesBefore(o *knot) bool {
-	if n.effective() != o.effective() {
-		return n.effective()
-	}
-	return n.precedes(o)
-}
-
 // within reports whether a is among parents or their ancestors.
 func (s *State) within(a *knot, parents []*knot) bool {
 	if !s.forked {

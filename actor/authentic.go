@@ -20,7 +20,8 @@ type Authentic struct {
 }
 
 // Authenticate is the one place where an event meets cryptography: strict
-// decoding, every proof verified (rp for passkeys), bodies understood whole.
+// decoding, every proof verified (rp for passkeys), bodies understood whole, an
+// added key's holder among the provers.
 // It keeps no state. ReasonMalformed, ReasonTooLarge, ReasonSignature or
 // ReasonInvitation (PROTOCOL.md#authenticate).
 func Authenticate(se SignedEvent, rp key.RelyingParty) (*Authentic, error) {
@@ -58,10 +59,15 @@ func read(se SignedEvent, rp key.RelyingParty, trusted bool) (*Authentic, error)
 		return nil, err
 	}
 	a.actor = e.Actor
-	if in, ok := a.body.(*Inception); ok {
+	switch b := a.body.(type) {
+	case *Inception:
 		a.actor = IDOf(se.Event)
-		if err := a.readInception(in, trusted); err != nil {
+		if err := a.readInception(b, trusted); err != nil {
 			return nil, err
+		}
+	case *KeyAdd:
+		if !a.ProvedBy(b.Key.ID) { // its holder agrees: a key's name is public
+			return nil, abaton.Refuse(abaton.ReasonSignature)
 		}
 	}
 	return a, nil

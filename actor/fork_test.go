@@ -331,7 +331,11 @@ func history(w *world, l *log, r *rand.Rand) (events []*actor.Authentic, certs [
 			}
 		}
 		name := []string{"ana", "phone", "second"}[r.IntN(3)]
-		se := actor.Signed(all.after(body, parents...), actor.Proof{Tag: 1, Body: proofBody(signing(name).ID())})
+		event := all.after(body, parents...)
+		se := actor.Signed(event, actor.Proof{Tag: 1, Body: proofBody(signing(name).ID())})
+		if also := added(event); also != "" && also != name {
+			se.Proofs = append(se.Proofs, actor.Proof{Tag: 1, Body: proofBody(signing(also).ID())})
+		}
 		a, err := actor.Reopen(se)
 		if err != nil || all.st.Apply(a) != nil {
 			continue

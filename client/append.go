@@ -10,6 +10,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/key"
 )
 
 // Bounds of bringing one event into a log that others write to as well.
@@ -32,6 +33,13 @@ func (n *Network) Append(ctx context.Context, h Hand, body actor.Body) (Publishe
 	return (&appending{n: n, hand: h, body: body}).run(ctx)
 }
 
+// AddKey adds a signing key to a log. The key proves the event as well: nobody
+// adds a key that another holds.
+func (n *Network) AddKey(ctx context.Context, h Hand, k *key.Signing, rights actor.Rights) (Published, error) {
+	body := &actor.KeyAdd{Key: actor.Key{ID: k.ID(), Rights: rights}}
+	return (&appending{n: n, hand: h, body: body, added: k}).run(ctx)
+}
+
 // appending is one event on its way into a log.
 type appending struct {
 	n    *Network
@@ -40,8 +48,9 @@ type appending struct {
 	// renew changes a grant that was signed before and is in nobody's log, so
 	// that the new one is no replay.
 	renew  func() error
-	signed actor.Hash // the newest attempt; zero before the first
-	again  bool       // an attempt was refused
+	added  *key.Signing // the key that the event adds, nil when it adds none
+	signed actor.Hash   // the newest attempt; zero before the first
+	again  bool         // an attempt was refused
 }
 
 // What an attempt found instead of an end.
@@ -110,7 +119,7 @@ func (a *appending) attempt(ctx context.Context) (Published, error) {
 	}
 	event := next.Event(a.n.now(), a.body)
 	a.signed = actor.HashOf(event)
-	return a.n.signAndPublish(ctx, a.hand, event)
+	return a.n.signAndPublish(ctx, a.hand, event, a.added)
 }
 
 // counts reports whether an earlier attempt has come into force by now: others
@@ -125,7 +134,7 @@ func (a *appending) counts(l *log) (p Published, ok bool) {
 // merge closes a split.
 func (a *appending) merge(ctx context.Context, next actor.Step) (Published, error) {
 	a.again = false // what the merge stands on is new
-	p, err := a.n.signAndPublish(ctx, a.hand, next.Event(a.n.now(), new(actor.Merge)))
+	p, err := a.n.signAndPublish(ctx, a.hand, next.Event(a.n.now(), new(actor.Merge)), nil)
 	if err == nil {
 		err = errAgain
 	}
@@ -155,7 +164,7 @@ func (a *appending) refresh(ctx context.Context, l *log, next actor.Step) error 
 // beside its successor, and makes that.
 func (a *appending) replace(ctx context.Context, g *actor.Granted, next actor.Step) error {
 	revoke := next.Event(a.n.now(), &actor.Revoke{Grant: grant.IDOf(g.Grant)})
-	if _, err := a.n.signAndPublish(ctx, a.hand, revoke); err != nil {
+	if _, err := a.n.signAndPublish(ctx, a.hand, revoke, nil); err != nil {
 		return err
 	}
 	a.signed, a.again = actor.Hash{}, false
@@ -177,12 +186,17 @@ func (n *Network) finish(ctx context.Context, l *log) {
 	_, _ = n.Publish(ctx, events...)
 }
 
-func (n *Network) signAndPublish(ctx context.Context, h Hand, event []byte) (Published, error) {
+// signAndPublish proves an event by the hand, and by the key that it adds.
+func (n *Network) signAndPublish(ctx context.Context, h Hand, event []byte, added *key.Signing) (Published, error) {
 	proof, err := h.Prove(event)
 	if err != nil {
 		return Published{}, fmt.Errorf("sign event: %w", err)
 	}
-	all, err := n.Publish(ctx, actor.Signed(event, proof).Marshal())
+	proofs := []actor.Proof{proof}
+	if added != nil {
+		proofs = append(proofs, actor.ByKey(added, event))
+	}
+	all, err := n.Publish(ctx, actor.Signed(event, proofs...).Marshal())
 	if len(all) == 0 {
 		return Published{}, err
 	}

@@ -360,3 +360,18 @@ func TestDevicesRace(t *testing.T) {
 		t.Error("two wishes were told one grant")
 	}
 }
+
+// TestAddKey: a second device's key is added with its own proof, and works; a
+// key without it is refused before anybody is asked.
+func TestAddKey(t *testing.T) {
+	w := newWorld(t)
+	phone := key.NewSigning()
+	if p, err := w.net.AddKey(t.Context(), w.patient.hand(), phone, actor.Manage); err != nil || !p.InForce {
+		t.Fatalf("add key: got %+v, %v", p, err)
+	}
+	w.shares(w.net, client.KeyHand(w.patient.id, phone))
+	stranger := &actor.KeyAdd{Key: actor.Key{ID: key.NewSigning().ID(), Rights: actor.Write}}
+	if p, err := w.net.Append(t.Context(), w.patient.hand(), stranger); err == nil || p.At > 0 {
+		t.Errorf("a key without its proof: got %+v, %v, want a refusal", p, err)
+	}
+}

@@ -93,7 +93,9 @@ func TestAttackStrangersPushOutABranch(t *testing.T) {
 func TestAttackRemovedKeyPushesOutABranch(t *testing.T) {
 	w := newWorld(t, 1)
 	thief, other := *w.ana, *w.ana
-	place := func(n byte) *actor.Granted { return &actor.Granted{Grant: w.ana.Grant(w.doctor.ID, 1, uint32(n)).Marshal()} }
+	place := func(n byte) *actor.Granted {
+		return &actor.Granted{Grant: w.ana.Grant(w.doctor.ID, 1, uint32(n)).Marshal()}
+	}
 	stolen := thief.Event(place(1))
 	remove := passkeyed(t, &other, other.Event(&actor.KeyRemove{ID: w.ana.Manage.ID()}))
 	further, device := *w.ana, *w.ana

@@ -40,15 +40,18 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	if err != nil {
 		return t.fail(err)
 	}
+	if m.Query.Kind == keeper.QueryGranted { // who granted whom is the grantee's to ask
+		if len(m.Query.Actors) != 1 {
+			return refused(abaton.ReasonCredential)
+		}
+		owner = m.Query.Actors[0]
+	}
 	st, err := c.actors.get(owner)
 	if err != nil {
 		return t.fail(err)
 	}
 	if st == nil || st.KeyRights(m.Query.Key) == 0 {
 		return refused(abaton.ReasonCredential)
-	}
-	if m.Query.Kind == keeper.QueryGranted && (len(m.Query.Actors) != 1 || m.Query.Actors[0] != owner) {
-		return refused(abaton.ReasonCredential) // who granted whom is the grantee's to ask
 	}
 	return Output{}
 }

@@ -77,11 +77,12 @@ func (p *Person) Invite(kind actor.Kind) []byte {
 	return v.Sign(p.Manage)
 }
 
-// NewClinician makes a clinician of org.
-func NewClinician(t testing.TB, set *actor.Set, org *Person) *Person {
+// NewClinician makes a clinician of org; keys stand in its first event besides
+// its own.
+func NewClinician(t testing.TB, set *actor.Set, org *Person, keys ...actor.Key) *Person {
 	p := newPerson(t, set)
 	p.Sponsor = org.ID
-	p.incept(&actor.Inception{Kind: actor.Clinician, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
+	p.incept(&actor.Inception{Kind: actor.Clinician, Keys: keys, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
 	return p
 }
 

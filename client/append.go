@@ -2,9 +2,9 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -73,7 +73,7 @@ func (a *appending) run(ctx context.Context) (last Published, err error) {
 			break
 		}
 		a.again = true
-		if !pause(ctx, rand.N(rest)) {
+		if !pause(ctx, someOf(rest)) {
 			return last, context.Cause(ctx)
 		}
 		rest = min(2*rest, time.Second)
@@ -83,6 +83,13 @@ func (a *appending) run(ctx context.Context) (last Published, err error) {
 		last.Err = err
 	}
 	return last, err
+}
+
+// someOf is a random part of a pause, so that two devices do not stay in step.
+func someOf(d time.Duration) time.Duration {
+	var b [1]byte
+	rand.Read(b[:])
+	return d * time.Duration(b[0]) / 256
 }
 
 // passedBy reports whether the event may come into force at a later attempt:

@@ -26,6 +26,10 @@ const (
 	EventBytesMax = 128 << 10
 	// EventsPerMessageMax bounds one post of events or certificates.
 	EventsPerMessageMax = 256
+	// LogEventsMax is how many events one key log may have: beyond it nothing
+	// more is given, beyond twice as many nothing more taken away. A patient
+	// with a grant and a revocation every week fills it in 150 years.
+	LogEventsMax = 16384
 	// LinesMax is how many lines one actor may have.
 	LinesMax = 32
 	// GrantLinesMax is how many lines one grant may name.

@@ -7,6 +7,7 @@
 //	err = state.Apply(a)                        // narrowing holds at once
 //	err = ballot.Cast(&state, a.Hash())         // one vote per slot
 //	err = state.Certify(certified)              // w votes: now it counts
+//	view, err := actor.NewView(told, f, now)    // who asks: what several keepers tell together
 //
 // An actor's name is the hash of the first event of its log, so nobody
 // assigns names. Events form a graph that is nearly always a chain; a split

@@ -108,6 +108,9 @@ func TestEventVectors(t *testing.T) {
 	for _, f := range forms {
 		add(f.name, signed(l.event(f.body), byKey("ana")).Marshal())
 	}
+	adding := l.event(&actor.KeyAdd{Key: actor.Key{ID: signing("new key").ID(), Rights: actor.Write}})
+	add("key added without its own proof", actor.Signed(adding, byKey("ana")(adding)).Marshal())
+	add("key added with another's proof", actor.Signed(adding, byKey("ana")(adding), byKey("second")(adding)).Marshal())
 	in := w.inception(actor.Patient, "ben")
 	add("inception signed by a key it does not list", signed(actor.NewInception(w.now.Unix(), in), byKey("stranger")).Marshal())
 	in.Invitation = nil

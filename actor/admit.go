@@ -43,6 +43,9 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	if a.event.Kind == EventInception {
 		return s.admitInception(a, door, now)
 	}
+	if s.full(a.event.Kind) {
+		return tooLarge()
+	}
 	parents, err := s.place(a)
 	if err != nil {
 		return err
@@ -58,6 +61,15 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 		return abaton.Refuse(abaton.ReasonCredential)
 	}
 	return s.admitBody(a.body, parents, now)
+}
+
+// full reports whether the log takes no more events of this kind. What takes away
+// is taken longer: who filled the log must not keep what they gave themselves.
+func (s *State) full(kind EventKind) bool {
+	if Narrows(kind) {
+		return len(s.knots) >= 2*abaton.LogEventsMax
+	}
+	return len(s.knots) >= abaton.LogEventsMax
 }
 
 // place finds an event's parents and checks that it continues them.

@@ -152,13 +152,20 @@ func (s *State) Certify(c Certified) error {
 	return nil
 }
 
-// onChain reports whether n and the certified chain continue one another.
+// onChain reports whether n and every certified event continue one another. Those
+// are one chain, so its two neighbours tell.
 func (s *State) onChain(n *knot) bool {
-	t := s.tip
-	if t == nil {
+	if s.tip == nil {
 		return true
 	}
-	return n.seq() > t.seq() && s.within(t, n.parents) || n.seq() < t.seq() && s.within(n, t.parents)
+	if s.certifiedAt(n.seq()) != nil {
+		return false
+	}
+	if above := s.nextCertified(n.seq()); above != nil && !s.within(n, above.parents) {
+		return false
+	}
+	below := s.lastCertified(n.seq())
+	return below == nil || s.within(below, n.parents)
 }
 
 // Join applies everything that o knows and s does not: the union of two

@@ -20,7 +20,8 @@ type Authentic struct {
 }
 
 // Authenticate is the one place where an event meets cryptography: strict
-// decoding, every proof verified (rp for passkeys), bodies understood whole.
+// decoding, every proof verified (rp for passkeys), bodies understood whole, an
+// added key's holder among the provers.
 // It keeps no state. ReasonMalformed, ReasonTooLarge, ReasonSignature or
 // ReasonInvitation (PROTOCOL.md#authenticate).
 func Authenticate(se SignedEvent, rp key.RelyingParty) (*Authentic, error) {
@@ -58,18 +59,23 @@ func read(se SignedEvent, rp key.RelyingParty, trusted bool) (*Authentic, error)
 		return nil, err
 	}
 	a.actor = e.Actor
-	if in, ok := a.body.(*Inception); ok {
+	switch b := a.body.(type) {
+	case *Inception:
 		a.actor = IDOf(se.Event)
-		if err := a.readInception(in); err != nil {
+		if err := a.readInception(b, trusted); err != nil {
 			return nil, err
+		}
+	case *KeyAdd:
+		if !a.ProvedBy(b.Key.ID) { // its holder agrees: a key's name is public
+			return nil, abaton.Refuse(abaton.ReasonSignature)
 		}
 	}
 	return a, nil
 }
 
 // readInception checks what an inception can show alone: it is signed by one
-// that it names itself, and its invitation is signed.
-func (a *Authentic) readInception(in *Inception) (err error) {
+// that it names itself, and, unless trusted, its invitation is signed.
+func (a *Authentic) readInception(in *Inception, trusted bool) (err error) {
 	if in.Kind == KeeperSet {
 		if a.document, err = parseDocument(in.Document); err != nil {
 			return err
@@ -82,7 +88,7 @@ func (a *Authentic) readInception(in *Inception) (err error) {
 	if in.Kind == Organisation {
 		return nil
 	}
-	if a.invitation, err = ParseInvitation(in.Invitation); err != nil {
+	if a.invitation, err = readInvitation(in.Invitation, trusted); err != nil {
 		return err
 	}
 	if a.invitation.Kind != in.Kind || a.invitation.Organisation != in.Organisation {

@@ -331,7 +331,11 @@ func history(w *world, l *log, r *rand.Rand) (events []*actor.Authentic, certs [
 			}
 		}
 		name := []string{"ana", "phone", "second"}[r.IntN(3)]
-		se := actor.Signed(all.after(body, parents...), actor.Proof{Tag: 1, Body: proofBody(signing(name).ID())})
+		event := all.after(body, parents...)
+		se := actor.Signed(event, actor.Proof{Tag: 1, Body: proofBody(signing(name).ID())})
+		if also := added(event); also != "" && also != name {
+			se.Proofs = append(se.Proofs, actor.Proof{Tag: 1, Body: proofBody(signing(also).ID())})
+		}
 		a, err := actor.Reopen(se)
 		if err != nil || all.st.Apply(a) != nil {
 			continue
@@ -396,7 +400,7 @@ func (w *world) partial(l *log, events []*actor.Authentic, certs []actor.Certifi
 	return s
 }
 
-func joined(t *testing.T, a, b *actor.State) *actor.State {
+func joined(t testing.TB, a, b *actor.State) *actor.State {
 	t.Helper()
 	s := new(actor.State)
 	for _, from := range []*actor.State{a, b} {

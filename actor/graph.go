@@ -150,7 +150,8 @@ func (s *State) continuedBy(p *knot, others []*knot) bool {
 // were known to the voters, but did not count by themselves.
 func (s *State) certify(n *knot) {
 	for n != nil && !n.certified {
-		n.certified = true
+		n.certified, n.vetoed = true, false
+		s.slots[n.seq()] = n
 		if s.tip == nil || s.tip.seq() < n.seq() {
 			s.tip = n
 		}
@@ -167,6 +168,39 @@ func (s *State) certify(n *knot) {
 		}
 	}
 	s.open = open
+}
+
+func (s *State) certifiedAt(seq uint64) *knot {
+	if n := s.slots[seq]; n != nil && n.certified {
+		return n
+	}
+	return nil
+}
+
+// nextCertified is the certified event above a place, nil above the highest.
+// Only merges leave places between.
+func (s *State) nextCertified(seq uint64) *knot {
+	if seq >= s.tip.seq() {
+		return nil
+	}
+	for {
+		seq++
+		if n := s.certifiedAt(seq); n != nil {
+			return n
+		}
+	}
+}
+
+// lastCertified is the certified event below a place, nil below the lowest.
+func (s *State) lastCertified(seq uint64) *knot {
+	seq = min(seq, s.tip.seq()+1)
+	for seq > 0 {
+		seq--
+		if n := s.certifiedAt(seq); n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 func cover(knots []*knot) {

@@ -177,3 +177,28 @@ func TestSecondInceptionHasNoPlace(t *testing.T) {
 		t.Errorf("apply: got %q, want %q", got, abaton.ReasonSlot)
 	}
 }
+
+// TestReopenTrusts: what a keeper reads back from its own store was verified
+// once, the invitation too; what comes from outside is verified whole.
+func TestReopenTrusts(t *testing.T) {
+	w := newWorld(t)
+	in := w.inception(actor.Patient, "ana")
+	var forged wire.Signed
+	if err := wire.Unmarshal(in.Invitation, &forged); err != nil {
+		t.Fatal(err)
+	}
+	forged.Sig[0] ^= 1
+	in.Invitation = wire.Marshal(forged)
+	event := actor.NewInception(w.now.Unix(), in)
+	if _, err := actor.Authenticate(signed(event, byKey("ana")), party); reason(err) != abaton.ReasonInvitation {
+		t.Errorf("forged invitation from outside: got %v, want %q", err, abaton.ReasonInvitation)
+	}
+	if _, err := actor.Reopen(signed(event, byKey("ana"))); err != nil {
+		t.Errorf("own store: got %v, want no cryptography", err)
+	}
+	in.Invitation[len(in.Invitation)-1] = 0
+	in.Invitation = in.Invitation[:len(in.Invitation)-1]
+	if _, err := actor.Reopen(signed(actor.NewInception(w.now.Unix(), in), byKey("ana"))); reason(err) != abaton.ReasonInvitation {
+		t.Errorf("cut invitation in the own store: got %v, want %q", err, abaton.ReasonInvitation)
+	}
+}

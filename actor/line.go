@@ -75,7 +75,8 @@ func (l *lineEntry) newest() *announced {
 	return l.at(best.Epoch)
 }
 
-// epochOn is the highest epoch announced up to parents, and its level.
+// epochOn is the highest epoch announced up to parents, and the highest level:
+// a level never falls, whichever of two branches raised it.
 func (s *State) epochOn(line abaton.Line, parents []*knot) (epoch uint32, level uint8) {
 	l := s.lines[line]
 	if l == nil {
@@ -83,8 +84,8 @@ func (s *State) epochOn(line abaton.Line, parents []*knot) (epoch uint32, level 
 	}
 	for i := range l.epochs {
 		e := &l.epochs[i]
-		if !e.by.vetoed && e.Epoch > epoch && s.within(e.by, parents) {
-			epoch, level = e.Epoch, max(level, e.Level)
+		if !e.by.vetoed && (e.Epoch > epoch || e.Level > level) && s.within(e.by, parents) {
+			epoch, level = max(epoch, e.Epoch), max(level, e.Level)
 		}
 	}
 	return epoch, level

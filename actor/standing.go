@@ -47,7 +47,8 @@ func (s *State) standing(parents []*knot, counts func(removal *knot) bool) stand
 	}
 }
 
-// onBranch is an entry's value after parents.
+// onBranch is an entry's value after parents. Where two events of the branch
+// give it, the one that counts in the whole log does.
 func onBranch[T any](s *State, e *entry[T], parents []*knot, counts func(*knot) bool) (value T, ok bool) {
 	if e == nil {
 		return value, false
@@ -55,12 +56,13 @@ func onBranch[T any](s *State, e *entry[T], parents []*knot, counts func(*knot) 
 	if slices.ContainsFunc(e.removed, counts) {
 		return value, false
 	}
+	var best *knot
 	for _, g := range e.given {
-		if !g.by.vetoed && s.within(g.by, parents) {
-			return g.value, true
+		if !g.by.vetoed && (best == nil || g.by.precedes(best)) && s.within(g.by, parents) {
+			best, value = g.by, g.value
 		}
 	}
-	return value, false
+	return value, best != nil
 }
 
 // lastProof reports whether removing one key or passkey would leave the

@@ -20,7 +20,7 @@ type State struct {
 	actor     abaton.ActorID
 	inception *Inception
 	knots     map[Hash]*knot
-	slots     map[uint64]*knot // the first event known at each place
+	slots     map[uint64]*knot // at each place the certified event, else one of those known
 	heads     []*knot
 	forked    bool
 	open      []*knot // not certified, in order of arrival
@@ -107,11 +107,11 @@ func (s *State) Certified() (Place, bool) {
 	return s.tip.place(), true
 }
 
-// Heads are the places no known event continues, in order of arrival. More
-// than one is a split that a merge should close.
+// Heads are the places no known event continues, sorted by place and hash.
+// More than one is a split that a merge should close.
 func (s *State) Heads() []Place {
 	places := make([]Place, len(s.heads))
-	for i, n := range s.heads {
+	for i, n := range ordered(s.heads) {
 		places[i] = n.place()
 	}
 	return places

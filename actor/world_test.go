@@ -207,12 +207,32 @@ func (w *world) authentic(event []byte, signers ...signer) *actor.Authentic {
 	return a
 }
 
+// signed is the event with these proofs, and where it adds a key of the tests'
+// with that key's own.
 func signed(event []byte, signers ...signer) actor.SignedEvent {
 	se := actor.Signed(event)
 	for _, s := range signers {
 		se.Proofs = append(se.Proofs, s(event))
 	}
+	if name := added(event); name != "" {
+		se.Proofs = append(se.Proofs, byKey(name)(event))
+	}
 	return se
+}
+
+// added is the name of the key that an event adds, empty when there is none.
+func added(event []byte) string {
+	var e actor.Event
+	var b actor.KeyAdd
+	if wire.Unmarshal(event, &e) != nil || e.Kind != actor.EventKeyAdd || wire.Unmarshal(e.Body, &b) != nil {
+		return ""
+	}
+	for _, name := range names {
+		if signing(name).ID() == b.Key.ID {
+			return name
+		}
+	}
+	return ""
 }
 
 func (w *world) begin(in *actor.Inception, signers ...signer) *log {

@@ -3,7 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
-	"errors"
+	"crypto/rand"
 	"fmt"
 	"slices"
 
@@ -12,10 +12,6 @@ import (
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/key"
 )
-
-// appendAttempts is how often an event is signed anew after the log's newer
-// head when another event took its slot.
-const appendAttempts = 4
 
 // Hand signs events for one key log: with a signing key, or with a passkey on
 // the person's device.
@@ -41,89 +37,11 @@ func PasskeyHand(id abaton.ActorID, p *key.Passkey) Hand {
 	}}
 }
 
-// Append signs one event after the log's head and publishes it. A split log
-// is closed by a merge first; a slot that another event took in the meantime
-// is passed by.
-func (n *Network) Append(ctx context.Context, h Hand, body actor.Body) (Published, error) {
-	var last Published
-	var err error
-	for range appendAttempts {
-		n.logs.forget(h.Actor)
-		var l *log
-		if l, err = n.log1(ctx, h.Actor); err != nil {
-			return last, fmt.Errorf("append event: %w", err)
-		}
-		if last, err = n.appendTo(ctx, h, l, body); !passedBy(err) {
-			return last, err
-		}
-		if err := n.finish(ctx, l); err != nil {
-			return last, err
-		}
-	}
-	return last, err
-}
-
-// passedBy reports whether another event got there first.
-func passedBy(err error) bool {
-	_, conflict := errors.AsType[*ConflictError](err)
-	return conflict || reasonOf(err) == abaton.ReasonParent
-}
-
-// finish publishes again what others left half way in this log: an event that
-// some keepers voted for holds its slot until it is certified.
-func (n *Network) finish(ctx context.Context, l *log) error {
-	for _, signed := range l.open {
-		if _, err := n.Publish(ctx, signed); err != nil && !passedBy(err) && reasonOf(err) == "" {
-			return err
-		}
-	}
-	return nil
-}
-
-func (n *Network) appendTo(ctx context.Context, h Hand, l *log, body actor.Body) (Published, error) {
-	heads := l.state.Heads()
-	if len(heads) > 1 {
-		merge := actor.New(h.Actor, highest(heads)+1, hashes(heads), n.now().Unix(), &actor.Merge{})
-		if p, err := n.signAndPublish(ctx, h, merge); err != nil {
-			return p, err
-		}
-		heads = []actor.Place{{Actor: h.Actor, Seq: highest(heads) + 1, Hash: actor.HashOf(merge)}}
-	}
-	event := actor.New(h.Actor, heads[0].Seq+1, []actor.Hash{heads[0].Hash}, n.now().Unix(), body)
-	return n.signAndPublish(ctx, h, event)
-}
-
-func (n *Network) signAndPublish(ctx context.Context, h Hand, event []byte) (Published, error) {
-	proof, err := h.Prove(event)
-	if err != nil {
-		return Published{}, fmt.Errorf("sign event: %w", err)
-	}
-	all, err := n.Publish(ctx, actor.Signed(event, proof).Marshal())
-	if len(all) == 0 {
-		return Published{}, err
-	}
-	return all[0], err
-}
-
-func highest(heads []actor.Place) (seq uint64) {
-	for _, h := range heads {
-		seq = max(seq, h.Seq)
-	}
-	return seq
-}
-
-func hashes(heads []actor.Place) []actor.Hash {
-	out := make([]actor.Hash, len(heads))
-	for i, h := range heads {
-		out[i] = h.Hash
-	}
-	slices.SortFunc(out, func(a, b actor.Hash) int { return bytes.Compare(a[:], b[:]) })
-	return out
-}
-
 // Share gives a grant: seeds of the lines it names, wrapped to the grantee's
 // box key, in one event of the patient's log. The grant's patient and order
-// are filled in; its name is returned.
+// are filled in; its name is returned. Where the event loses its place to
+// another, the grant is taken back for ever and given under another nonce:
+// keepers that met the first would refuse it as a replay.
 func (n *Network) Share(ctx context.Context, h Hand, g grant.Grant, seeds []grant.Seed) (abaton.GrantID, Published, error) {
 	state, err := n.Log(ctx, g.Grantee)
 	if err != nil {
@@ -135,13 +53,21 @@ func (n *Network) Share(ctx context.Context, h Hand, g grant.Grant, seeds []gran
 	}
 	g.Patient = h.Actor
 	g.Sort()
-	b := g.Marshal()
-	wrap, err := grant.WrapSeeds(box, b, seeds)
-	if err != nil {
+	body := new(actor.Granted)
+	fill := func() (err error) {
+		body.Grant = g.Marshal()
+		body.Wrap, err = grant.WrapSeeds(box, body.Grant, seeds)
+		return err
+	}
+	a := &appending{n: n, hand: h, body: body, renew: func() error {
+		rand.Read(g.Nonce[:])
+		return fill()
+	}}
+	if err := fill(); err != nil {
 		return abaton.GrantID{}, Published{}, fmt.Errorf("share: %w", err)
 	}
-	p, err := n.Append(ctx, h, &actor.Granted{Grant: b, Wrap: wrap})
-	return grant.IDOf(b), p, err
+	p, err := a.run(ctx)
+	return grant.IDOf(body.Grant), p, err
 }
 
 // Revoke takes a grant back. Published says at how many keepers it is in

@@ -1,15 +1,18 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/quorum"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 )
@@ -20,10 +23,10 @@ const logFresh = 20 * time.Second
 
 // log is one actor's key log as a quorum of keepers tells it.
 type log struct {
-	state *actor.State
-	ever  []abaton.KeyID // every signing key a counted event gave, removed ones too
-	open  [][]byte       // signed events that no certificate stands for yet and that give
-	at    time.Time
+	view actor.View
+	ever []abaton.KeyID // every signing key a counted event gave, removed ones too
+	sure int            // how many keepers told the certificate of the highest certified event
+	at   time.Time
 }
 
 // logCache holds logs and the events already authenticated. An event that was
@@ -99,7 +102,7 @@ func (n *Network) Log(ctx context.Context, id abaton.ActorID) (*actor.State, err
 	if err != nil {
 		return nil, err
 	}
-	return l.state, nil
+	return l.view.State, nil
 }
 
 // Refresh forgets the cached key logs of these actors.
@@ -120,6 +123,39 @@ func (n *Network) log1(ctx context.Context, id abaton.ActorID) (*log, error) {
 	return found[id], nil
 }
 
+// look is the actor's log as it is now; thorough waits for all keepers that
+// answer within a second.
+func (n *Network) look(ctx context.Context, id abaton.ActorID, thorough bool) (*log, error) {
+	step := n.atLeastR()
+	step.Hold(thorough)
+	found, err := n.ask(ctx, step, []abaton.ActorID{id})
+	if err != nil {
+		return nil, err
+	}
+	if found[id] == nil {
+		return nil, abaton.ErrNotFound
+	}
+	return found[id], nil
+}
+
+// ask fetches at most QueryActorsMax logs.
+func (n *Network) ask(ctx context.Context, step *quorum.Collect, ids []abaton.ActorID) (map[abaton.ActorID]*log, error) {
+	asked := n.now()
+	statements, err := n.queryLogs(ctx, step, ids)
+	if err != nil {
+		return nil, fmt.Errorf("fetch key logs: %w", err)
+	}
+	found, err := n.reduce(ids, statements)
+	if err != nil {
+		return nil, fmt.Errorf("fetch key logs: %w", err)
+	}
+	for id, l := range found {
+		l.at = asked
+		n.logs.keep(id, l)
+	}
+	return found, nil
+}
+
 // Logs is Log for many actors in few messages; unknown actors are absent.
 func (n *Network) Logs(ctx context.Context, ids ...abaton.ActorID) (map[abaton.ActorID]*actor.State, error) {
 	found, err := n.fetchLogs(ctx, ids)
@@ -128,7 +164,7 @@ func (n *Network) Logs(ctx context.Context, ids ...abaton.ActorID) (map[abaton.A
 	}
 	states := make(map[abaton.ActorID]*actor.State, len(found))
 	for id, l := range found {
-		states[id] = l.state
+		states[id] = l.view.State
 	}
 	return states, nil
 }
@@ -144,31 +180,29 @@ func (n *Network) fetchLogs(ctx context.Context, ids []abaton.ActorID) (map[abat
 		}
 	}
 	for part := range slices.Chunk(stale, keeper.QueryActorsMax) {
-		asked := n.now()
-		statements, err := n.queryLogs(ctx, part)
+		logs, err := n.ask(ctx, n.atLeastR(), part)
 		if err != nil {
-			return nil, fmt.Errorf("fetch key logs: %w", err)
+			return nil, err
 		}
-		for id, l := range n.reduce(part, statements) {
-			l.at = asked
-			n.logs.keep(id, l)
-			found[id] = l
-		}
+		maps.Copy(found, logs)
 	}
 	return found, nil
 }
 
-// known is one event of the answers and whether a certificate came with it.
-type known struct {
-	event     *actor.Authentic
-	certified []actor.Certified
+// told is one event of the answers: as it came, with one set of proofs or
+// another, and which keepers told it and a certificate for it.
+type told struct {
+	forms       []*actor.Authentic
+	by, sure    quorum.Keepers
+	certified   actor.Certified
+	certificate []byte // that was verified
 }
 
-// reduce makes the logs of ids from statements of several keepers. What is
+// reduce makes the logs of ids from the answers of several keepers. What is
 // not authentic is left out: one keeper's invention takes nothing from what
 // the others told.
-func (n *Network) reduce(ids []abaton.ActorID, statements []keeper.Statement) map[abaton.ActorID]*log {
-	byActor := make(map[abaton.ActorID]map[actor.Hash]*known)
+func (n *Network) reduce(ids []abaton.ActorID, statements []stated) (map[abaton.ActorID]*log, error) {
+	byActor := make(map[abaton.ActorID]map[actor.Hash]*told)
 	for i := range statements {
 		a, err := n.logs.authentic(statements[i].Event, n.set.RelyingParty)
 		if err != nil || !slices.Contains(ids, a.Actor()) {
@@ -176,81 +210,82 @@ func (n *Network) reduce(ids []abaton.ActorID, statements []keeper.Statement) ma
 		}
 		events := byActor[a.Actor()]
 		if events == nil {
-			events = make(map[actor.Hash]*known)
+			events = make(map[actor.Hash]*told)
 			byActor[a.Actor()] = events
 		}
-		k := events[a.Hash()]
-		if k == nil {
-			k = &known{event: a}
-			events[a.Hash()] = k
+		t := events[a.Hash()]
+		if t == nil {
+			t = new(told)
+			events[a.Hash()] = t
 		}
-		n.certify(k, statements[i].Certificate)
+		if !slices.Contains(t.forms, a) { // the cache gives one for the same bytes
+			t.forms = append(t.forms, a)
+		}
+		t.by = t.by.With(statements[i].by)
+		n.certify(t, &statements[i])
 	}
 	logs := make(map[abaton.ActorID]*log, len(byActor))
 	for id, events := range byActor {
-		if l := n.build(events); l != nil {
+		l, err := n.build(events)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
 			logs[id] = l
 		}
 	}
-	return logs
+	return logs, nil
 }
 
-func (n *Network) certify(k *known, certificate []byte) {
-	if len(certificate) == 0 || len(k.certified) > 0 {
+// certify verifies a certificate, once for the same bytes.
+func (n *Network) certify(t *told, s *stated) {
+	if len(s.Certificate) == 0 {
 		return
 	}
-	c, err := actor.ParseCertificate(certificate)
-	if err != nil || c.Hash != k.event.Hash() || c.Actor != k.event.Actor() {
-		return
-	}
-	if certified, err := c.Verify(n.set); err == nil {
-		k.certified = append(k.certified, certified)
-	}
-}
-
-// build reduces one log: certified events as they are, others only if they
-// would be admitted. Nil when nothing of it counts.
-func (n *Network) build(events map[actor.Hash]*known) *log {
-	list := make([]*known, 0, len(events))
-	for _, k := range events {
-		list = append(list, k)
-	}
-	slices.SortFunc(list, func(a, b *known) int {
-		ea, eb := a.event.Event(), b.event.Event()
-		if ea.Seq != eb.Seq {
-			return int(int64(ea.Seq) - int64(eb.Seq))
+	if !bytes.Equal(s.Certificate, t.certificate) {
+		c, err := actor.ParseCertificate(s.Certificate)
+		if err != nil || c.Hash != t.forms[0].Hash() || c.Actor != t.forms[0].Actor() {
+			return
 		}
-		ha, hb := a.event.Hash(), b.event.Hash()
-		return slices.Compare(ha[:], hb[:])
+		certified, err := c.Verify(n.set)
+		if err != nil {
+			return
+		}
+		t.certified, t.certificate = certified, s.Certificate
+	}
+	t.sure = t.sure.With(s.by)
+}
+
+// build reduces one log. Nil when nothing of it counts.
+func (n *Network) build(events map[actor.Hash]*told) (*log, error) {
+	list := make([]actor.Told, 0, len(events))
+	for _, t := range events {
+		for _, a := range t.forms {
+			list = append(list, actor.Told{Event: a, By: t.by.Len(), Certified: t.certified})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b actor.Told) int {
+		ha, hb := a.Event.Hash(), b.Event.Hash()
+		return bytes.Compare(ha[:], hb[:])
 	})
-	l := &log{state: new(actor.State)}
-	for _, k := range list {
-		if len(k.certified) == 0 && !n.holds(l, k.event) {
-			continue
-		}
-		if l.state.Apply(k.event) != nil {
-			continue
-		}
-		for _, c := range k.certified {
-			if l.state.Certify(c) == nil {
-				l.ever = append(l.ever, keysGiven(k.event)...)
-			}
+	view, err := actor.NewView(list, n.params.F, n.now())
+	if err != nil {
+		return nil, err
+	}
+	tip, live := view.State.Certified()
+	if !live {
+		return nil, nil
+	}
+	l := &log{view: view}
+	if t := events[tip.Hash]; t != nil {
+		l.sure = t.sure.Len()
+	}
+	for hash, t := range events {
+		if view.State.Counts(hash) {
+			l.ever = append(l.ever, keysGiven(t.forms[0])...)
 		}
 	}
-	if !l.state.Live() {
-		return nil
-	}
-	return l
-}
-
-// holds reports whether an event counts without a certificate: it only takes
-// away, and its signer may. Others are remembered as open.
-func (n *Network) holds(l *log, a *actor.Authentic) bool {
-	if !actor.Narrows(a.Kind()) {
-		l.open = append(l.open, a.Signed().Marshal())
-		return false
-	}
-	return l.state.Admit(a, actor.Door{}, n.now()) == nil
+	return l, nil
 }
 
 // keysGiven are the signing keys an event gives.

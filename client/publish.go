@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -19,6 +20,8 @@ type Published struct {
 	At, Of  int  // "4 of 5" keepers apply it
 	InForce bool // At has reached the quorum
 	Err     error
+
+	contested bool // a keeper gave its place to another or cannot place it
 }
 
 // ConflictError says that another event has the slot of the key log: fetch
@@ -62,6 +65,10 @@ func (n *Network) Publish(ctx context.Context, events ...[]byte) ([]Published, e
 	return out, first
 }
 
+// contestedPatience is pendingPatience for an event that some keeper could not
+// place.
+const contestedPatience = pendingPatience / 10
+
 // publishing is one event on its way.
 type publishing struct {
 	n      *Network
@@ -76,6 +83,7 @@ type publishing struct {
 	ready       chan struct{} // closed when there is something to say
 	said        bool
 	patient     bool // patience with a missing quorum has begun
+	contested   bool
 }
 
 func (n *Network) newPublishing(a *actor.Authentic, signed []byte) *publishing {
@@ -108,7 +116,7 @@ func (t *publishing) feed(event func() []quorum.Effect) {
 	case quorum.Pending:
 		if !t.patient {
 			t.patient = true
-			t.n.after(pendingPatience, t.giveUp)
+			t.n.after(t.patience(), t.giveUp)
 		}
 	}
 }
@@ -119,6 +127,14 @@ func (t *publishing) say() {
 		t.said = true
 		close(t.ready)
 	}
+}
+
+// patience is short where whoever asked had better look at the log again.
+func (t *publishing) patience() time.Duration {
+	if t.contested {
+		return contestedPatience
+	}
+	return pendingPatience
 }
 
 // giveUp stops the waiting; the event goes on in the background.
@@ -132,6 +148,7 @@ func (t *publishing) voted(x abaton.KeeperIndex) func([]byte, error) {
 	return func(ok []byte, err error) {
 		t.feed(func() []quorum.Effect {
 			reason := reasonOf(err)
+			t.contested = t.contested || reason == abaton.ReasonSlot || reason == abaton.ReasonParent
 			switch {
 			case reason == abaton.ReasonSlot:
 				return t.step.Taken(x, actor.Hash{})
@@ -181,7 +198,7 @@ func (t *publishing) outcome() Published {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := Published{Event: t.place.Hash, Actor: t.place.Actor, At: t.step.InForceAt().Len(), Of: t.n.params.N,
-		InForce: inForce(t.step.State())}
+		InForce: inForce(t.step.State()), contested: t.contested}
 	switch {
 	case p.InForce:
 	case t.step.State() == quorum.Conflict:

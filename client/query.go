@@ -17,15 +17,22 @@ import (
 // queryPagesMax bounds the pages of one keeper's answer.
 const queryPagesMax = 1024
 
-// queryLogs gives what at least R keepers told of these actors' logs.
-func (n *Network) queryLogs(ctx context.Context, ids []abaton.ActorID) ([]keeper.Statement, error) {
-	var all []keeper.Statement
-	err := n.query(ctx, keeper.QueryLog, ids, n.atLeastR(), func(s *keeper.Statements) error {
-		told := make([]keeper.Statement, len(s.Statements))
+// stated is a statement and the keeper that made it.
+type stated struct {
+	keeper.Statement
+	by abaton.KeeperIndex
+}
+
+// queryLogs gives what the keepers told of these actors' logs.
+func (n *Network) queryLogs(ctx context.Context, step *quorum.Collect, ids []abaton.ActorID) ([]stated, error) {
+	var all []stated
+	err := n.query(ctx, keeper.QueryLog, ids, step, func(s *keeper.Statements) error {
+		told := make([]stated, len(s.Statements))
 		for i, b := range s.Statements {
-			if wire.Unmarshal(b, &told[i]) != nil {
+			if wire.Unmarshal(b, &told[i].Statement) != nil {
 				return errAnswer
 			}
+			told[i].by = s.Keeper
 		}
 		all = append(all, told...)
 		return nil

@@ -212,7 +212,8 @@ func granteeOf(id, patient abaton.ActorID) string {
 	return "granted/" + string(id[:]) + string(patient[:])
 }
 
-// keyOwner is the actor whose log announced a signing key; zero if none did.
+// keyOwner is the actor whose log announced a signing key; zero if none did. The
+// first that the key itself proved, else the first.
 func (c *Core) keyOwner(id abaton.KeyID) (owner abaton.ActorID, err error) {
 	b, err := c.store.Meta(keyName(id))
 	if errors.Is(err, store.ErrAbsent) {
@@ -227,13 +228,13 @@ func (c *Core) index(t *tx, a *actor.Authentic) error {
 	switch b := a.Body().(type) {
 	case *actor.Inception:
 		for _, k := range b.Keys {
-			if err := c.indexKey(t, k.ID, a.Actor()); err != nil {
+			if err := c.indexKey(t, k.ID, a); err != nil {
 				return err
 			}
 		}
 		return c.indexGrants(t, a.Actor(), b.Grants)
 	case *actor.KeyAdd:
-		return c.indexKey(t, b.Key.ID, a.Actor())
+		return c.indexKey(t, b.Key.ID, a)
 	case *actor.Granted:
 		return c.indexGrants(t, a.Actor(), []actor.Granted{*b})
 	}
@@ -272,21 +273,36 @@ func (c *Core) indexCertified(t *tx, a *actor.Authentic) error {
 	return nil
 }
 
-// indexKey notes whose key it is. The first log that announced it keeps it:
-// a key's name is public, and anyone can write it into a log of their own.
-func (c *Core) indexKey(t *tx, id abaton.KeyID, owner abaton.ActorID) error {
+// indexKey notes whose key it is. The first log that announced it keeps it,
+// unless the key itself proves that it is another's: a key's name is public, and
+// whoever is invited can write it into the first event of a log of their own.
+func (c *Core) indexKey(t *tx, id abaton.KeyID, a *actor.Authentic) error {
+	proved := a.ProvedBy(id)
 	name := keyName(id)
-	_, err := c.store.Meta(name)
-	if err == nil || t.marked[name] {
+	held, err := c.store.Meta(name)
+	switch {
+	case err != nil && !errors.Is(err, store.ErrAbsent):
+		return err
+	case t.marked[name+provedMark]:
+		return nil
+	case !proved && (err == nil || t.marked[name]):
+		return nil
+	case proved && len(held) > len(abaton.ActorID{}):
 		return nil
 	}
-	if !errors.Is(err, store.ErrAbsent) {
-		return err
-	}
 	t.mark(name)
-	c.store.PutMeta(&t.change, name, owner[:])
+	owner := a.Actor()
+	value := owner[:]
+	if proved {
+		t.mark(name + provedMark)
+		value = append(value, provedMark...)
+	}
+	c.store.PutMeta(&t.change, name, value)
 	return nil
 }
+
+// provedMark follows an owner that the key itself named.
+const provedMark = "!"
 
 func (c *Core) indexGrants(t *tx, patient abaton.ActorID, granted []actor.Granted) error {
 	for _, g := range granted {

@@ -2,6 +2,7 @@ package custody_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -84,16 +85,57 @@ func TestAttackEraseBeyondTheBatch(t *testing.T) {
 	}
 }
 
-// An insider announces a hospital's writer key in its own log: the hospital
-// must still be able to deposit.
+// An insider announces a hospital's writer key in its own log: without the key
+// nobody can.
 func TestAttackSquatOnAWriterKey(t *testing.T) {
 	w := newWorld(t, 1)
-	w.Publish(t, w.doctor.Event(&actor.KeyAdd{Key: actor.Key{ID: w.org.Writer.ID(), Rights: actor.Write}}))
+	squat := w.doctor.Event(&actor.KeyAdd{Key: actor.Key{ID: w.org.Writer.ID(), Rights: actor.Write}})
+	for x := range w.Keepers {
+		if r := w.sends(t, x, squat); r.Reason != abaton.ReasonSignature {
+			t.Errorf("keeper %d: a key added without its proof: got %q, want %q", x, r.Reason, abaton.ReasonSignature)
+		}
+	}
+}
+
+// The first event of an invited log lists a key that is not its own, before the
+// key's owner does, and takes it away again: the owner, who has the key, must
+// still deposit and ask.
+func TestAttackSquatByInception(t *testing.T) {
+	w := newWorld(t, 1)
+	fresh := key.NewSigning()
+	squatter := custodytest.NewClinician(t, w.Set, w.org, actor.Key{ID: fresh.ID(), Rights: actor.Write})
+	w.Publish(t, squatter.Inception, squatter.Event(&actor.KeyRemove{ID: fresh.ID()}))
+	w.Publish(t, adds(w.org, fresh))
+	w.org.Writer = fresh
 	for x, r := range w.deposits(t, w.seals(t, 1, 1)) {
 		if r.Reason != "" {
 			t.Errorf("keeper %d: deposit by the key's owner: got %q, want a receipt", x, r.Reason)
 		}
 	}
+	for x := range w.Keepers {
+		for _, kind := range []keeper.QueryKind{keeper.QueryLog, keeper.QueryGranted} {
+			q := keeper.Query{V: wire.Version, Kind: kind, Actors: []abaton.ActorID{w.org.ID}, Time: uint64(time.Now().Unix()), Key: fresh.ID()}
+			if _, err := w.Keepers[x].Call(t.Context(), keeper.RouteQuery, wire.Marshal(fresh.Seal(wire.Query, wire.Marshal(q)))); err != nil {
+				t.Errorf("keeper %d: query of kind %d by the key's owner: %v", x, kind, err)
+			}
+		}
+	}
+	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteQuery, granted(w.doctor.ID, fresh)); reasonOf(err) != abaton.ReasonCredential {
+		t.Errorf("who granted what to somebody else: got %v, want %q", err, abaton.ReasonCredential)
+	}
+}
+
+// granted asks who granted something to an actor.
+func granted(id abaton.ActorID, by *key.Signing) []byte {
+	q := keeper.Query{V: wire.Version, Kind: keeper.QueryGranted, Actors: []abaton.ActorID{id}, Time: uint64(time.Now().Unix()), Key: by.ID()}
+	return wire.Marshal(by.Seal(wire.Query, wire.Marshal(q)))
+}
+
+// adds is the event that adds a writer key, which proves it too.
+func adds(p *custodytest.Person, k *key.Signing) actor.SignedEvent {
+	e := p.Event(&actor.KeyAdd{Key: actor.Key{ID: k.ID(), Rights: actor.Write}})
+	e.Proofs = append(e.Proofs, actor.ByKey(k, e.Event))
+	return e
 }
 
 // A keeper that was rolled back and has not heard its peers must not append
@@ -187,8 +229,7 @@ func TestAttackErasureHiddenInABranch(t *testing.T) {
 func TestAttackCertificatesOutOfOrder(t *testing.T) {
 	w := newWorld(t, 1)
 	fresh := key.NewSigning()
-	add := w.org.Event(&actor.KeyAdd{Key: actor.Key{ID: fresh.ID(), Rights: actor.Write}})
-	next := w.org.Event(&actor.KeyAdd{Key: actor.Key{ID: key.NewSigning().ID(), Rights: actor.Write}})
+	add, next := adds(w.org, fresh), adds(w.org, key.NewSigning())
 	first, second := w.votes(t, add), w.votes(t, next)
 	for x := range w.Keepers {
 		w.certifies(t, x, next, second)

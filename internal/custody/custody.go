@@ -49,6 +49,7 @@ type Keeper struct {
 	modeMu   sync.Mutex
 	mode     Mode
 	replyMax int // bytes of all pieces of one reply
+	pageMax  int // bytes of the key logs of one answer to a query
 }
 
 // replyMax leaves room in abaton.ReplyBodyMax for what is around the pieces.
@@ -84,7 +85,7 @@ func Open(cfg Config) (*Keeper, error) {
 		cfg: cfg, shape: shapeOf(cfg.Set), store: cfg.Store, core: core,
 		sessions: newSessions(), jobs: make(chan job, groupMax),
 		stop: make(chan struct{}), done: make(chan struct{}), mode: core.Mode(),
-		replyMax: replyMax,
+		replyMax: replyMax, pageMax: statementBytesMax,
 	}
 	go k.run()
 	return k, nil

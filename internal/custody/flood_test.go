@@ -90,6 +90,51 @@ func TestAttackStrangersPushOutABranch(t *testing.T) {
 	w.Publish(t, other.Merge(won, lost))
 }
 
+// A removed key goes on signing, in places long taken. It must not push out the
+// branch that the owner is about to merge, and its own is remembered: the merge
+// of a split in which it got votes has to name it.
+func TestAttackRemovedKeyPushesOutABranch(t *testing.T) {
+	w := newWorld(t, 1)
+	thief, other := *w.ana, *w.ana
+	place := func(n byte) *actor.Granted {
+		return &actor.Granted{Grant: w.ana.Grant(w.doctor.ID, 1, uint32(n)).Marshal()}
+	}
+	stolen := thief.Event(place(1))
+	remove := passkeyed(t, &other, other.Event(&actor.KeyRemove{ID: w.ana.Manage.ID()}))
+	further, device := *w.ana, *w.ana
+	lost := passkeyed(t, &device, device.Event(place(2)))
+	w.sends(t, 5, stolen)
+	for x := range w.Keepers {
+		w.sends(t, x, remove)
+		if x != 5 {
+			w.sends(t, x, stolen)
+		}
+		w.sends(t, x, lost)
+	}
+	for x := range w.Keepers {
+		var events [][]byte
+		for i := range 200 {
+			e := further
+			events = append(events, e.Event(&actor.Bar{Actor: abaton.ActorID{1, byte(i)}}).Marshal())
+		}
+		w.sendsAll(t, x, events)
+	}
+	for x := range w.Keepers {
+		w.sends(t, x, stolen) // as whoever merges does
+	}
+	w.Publish(t, passkeyed(t, w.ana, other.Merge(stolen, remove, lost)))
+}
+
+// passkeyed is the same event, proved by the person's passkey.
+func passkeyed(t *testing.T, p *custodytest.Person, e actor.SignedEvent) actor.SignedEvent {
+	t.Helper()
+	a, err := p.Passkey.Assert(actor.HashOf(e.Event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return actor.Signed(e.Event, actor.ByPasskey(a))
+}
+
 // A merge names a sound branch event and an unsound one. What was applied of
 // it must not be ahead of the store, or the log cannot be read again.
 func TestAttackMergeHalfApplied(t *testing.T) {

@@ -40,15 +40,18 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	if err != nil {
 		return t.fail(err)
 	}
+	if m.Query.Kind == keeper.QueryGranted { // who granted whom is the grantee's to ask
+		if len(m.Query.Actors) != 1 {
+			return refused(abaton.ReasonCredential)
+		}
+		owner = m.Query.Actors[0]
+	}
 	st, err := c.actors.get(owner)
 	if err != nil {
 		return t.fail(err)
 	}
 	if st == nil || st.KeyRights(m.Query.Key) == 0 {
 		return refused(abaton.ReasonCredential)
-	}
-	if m.Query.Kind == keeper.QueryGranted && (len(m.Query.Actors) != 1 || m.Query.Actors[0] != owner) {
-		return refused(abaton.ReasonCredential) // who granted whom is the grantee's to ask
 	}
 	return Output{}
 }
@@ -97,19 +100,22 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	return wire.Marshal(k.cfg.Key.Seal(wire.Feed, wire.Marshal(a))), nil
 }
 
-// logs gathers whole key logs. Next is one past the last actor answered, so
-// that a long list is asked again from there.
+// logs gathers key logs, one after the other. Next is where a long answer goes
+// on: the log's place in the question, and how many of its statements were told.
+// What a log gets in the meantime moves the rest back, so that something may be
+// told twice and nothing is left out.
 func (k *Keeper) logs(a *keeper.Statements, ids []abaton.ActorID, from uint64) error {
-	size := 0
-	for n, id := range ids {
-		if uint64(n) < from {
-			continue
-		}
-		if size > statementBytesMax {
-			a.Next = uint64(n)
-			return nil
-		}
-		err := k.store.Statements(id, 0, func(s store.Statement) bool {
+	size, skip := 0, from&toldMask
+	for n := from >> toldBits; n < uint64(len(ids)) && a.Next == 0; n++ {
+		told := uint64(0)
+		err := k.store.Statements(ids[n], 0, func(s store.Statement) bool {
+			if told++; told <= skip {
+				return true
+			}
+			if size > 0 && size+len(s.Bytes) > k.pageMax {
+				a.Next = n<<toldBits | (told - 1)
+				return false
+			}
 			a.Statements = append(a.Statements, s.Bytes)
 			size += len(s.Bytes)
 			return true
@@ -117,9 +123,17 @@ func (k *Keeper) logs(a *keeper.Statements, ids []abaton.ActorID, from uint64) e
 		if err != nil {
 			return err
 		}
+		skip = 0
 	}
 	return nil
 }
+
+// Of a place in an answer to a question for key logs the lower bits count
+// statements, the upper ones logs.
+const (
+	toldBits = 32
+	toldMask = 1<<toldBits - 1
+)
 
 func (k *Keeper) feed(a *keeper.Statements, from uint64) error {
 	size := 0

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"sort"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -44,7 +45,7 @@ func (p Publish) decide(c *Core, t *tx) Output {
 		return out
 	}
 	if err := l.state.Admit(a, actor.Door{}, t.now); err != nil {
-		c.branches.keep(l.state, a, err)
+		c.branches.keep(l.state, a, err, t.now)
 		return refusedBy(err)
 	}
 	if !l.state.Knows(a.Hash()) && l.crowds(a) {
@@ -188,7 +189,7 @@ func (c *Core) kept(p Certify) bool {
 func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output {
 	fresh := !l.state.Knows(a.Hash())
 	if err := l.state.Apply(a); err != nil {
-		c.branches.keep(l.state, a, err)
+		c.branches.keep(l.state, a, err, t.now)
 		return refusedBy(err)
 	}
 	var cert *actor.Certificate
@@ -253,22 +254,43 @@ const (
 )
 
 // branches are events this keeper refused because another has their slot or
-// their parent is not known here. They count for nothing; a merge that a live
-// manager signs may name them.
+// their parent is not known here, or because their signer was removed on
+// another branch or their grant ran out. They count for nothing; a merge that a
+// live manager signs may name them.
 type branches map[actor.Hash]*actor.Authentic
 
-func (b branches) keep(st *actor.State, a *actor.Authentic, err error) {
+func (b branches) keep(st *actor.State, a *actor.Authentic, err error, now time.Time) {
 	e, ok := errors.AsType[*abaton.RefusedError](err)
-	if !ok || e.Reason != abaton.ReasonSlot && e.Reason != abaton.ReasonParent || !b.belongs(st, a) {
+	if !ok {
 		return
 	}
-	// Whoever closes a split sends its branches again.
-	if n, bytes := b.load(a.Actor()); n >= branchesPerActor {
-		maps.DeleteFunc(b, func(_ actor.Hash, o *actor.Authentic) bool { return o.Actor() == a.Actor() })
-	} else if len(b) >= branchesMax || bytes >= branchBytesMax {
+	lost := e.Reason == abaton.ReasonSlot || e.Reason == abaton.ReasonParent
+	if !(lost && b.belongs(st, a)) && st.Vouchable(a, now) != nil {
+		return
+	}
+	if b.room(st, a) {
+		b[a.Hash()] = a
+	}
+}
+
+// room makes room for one more of the actor's events: first goes what keys
+// signed that are no longer live, and such an event pushes out no other. Whoever
+// closes a split sends its branches again.
+func (b branches) room(st *actor.State, a *actor.Authentic) bool {
+	own := func(o *actor.Authentic) bool { return o.Actor() == a.Actor() }
+	if n, _ := b.load(a.Actor()); n >= branchesPerActor {
+		maps.DeleteFunc(b, func(_ actor.Hash, o *actor.Authentic) bool { return own(o) && !liveSigner(st, o) })
+	}
+	if n, _ := b.load(a.Actor()); n >= branchesPerActor {
+		if !liveSigner(st, a) {
+			return false
+		}
+		maps.DeleteFunc(b, func(_ actor.Hash, o *actor.Authentic) bool { return own(o) })
+	}
+	if _, bytes := b.load(a.Actor()); len(b) >= branchesMax || bytes >= branchBytesMax {
 		clear(b)
 	}
-	b[a.Hash()] = a
+	return true
 }
 
 // load is how many events of one actor are remembered, and the bytes of all.
@@ -295,6 +317,11 @@ func (b branches) belongs(st *actor.State, a *actor.Authentic) bool {
 			return true
 		}
 	}
+	return liveSigner(st, a)
+}
+
+// liveSigner reports whether a live key or passkey of the log proved the event.
+func liveSigner(st *actor.State, a *actor.Authentic) bool {
 	for _, p := range a.Signed().Proofs {
 		if id, passkey := proverOf(p); st.KeyRights(id) != 0 || st.CredentialClass(passkey) != 0 {
 			return true

@@ -235,6 +235,9 @@ func (c *checker) inForce(t *publishing) {
 			}
 		}
 	}
+	if t.event.Kind() == actor.EventMerge {
+		c.w.result.Done.Merged++
+	}
 	c.w.result.Done.InForce++
 }
 

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 	"time"
 
@@ -11,14 +9,13 @@ import (
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/custody"
 	"github.com/abaton-health/abaton/internal/quorum"
-	"github.com/abaton-health/abaton/internal/store"
 	protocol "github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/wire"
 )
 
 // device is one device of the patient. It grants, revokes, erases and asks who
 // looked, one thing after the other; each time it fetches the log first. A
-// second device only takes away.
+// second device, which asks nobody, gives and takes beside it.
 type device struct {
 	w    *world
 	i    int
@@ -52,16 +49,18 @@ func (d *device) next() {
 	d.publish(0, d.choose(), then)
 }
 
-// wish is what the next event shall say, and the grant it gives or takes.
+// wish is what the next event shall say, the grant it gives or takes, and the
+// event last signed for it.
 type wish struct {
-	body actor.Body
-	fact *grantFact
+	body   actor.Body
+	fact   *grantFact
+	signed actor.Hash
 }
 
 func (d *device) choose() *wish {
 	w := d.w
 	live := w.checker.liveGrants()
-	if d.i == 0 && (len(live) == 0 || w.rng.IntN(3) == 0) {
+	if len(live) == 0 || w.rng.IntN(3) == 0 {
 		return d.wishGrant(w.rng.IntN(w.plan.Readers))
 	}
 	if len(live) > 0 && (w.plan.Stage == RevokeThree || w.plan.Stage == NoLease || w.rng.IntN(3) > 0) {
@@ -85,33 +84,61 @@ func (d *device) wishGrant(reader int) *wish {
 // triesMax is how often a device signs anew after another event took its slot.
 const triesMax = 20
 
-// publish fetches the log, signs after its heads, and brings the event into
-// force. A split log is closed by a merge first; where another event took the
-// slot, what others left half way is finished and the event signed anew.
+// publish brings what is wished into force as a client does: it looks at the
+// log, closes a split by a merge, finishes what others left half way where
+// another event took the place, and signs anew.
 func (d *device) publish(try int, wanted *wish, then func()) {
-	d.fetch(func(st *actor.State, open []*actor.Authentic) {
-		if st == nil {
+	d.fetch(func(l *actor.View) {
+		if l == nil {
 			d.w.after(time.Second, func() { d.publish(try, wanted, then) })
 			return
 		}
-		heads := st.Heads()
-		if len(heads) > 1 { // a split: what all heads name must be known before a merge names it
-			d.finish(open, func() {
-				d.sign(heads, &actor.Merge{}, nil, func(over bool) { d.retry(try, over, wanted, then) })
-			})
+		narrows := actor.Narrows(wanted.body.EventKind())
+		if !narrows && l.State.Counts(wanted.signed) {
+			then() // others have finished it
 			return
 		}
-		if g, again := wanted.body.(*actor.Granted); again && try > 0 {
-			wanted.body, wanted.fact = d.renew(g, wanted.fact)
+		step := l.Next(narrows, try > 0)
+		on := func() { d.step(try, step, l.State.Knows(wanted.signed), wanted, then) }
+		if step.Merge || try > 0 {
+			d.finish(l.Open, on)
+			return
 		}
-		d.sign(heads, wanted.body, wanted.fact, func(over bool) {
+		on()
+	})
+}
+
+// step signs what comes next: the merge, or what is wished unless that stands
+// in the log already and waits. A grant that is lost is taken back before it is
+// given under another name: a keeper that has met it refuses it as a replay, and
+// a merge may bring it in.
+func (d *device) step(try int, step actor.Step, waits bool, wanted *wish, then func()) {
+	again := func(bool) { d.retry(try, false, wanted, then) }
+	g, grants := wanted.body.(*actor.Granted)
+	switch {
+	case step.Merge:
+		d.bring(d.signed(step, &actor.Merge{}, nil), 0, func(over bool) { d.retry(try, over, wanted, then) })
+	case waits && !actor.Narrows(wanted.body.EventKind()):
+		again(false)
+	case grants && wanted.signed != (actor.Hash{}):
+		d.bring(d.signed(step, &actor.Revoke{Grant: wanted.fact.id}, wanted.fact), 0, func(over bool) {
+			if over {
+				wanted.body, wanted.fact = d.renew(g, wanted.fact)
+				wanted.signed = actor.Hash{}
+			}
+			again(over)
+		})
+	default:
+		a := d.signed(step, wanted.body, wanted.fact)
+		wanted.signed = a.Hash()
+		d.bring(a, 0, func(over bool) {
 			if over || try == triesMax {
 				then()
 				return
 			}
-			d.finish(open, func() { d.retry(try, false, wanted, then) })
+			again(false)
 		})
-	})
+	}
 }
 
 // retry goes on with a wish: at once after a merge, or after a pause.
@@ -123,8 +150,7 @@ func (d *device) retry(try int, at bool, wanted *wish, then func()) {
 	d.w.after(d.w.between(100*time.Millisecond, time.Second), func() { d.publish(min(try+1, triesMax), wanted, then) })
 }
 
-// renew is the same grant under another name: a keeper that has seen the first
-// attempt would refuse it as a replay.
+// renew is the same grant under another name.
 func (d *device) renew(old *actor.Granted, fact *grantFact) (*actor.Granted, *grantFact) {
 	again := d.wishGrant(fact.reader)
 	return again.body.(*actor.Granted), again.fact
@@ -139,21 +165,10 @@ func (d *device) finish(open []*actor.Authentic, then func()) {
 	d.bring(open[0], 0, func(bool) { d.finish(open[1:], then) })
 }
 
-// sign makes the event after heads and publishes it.
-func (d *device) sign(heads []actor.Place, body actor.Body, fact *grantFact, then func(over bool)) {
-	d.bring(d.signed(heads, body, fact), 0, then)
-}
-
-// signed is the event that stands on heads.
-func (d *device) signed(heads []actor.Place, body actor.Body, fact *grantFact) *actor.Authentic {
+// signed is the event that takes the step.
+func (d *device) signed(step actor.Step, body actor.Body, fact *grantFact) *actor.Authentic {
 	w := d.w
-	seq := uint64(0)
-	var prev []actor.Hash
-	for _, h := range heads {
-		seq, prev = max(seq, h.Seq+1), append(prev, h.Hash)
-	}
-	slices.SortFunc(prev, func(a, b actor.Hash) int { return bytes.Compare(a[:], b[:]) })
-	event := actor.New(w.pool.patient.id, seq, prev, w.clock().Unix(), body)
+	event := step.Event(w.clock(), body)
 	a, err := w.authentic(actor.Signed(event, actor.ByKey(w.pool.patient.manage, event)))
 	if err != nil {
 		panic("sim: a device signs only what is well formed: " + err.Error())
@@ -313,98 +328,4 @@ func (t *publishing) certify(x abaton.KeeperIndex) {
 			})
 		}})
 	}, func() { t.do(t.step.Lost(x)) })
-}
-
-// fetch is the patient's log as a quorum of keepers tells it, and the events in
-// it that give and that no certificate stands for; nil when too few answered.
-func (d *device) fetch(then func(*actor.State, []*actor.Authentic)) {
-	w := d.w
-	step := quorum.NewCollect(five, five.R(), five.R())
-	var told []store.Statement
-	over := false
-	var do func([]quorum.Effect)
-	do = func(effects []quorum.Effect) {
-		for _, e := range effects {
-			switch e.Do {
-			case quorum.Send:
-				x := e.Keeper
-				w.call(d.place(), x, callTimeout, func(k *keeper, reply func(func())) {
-					list, ok := k.log(w.pool.patient.id)
-					if !ok {
-						return
-					}
-					reply(func() {
-						told = append(told, list...)
-						do(step.Answer(x, false))
-					})
-				}, func() { do(step.Lost(x)) })
-			case quorum.Wake:
-				w.after(e.After, func() { do(step.Timer()) })
-			case quorum.Changed:
-				if !over && step.State() != quorum.Working {
-					over = true
-					if step.Err() != nil {
-						then(nil, nil)
-						return
-					}
-					then(w.union(told))
-				}
-			}
-		}
-	}
-	do(step.Start())
-}
-
-// log is one keeper's copy of a key log.
-func (k *keeper) log(id abaton.ActorID) (out []store.Statement, ok bool) {
-	if k.mode() == custody.Stopped || k.lies(LieSilent) {
-		return nil, false
-	}
-	err := k.store.Statements(id, 0, func(s store.Statement) bool {
-		out = append(out, s)
-		return true
-	})
-	// In the order of arrival: that of the store depends on names.
-	slices.SortFunc(out, func(a, b store.Statement) int { return cmp.Compare(a.Index, b.Index) })
-	if k.lies(LieFeed) {
-		out = out[:1]
-	}
-	return out, err == nil
-}
-
-// union is the log that the statements of several keepers make together, as a
-// client reduces it.
-func (w *world) union(told []store.Statement) (*actor.State, []*actor.Authentic) {
-	st := new(actor.State)
-	slices.SortStableFunc(told, func(a, b store.Statement) int { return cmp.Compare(a.Seq, b.Seq) })
-	seen := make(map[[32]byte]bool)
-	var bare []*actor.Authentic
-	for _, t := range told {
-		if seen[t.Hash] {
-			continue
-		}
-		seen[t.Hash] = true
-		in, err := w.stated(t.Bytes)
-		if err != nil {
-			continue
-		}
-		switch in := in.(type) {
-		case custody.Publish:
-			// It gives nothing without a certificate, but what continues it
-			// may have one, and a merge has to name it.
-			_ = st.Apply(in.Event)
-			bare = append(bare, in.Event)
-		case custody.Certify:
-			if st.Apply(in.Event) == nil {
-				_ = st.Certify(in.Certified)
-			}
-		}
-	}
-	open := bare[:0]
-	for _, a := range bare {
-		if !st.IsCertified(a.Hash()) && !actor.Narrows(a.Kind()) {
-			open = append(open, a)
-		}
-	}
-	return st, open
 }

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/custody"
 	"github.com/abaton-health/abaton/internal/store"
@@ -28,6 +30,8 @@ const (
 	LieFeed                    // hides events from its peers
 	LieForge                   // shows its peers grants with its own vote for a certificate
 	LieAck                     // acknowledges certificates without storing
+	LieBare                    // withholds the certificates of a key log
+	LieInvent                  // tells events of a key log that a stranger signed
 )
 
 // falseReceipt is a valid receipt for what was never stored.
@@ -82,6 +86,47 @@ func (k *keeper) forged() (out []store.Statement) {
 		cert := actor.NewCertificate(place, []actor.Vote{vote(k.x, place)})
 		bytes := wire.Marshal(protocol.Statement{Event: a.Signed().Marshal(), Certificate: cert.Marshal()})
 		out = append(out, store.Statement{Actor: a.Actor(), Seq: place.Seq, Bytes: bytes})
+	}
+	return out
+}
+
+// stripped is a key log without its certificates.
+func stripped(list []store.Statement) []store.Statement {
+	out := slices.Clone(list)
+	for i := range out {
+		var s protocol.Statement
+		if wire.Unmarshal(out[i].Bytes, &s) == nil {
+			s.Certificate = nil
+			out[i].Bytes = wire.Marshal(s)
+		}
+	}
+	return out
+}
+
+// eventOf is the hash of a statement's event, zero where it is none.
+func eventOf(statement []byte) (h actor.Hash) {
+	var s protocol.Statement
+	if wire.Unmarshal(statement, &s) == nil {
+		if signed, err := actor.ParseSigned(s.Event); err == nil {
+			h = actor.HashOf(signed.Event)
+		}
+	}
+	return h
+}
+
+// invented are events of the patient's log that a stranger signed, one after the
+// other, beside what the keeper knows.
+func (k *keeper) invented(list []store.Statement) (out []store.Statement) {
+	if len(list) == 0 {
+		return nil
+	}
+	stranger, last := k.w.pool.readers[0], list[len(list)-1]
+	at := actor.Place{Actor: last.Actor, Seq: last.Seq, Hash: eventOf(last.Bytes)}
+	for range 2 {
+		event := actor.Step{Parents: []actor.Place{at}}.Event(k.clock(), &actor.Bar{Actor: stranger.id})
+		at = actor.Place{Actor: at.Actor, Seq: at.Seq + 1, Hash: actor.HashOf(event)}
+		bytes := wire.Marshal(protocol.Statement{Event: actor.Signed(event, actor.ByKey(stranger.manage, event)).Marshal()})
+		out = append(out, store.Statement{Actor: at.Actor, Seq: at.Seq, Hash: at.Hash, Bytes: bytes})
 	}
 	return out
 }

@@ -41,7 +41,7 @@ type Plan struct {
 	Events  int // grants, revocations, erasures
 	Lists   int // of each reader
 	Readers int
-	Devices int // of the patient; the second one only takes away
+	Devices int // of the patient
 	Drop    float64
 	Twice   float64
 	Late    float64

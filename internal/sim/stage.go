@@ -88,13 +88,13 @@ func (w *world) voteTwice() {
 	wanted := d.wishGrant(0)
 	w.after(grants, func() { d.publish(0, wanted, func() {}) })
 	w.after(first, func() {
-		d.fetch(func(st *actor.State, _ []*actor.Authentic) {
-			if st == nil || !wanted.fact.live {
+		d.fetch(func(l *actor.View) {
+			if l == nil || !wanted.fact.live {
 				return
 			}
 			next := d.wishGrant(0)
-			d.bring(d.signed(st.Heads(), next.body, next.fact), wakes, func(bool) {})
-			revoke := other.signed(st.Heads(), &actor.Revoke{Grant: wanted.fact.id}, wanted.fact)
+			d.bring(d.signed(l.Next(false, false), next.body, next.fact), wakes, func(bool) {})
+			revoke := other.signed(l.Next(true, false), &actor.Revoke{Grant: wanted.fact.id}, wanted.fact)
 			w.after(second-first, func() { other.bring(revoke, 0, func(bool) {}) })
 		})
 	})

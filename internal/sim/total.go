@@ -33,7 +33,7 @@ func (t *Total) Add(r Result) {
 	}
 	d, o := &t.Done, r.Done
 	d.Acked, d.Opened, d.Refused, d.Listed = d.Acked+o.Acked, d.Opened+o.Opened, d.Refused+o.Refused, d.Listed+o.Listed
-	d.InForce, d.Erased, d.Histories = d.InForce+o.InForce, d.Erased+o.Erased, d.Histories+o.Histories
+	d.InForce, d.Merged, d.Erased, d.Histories = d.InForce+o.InForce, d.Merged+o.Merged, d.Erased+o.Erased, d.Histories+o.Histories
 	d.Releases, d.Quarantines = d.Releases+o.Releases, d.Quarantines+o.Quarantines
 }
 
@@ -44,8 +44,8 @@ func (t *Total) Line(took time.Duration) string {
 	fmt.Fprintf(&b, "sim: %d seeds, %d broken, %.0f seeds/s, %.0f events/s, %.1f s on %d processors, %.0f h of virtual time\n",
 		t.Seeds, t.Broken, float64(t.Seeds)/s, float64(t.Events)/s, s, runtime.GOMAXPROCS(0), t.Virtual.Hours())
 	d := t.Done
-	fmt.Fprintf(&b, "sim: acknowledged %d, in force %d, erased %d, listed %d, opened %d, refused %d, histories %d, releases %d, quarantines %d\n",
-		d.Acked, d.InForce, d.Erased, d.Listed, d.Opened, d.Refused, d.Histories, d.Releases, d.Quarantines)
+	fmt.Fprintf(&b, "sim: acknowledged %d, in force %d (merges %d), erased %d, listed %d, opened %d, refused %d, histories %d, releases %d, quarantines %d\n",
+		d.Acked, d.InForce, d.Merged, d.Erased, d.Listed, d.Opened, d.Refused, d.Histories, d.Releases, d.Quarantines)
 	b.WriteString("sim: faults struck (in worlds):")
 	for f, n := range t.Struck {
 		fmt.Fprintf(&b, " %s %d (%d)", Fault(f), n, t.Met[f])

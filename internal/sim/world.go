@@ -31,7 +31,7 @@ type Result struct {
 
 // Counts is how much of the protocol a world has seen.
 type Counts struct {
-	Acked, Opened, Refused, Listed, InForce, Erased, Histories, Releases, Quarantines int
+	Acked, Opened, Refused, Listed, InForce, Merged, Erased, Histories, Releases, Quarantines int
 }
 
 // Run lives one world to its end. tell gets a line for everything noted, if

@@ -1,8 +1,10 @@
 package custodytest
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"slices"
 	"testing"
 	"time"
 
@@ -75,11 +77,12 @@ func (p *Person) Invite(kind actor.Kind) []byte {
 	return v.Sign(p.Manage)
 }
 
-// NewClinician makes a clinician of org.
-func NewClinician(t testing.TB, set *actor.Set, org *Person) *Person {
+// NewClinician makes a clinician of org; keys stand in its first event besides
+// its own.
+func NewClinician(t testing.TB, set *actor.Set, org *Person, keys ...actor.Key) *Person {
 	p := newPerson(t, set)
 	p.Sponsor = org.ID
-	p.incept(&actor.Inception{Kind: actor.Clinician, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
+	p.incept(&actor.Inception{Kind: actor.Clinician, Keys: keys, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
 	return p
 }
 
@@ -301,11 +304,12 @@ func openReply(channel *session.Channel, hash [32]byte, by abaton.KeyID, answer 
 
 // Merge signs the event that closes a split: it names both events and takes
 // the next slot.
-func (p *Person) Merge(a, b actor.SignedEvent) actor.SignedEvent {
-	heads := []actor.Hash{actor.HashOf(a.Event), actor.HashOf(b.Event)}
-	if string(heads[0][:]) > string(heads[1][:]) {
-		heads[0], heads[1] = heads[1], heads[0]
+func (p *Person) Merge(ends ...actor.SignedEvent) actor.SignedEvent {
+	heads := make([]actor.Hash, len(ends))
+	for i, e := range ends {
+		heads[i] = actor.HashOf(e.Event)
 	}
+	slices.SortFunc(heads, func(a, b actor.Hash) int { return bytes.Compare(a[:], b[:]) })
 	p.seq++
 	event := actor.New(p.ID, p.seq, heads, time.Now().Unix(), &actor.Merge{})
 	p.heads = []actor.Hash{actor.HashOf(event)}

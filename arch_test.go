@@ -35,6 +35,7 @@ const plan = `
 	NONE < internal/fhir, internal/durable;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;
+	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login < internal/gateway, internal/people;
 	internal/fhir/search < internal/gateway;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;

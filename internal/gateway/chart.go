@@ -27,7 +27,7 @@ type chart struct {
 	renewing sync.Mutex // one load or renewal at a time
 
 	space *search.Space
-	kinds map[string]bool // the types it is opened for; nil for all
+	part  *part // of a chart that is opened for some types only; nil for the whole
 
 	mu         sync.RWMutex
 	index      fhir.Chart
@@ -48,8 +48,8 @@ type chart struct {
 	size       int                                         // versions when referred was made
 }
 
-func (g *Gateway) newChart(patient abaton.ActorID, purpose abaton.Purpose, kinds map[string]bool) *chart {
-	c := &chart{patient: patient, purpose: purpose, space: g.space, kinds: kinds}
+func (g *Gateway) newChart(patient abaton.ActorID, purpose abaton.Purpose, of *part) *chart {
+	c := &chart{patient: patient, purpose: purpose, space: g.space, part: of}
 	c.reset()
 	return c
 }
@@ -75,7 +75,7 @@ func (c *chart) expire() {
 func (c *chart) ready(now time.Time) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.loaded && !c.over(now)
+	return c.loaded && !c.over(now) && (c.part == nil || len(c.part.wanted) == 0)
 }
 
 // over reports whether the lease has ended, or begins later than now: a clock
@@ -104,10 +104,12 @@ func (g *Gateway) opened(ctx context.Context, p *person, c *chart, fresh bool) e
 	if !fresh && c.ready(g.now()) {
 		return nil
 	}
+	c.widen()
 	if err := g.renew(ctx, p, c); err != nil {
 		p.drop(c.patient)
 		return err
 	}
+	c.widened()
 	g.makeRoom(p, c.patient)
 	return nil
 }
@@ -232,7 +234,7 @@ func (g *Gateway) permitted(ctx context.Context, p *person, c *chart, asks []cli
 		if erased {
 			return true, nil
 		}
-		if err := g.openNews(ctx, p, c, ask, batches, opened); err != nil {
+		if err := g.openNews(ctx, p, c, ask, batches, c.rowsWidened(listing), opened); err != nil {
 			return false, err
 		}
 	}
@@ -241,12 +243,14 @@ func (g *Gateway) permitted(ctx context.Context, p *person, c *chart, asks []cli
 	return false, c.fill(opened, leased)
 }
 
-// openNews opens the batches of a listing that are not in the chart.
-func (g *Gateway) openNews(ctx context.Context, p *person, c *chart, ask client.Ask, batches []client.Batch, into *client.Chart) error {
+// openNews opens the batches of a listing that are not in the chart, and some
+// more rows.
+func (g *Gateway) openNews(ctx context.Context, p *person, c *chart, ask client.Ask, batches []client.Batch, more []client.Row, into *client.Chart) error {
 	rows, err := g.rowsFor(ctx, p, c, ask, batches)
 	if err != nil {
 		return err
 	}
+	rows = append(rows, more...)
 	into.Batches = append(into.Batches, batches...)
 	if len(rows) == 0 {
 		return nil
@@ -256,8 +260,7 @@ func (g *Gateway) openNews(ctx context.Context, p *person, c *chart, ask client.
 		return fmt.Errorf("open news: %w", err)
 	}
 	g.noteFaults(ctx, got.Faults)
-	shown, hidden := client.Committed(got.Records)
-	shown = c.wanted(shown)
+	shown, hidden := client.Committed(c.withCommits(got.Records))
 	into.Records = append(into.Records, shown...)
 	into.Missing = append(into.Missing, got.Missing...)
 	into.Hidden += hidden

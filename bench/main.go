@@ -100,6 +100,7 @@ func suites() []suite {
 		{"limits", limits},
 		{"records", records},
 		{"keeper", keeperCost},
+		{"search", searching},
 		{"network", network},
 	}
 }

@@ -101,6 +101,7 @@ func suites() []suite {
 		{name: "limits", run: limits},
 		{name: "records", run: records},
 		{name: "keeper", run: keeperCost},
+		{name: "search", run: searching},
 		{name: "network", run: network},
 		{name: "storage", run: storage, part: true},
 	}

@@ -314,6 +314,9 @@ func charts(ctx context.Context, b *bench, r *running) error {
 			searches = append(searches, time.Since(start))
 		}
 	}
+	if err := panel(ctx, b, r); err != nil {
+		return err
+	}
 	trip := b.value("bare loopback TLS 1.3 h2 round trip")
 	b.add(row{Name: "directory cold after sign-in, p50", Value: percentile(directory, 0.5), Unit: "ms", Limit: trip, LimitName: "one TLS round trip", Detail: "once a session: sessions at the keepers and the organisation's directory"})
 	b.add(row{Name: "chart cold, any size, p50", Value: percentile(small, 0.5), Unit: "ms", Limit: trip, LimitName: "one TLS round trip"})

@@ -124,18 +124,7 @@ func (r *ownRecord) fill(records []client.Record, lines map[abaton.Line]fhir.Cat
 
 // current are the resources as they stand, in a stable order.
 func (r *ownRecord) current() (all []fhir.Version) {
-	q := fhir.Query{Params: []fhir.Param{{Name: "_count", Value: fmt.Sprint(fhir.CountMax)}}}
-	for {
-		found, err := r.chart.Search(q)
-		if err != nil {
-			panic("record: a query without conditions was refused: " + err.Error())
-		}
-		all = append(all, found.Versions...)
-		if found.Next == nil {
-			return all
-		}
-		q.After = *found.Next
-	}
+	return slices.Collect(r.chart.All())
 }
 
 // caveats says what the listing may lack.

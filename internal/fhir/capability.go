@@ -22,6 +22,8 @@ type TypeCapability struct {
 	ConditionalCreate bool
 	UpdateCreate      bool
 	Parameters        []Parameter
+	Includes          []string // values of _include
+	Reverses          []string // values of _revinclude
 	Operations        []OperationName
 }
 
@@ -81,6 +83,14 @@ func appendType(out []byte, t TypeCapability) []byte {
 	}
 	if t.ConditionalCreate {
 		out = append(out, `,"conditionalCreate":true`...)
+	}
+	for _, list := range []struct {
+		name   string
+		values []string
+	}{{"searchInclude", t.Includes}, {"searchRevInclude", t.Reverses}} {
+		if len(list.values) > 0 {
+			out = appendList(append(out, `,"`+list.name+`":`...), list.values, appendText)
+		}
 	}
 	if len(t.Parameters) > 0 {
 		out = appendList(append(out, `,"searchParam":`...), t.Parameters, func(out []byte, p Parameter) []byte {

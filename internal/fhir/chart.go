@@ -3,6 +3,7 @@ package fhir
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -20,27 +21,32 @@ type Version struct {
 	Body        []byte   // the client's exact bytes
 }
 
-// A Chart is an index in memory over the versions of one patient's granted
-// resources, or of a directory. The zero Chart is empty and ready. Add needs
-// to be alone; any number may read at once when nothing is added.
+// A Chart holds the versions of one patient's granted resources, or of a
+// directory. The zero Chart is empty and ready. Add needs to be alone; any
+// number may read at once when nothing is added.
 type Chart struct {
+	Indexer Indexer // told of every current version; nil tells nobody
+
 	items  map[chartKey]*chartItem
 	sorted []*chartItem // not deleted, by lastUpdated, type, id
 }
 
-type chartKey struct{ name, id string }
-
-// A chartItem is one resource. Its index parts belong to the current version.
-type chartItem struct {
-	versions    []Version // as added
-	current     int       // of versions
-	forked      bool
-	patients    []Ref // at the paths of the search parameter patient
-	identifiers []Code
+// An Indexer is what searches a chart. Put comes for a version that is now to
+// be read, also in place of another; Remove for a resource that was deleted.
+// The version stays as it is and may be kept.
+type Indexer interface {
+	Put(v *Version, r Resource)
+	Remove(name, id string)
 }
 
-// A Code is a system and a value: a coding, or an identifier.
-type Code struct{ System, Value string }
+type chartKey struct{ name, id string }
+
+// A chartItem is one resource.
+type chartItem struct {
+	versions []*Version // as added
+	current  int        // of versions
+	forked   bool
+}
 
 // Add puts versions into the chart. A version that is there already (type, id
 // and versionId) is passed over, so adding twice changes nothing; parents may
@@ -90,18 +96,22 @@ func (c *Chart) add(v Version, r Resource) {
 		item = &chartItem{}
 		c.items[key] = item
 	}
-	if slices.ContainsFunc(item.versions, func(o Version) bool { return o.VersionID == v.VersionID }) {
+	if slices.ContainsFunc(item.versions, func(o *Version) bool { return o.VersionID == v.VersionID }) {
 		return
 	}
-	item.versions = append(item.versions, v)
+	was := item.current
+	item.versions = append(item.versions, &v)
 	heads := item.heads()
 	item.current, item.forked = heads[0], len(heads) > 1
 	switch {
+	case c.Indexer == nil || item.current == was && len(item.versions) > 1:
+	case item.version().Deleted:
+		c.Indexer.Remove(v.Type, v.ID)
 	case item.current == len(item.versions)-1:
-		item.index(r)
-	case len(item.versions) > 1:
-		if again, err := item.versions[item.current].check(); err == nil {
-			item.index(again)
+		c.Indexer.Put(item.version(), r)
+	default:
+		if again, err := item.version().check(); err == nil {
+			c.Indexer.Put(item.version(), again)
 		}
 	}
 }
@@ -127,41 +137,13 @@ func (i *chartItem) heads() (heads []int) {
 		}
 	}
 	slices.SortFunc(heads, func(a, b int) int {
-		x, y := &i.versions[a], &i.versions[b]
+		x, y := i.versions[a], i.versions[b]
 		return cmp.Or(strings.Compare(x.Rank, y.Rank), strings.Compare(x.VersionID, y.VersionID))
 	})
 	return heads
 }
 
-// index takes what search looks at out of the current version.
-func (i *chartItem) index(r Resource) {
-	i.patients, i.identifiers = nil, nil
-	if r.Kind() == Absent {
-		return
-	}
-	for _, path := range patientPaths(r.Type) {
-		i.patients = appendPatients(i.patients, r.Value, path)
-	}
-	for v := range r.Get("identifier").Each() {
-		if value := v.Get("value").Text(); value != "" {
-			i.identifiers = append(i.identifiers, Code{v.Get("system").Text(), value})
-		}
-	}
-}
-
-func appendPatients(to []Ref, v Value, path string) []Ref {
-	name, rest, more := strings.Cut(path, ".")
-	for v := range v.Get(name).Each() {
-		if more {
-			to = appendPatients(to, v, rest)
-		} else if r, ok := refOf(v); ok && r.Type == "Patient" {
-			to = append(to, r.unversioned())
-		}
-	}
-	return to
-}
-
-func (i *chartItem) version() *Version { return &i.versions[i.current] }
+func (i *chartItem) version() *Version { return i.versions[i.current] }
 
 // arrange sorts what is not deleted.
 func (c *Chart) arrange() {
@@ -172,12 +154,24 @@ func (c *Chart) arrange() {
 		}
 	}
 	slices.SortFunc(c.sorted, func(a, b *chartItem) int {
-		return a.version().cursor().compare(b.version().cursor())
+		x, y := a.version(), b.version()
+		return cmp.Or(x.LastUpdated.Compare(y.LastUpdated), strings.Compare(x.Type, y.Type), strings.Compare(x.ID, y.ID))
 	})
 }
 
 // Len is the number of resources that are not deleted.
 func (c *Chart) Len() int { return len(c.sorted) }
+
+// All are the resources that are not deleted, by lastUpdated, type and id.
+func (c *Chart) All() iter.Seq[Version] {
+	return func(yield func(Version) bool) {
+		for _, item := range c.sorted {
+			if !yield(*item.version()) {
+				return
+			}
+		}
+	}
+}
 
 // Current is the version to be read of a resource, and whether others stand
 // beside it as heads of a fork. A deleted resource answers its deletion.
@@ -197,7 +191,7 @@ func (c *Chart) Heads(name, id string) (heads []Version) {
 		return nil
 	}
 	for _, n := range item.heads() {
-		heads = append(heads, item.versions[n])
+		heads = append(heads, *item.versions[n])
 	}
 	return heads
 }
@@ -207,7 +201,7 @@ func (c *Chart) Version(name, id, versionID string) (Version, bool) {
 	if item := c.items[chartKey{name, id}]; item != nil {
 		for _, v := range item.versions {
 			if v.VersionID == versionID {
-				return v, true
+				return *v, true
 			}
 		}
 	}
@@ -222,7 +216,10 @@ func (c *Chart) History(name, id string) []Version {
 		return nil
 	}
 	depth := item.depths()
-	out := slices.Clone(item.versions)
+	out := make([]Version, len(item.versions))
+	for n, v := range item.versions {
+		out[n] = *v
+	}
 	slices.SortFunc(out, func(a, b Version) int {
 		return cmp.Or(depth[b.VersionID]-depth[a.VersionID], b.LastUpdated.Compare(a.LastUpdated), strings.Compare(a.VersionID, b.VersionID))
 	})

@@ -173,3 +173,8 @@ func (p *placer) decide() Place {
 	}
 	return p.place
 }
+
+// OfPatient reports whether resources of a type can be searched by the
+// parameter patient: a Device is in no compartment, and yet may be one
+// patient's.
+func OfPatient(name string) bool { return patientPaths(name) != nil }

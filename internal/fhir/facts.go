@@ -1,5 +1,8 @@
 package fhir
 
+// A Code is a system and a value of a coding.
+type Code struct{ System, Value string }
+
 // Date is when what the resource tells of happened, as the text gives it (a
 // FHIR date, dateTime or instant): the first present of a fixed list of
 // elements from effective to created. "" if none is there.

@@ -30,17 +30,26 @@ func (i *importer) assign(*Entry) (string, error) {
 
 func (i *importer) conditional(r Ref) (string, error) {
 	params, err := ParseQuery(r.Query)
-	if err != nil {
-		return "", err
+	if err != nil || len(params) != 1 || params[0].Name != "identifier" {
+		return "", refuse(412, "not-supported", "", "the set asks by identifier alone")
 	}
-	found, err := i.directory.Search(Query{Type: r.Type, Params: params})
-	if err != nil || found.Total == 0 {
-		return "", err
+	system, value, _ := strings.Cut(params[0].Value, "|")
+	found := ""
+	for v := range i.directory.All() {
+		body, err := ParseResource(v.Body)
+		if err != nil || v.Type != r.Type {
+			continue
+		}
+		for identifier := range body.Get("identifier").Each() {
+			if identifier.Get("system").Is(system) && identifier.Get("value").Is(value) {
+				if found != "" && found != v.ID {
+					return "", refuse(412, "multiple-matches", "", "several match")
+				}
+				found = v.ID
+			}
+		}
 	}
-	if found.Total > 1 || len(found.Ignored) > 0 {
-		return "", refuse(412, "multiple-matches", "", "several match")
-	}
-	return found.Versions[0].ID, nil
+	return found, nil
 }
 
 // take imports a Bundle and checks every resource of it on the way.

@@ -20,6 +20,9 @@ const (
 // withheldWarning is what a list without its level 3 part says.
 const withheldWarning = "a part of this record needs a fresh passkey touch and is not shown here"
 
+// partialWarning is what a list says while too few keepers give some record.
+const partialWarning = "a part of this record cannot be opened now, so this may lack something; try again in a moment"
+
 // answer is what a handler gives back.
 type answer struct {
 	status   int

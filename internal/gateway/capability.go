@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 )
 
 // capability is the CapabilityStatement: what routes really does.
@@ -23,10 +24,7 @@ func capability(release string, now time.Time) []byte {
 func typeCapability(name string) fhir.TypeCapability {
 	t := fhir.TypeCapability{Type: name, Versioning: "versioned-update", ConditionalCreate: true, UpdateCreate: true,
 		Interactions: []string{"read", "vread", "update", "delete", "history-instance", "create", "search-type"},
-		Parameters:   []fhir.Parameter{{Name: "_id", Type: "token"}, {Name: "_lastUpdated", Type: "date"}, {Name: "identifier", Type: "token"}},
-	}
-	if !fhir.Directory(name) && name != "Patient" {
-		t.Parameters = append(t.Parameters, fhir.Parameter{Name: "patient", Type: "reference"})
+		Parameters:   search.Parameters(name), Includes: search.Includes(name), Reverses: search.Reverses(name),
 	}
 	if name == "Patient" {
 		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"}}

@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -24,8 +26,12 @@ type chart struct {
 
 	renewing sync.Mutex // one load or renewal at a time
 
+	space *search.Space
+	part  *part // of a chart that is opened for some types only; nil for the whole
+
 	mu         sync.RWMutex
 	index      fhir.Chart
+	found      *search.Index // of what index reads
 	loaded     bool
 	asks       []client.Ask
 	categories map[abaton.Line]fhir.Category
@@ -34,21 +40,23 @@ type chart struct {
 	strictest  map[string]fhir.Category                    // Type/id -> the most sensitive line it was ever in
 	mapped     map[string]abaton.ActorID                   // of a directory: FHIR patient id -> patient
 	leased     time.Time                                   // when the keepers last permitted all of it
-	bytes      int
-	partial    bool       // some records could not be opened now: what is not here may exist
-	withheld   bool       // a part needs step-up and was not opened
-	referred   []fhir.Ref // what its resources refer to; nil until asked for
-	size       int        // versions when referred was made
+	bytes      int                                         // of records
+	weight     atomic.Int64                                // bytes in memory, the index too
+	partial    bool                                        // some records could not be opened now: what is not here may exist
+	withheld   bool                                        // a part needs step-up and was not opened
+	referred   []fhir.Ref                                  // what its resources refer to; nil until asked for
+	size       int                                         // versions when referred was made
 }
 
-func newChart(patient abaton.ActorID, purpose abaton.Purpose) *chart {
-	c := &chart{patient: patient, purpose: purpose}
+func (g *Gateway) newChart(patient abaton.ActorID, purpose abaton.Purpose, of *part) *chart {
+	c := &chart{patient: patient, purpose: purpose, space: g.space, part: of}
 	c.reset()
 	return c
 }
 
 func (c *chart) reset() {
-	c.index = fhir.Chart{}
+	c.found = c.space.NewIndex()
+	c.index = fhir.Chart{Indexer: c.found}
 	c.loaded, c.bytes, c.partial = false, 0, false
 	c.rows = make(map[abaton.Line]map[abaton.BatchName]uint64)
 	c.seen = make(map[abaton.BatchName]uint64)
@@ -67,7 +75,7 @@ func (c *chart) expire() {
 func (c *chart) ready(now time.Time) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.loaded && !c.over(now)
+	return c.loaded && !c.over(now) && (c.part == nil || len(c.part.wanted) == 0)
 }
 
 // over reports whether the lease has ended, or begins later than now: a clock
@@ -83,20 +91,27 @@ func (g *Gateway) chartOf(ctx context.Context, p *person, patient abaton.ActorID
 	if err != nil {
 		return nil, err
 	}
+	return c, g.opened(ctx, p, c, fresh)
+}
+
+// opened opens or renews a chart as needed.
+func (g *Gateway) opened(ctx context.Context, p *person, c *chart, fresh bool) error {
 	if !fresh && c.ready(g.now()) {
-		return c, nil
+		return nil
 	}
 	c.renewing.Lock()
 	defer c.renewing.Unlock()
 	if !fresh && c.ready(g.now()) {
-		return c, nil
+		return nil
 	}
+	c.widen()
 	if err := g.renew(ctx, p, c); err != nil {
-		p.drop(patient)
-		return nil, err
+		p.drop(c.patient)
+		return err
 	}
-	g.makeRoom(p, patient)
-	return c, nil
+	c.widened()
+	g.makeRoom(p, c.patient)
+	return nil
 }
 
 // slot is the session's chart of a patient, empty if it was not open.
@@ -108,7 +123,7 @@ func (g *Gateway) slot(p *person, patient abaton.ActorID, purpose abaton.Purpose
 		return nil, abaton.ErrNotFound
 	}
 	if h.chart == nil || purpose != "" && h.chart.purpose != purpose && patient != g.org {
-		h.chart = newChart(patient, purpose)
+		h.chart, h.part = g.newChart(patient, purpose, nil), nil
 	}
 	h.used = g.now()
 	return h.chart, nil
@@ -127,7 +142,7 @@ func (g *Gateway) makeRoom(p *person, keep abaton.ActorID) {
 				continue
 			}
 			count++
-			bytes += h.chart.bytesNow()
+			bytes += h.chart.heldBytes()
 			if id != keep && (oldest == nil || h.used.Before(oldest.used)) {
 				oldest = h
 			}
@@ -143,17 +158,17 @@ func (g *Gateway) makeRoom(p *person, keep abaton.ActorID) {
 func (c *chart) warning() string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.withheld {
+	switch {
+	case c.withheld:
 		return withheldWarning
+	case c.partial:
+		return partialWarning
 	}
 	return ""
 }
 
-func (c *chart) bytesNow() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.bytes
-}
+// heldBytes is about what the chart takes in memory.
+func (c *chart) heldBytes() int { return int(c.weight.Load()) }
 
 // renew brings a chart up to date: the first time everything is opened; later
 // the keepers permit what is here, and only what is new is opened.
@@ -168,7 +183,7 @@ func (g *Gateway) renew(ctx context.Context, p *person, c *chart) error {
 			return err
 		}
 	}
-	opened, err := p.reader.Chart(ctx, lent.asks...)
+	opened, err := g.openAll(ctx, p, c, lent.asks)
 	if err != nil {
 		return fmt.Errorf("open chart: %w", err)
 	}
@@ -219,7 +234,7 @@ func (g *Gateway) permitted(ctx context.Context, p *person, c *chart, asks []cli
 		if erased {
 			return true, nil
 		}
-		if err := g.openNews(ctx, p, ask, batches, opened); err != nil {
+		if err := g.openNews(ctx, p, c, ask, batches, c.rowsWidened(listing), opened); err != nil {
 			return false, err
 		}
 	}
@@ -228,14 +243,14 @@ func (g *Gateway) permitted(ctx context.Context, p *person, c *chart, asks []cli
 	return false, c.fill(opened, leased)
 }
 
-// openNews opens the batches of a listing that are not in the chart.
-func (g *Gateway) openNews(ctx context.Context, p *person, ask client.Ask, batches []client.Batch, into *client.Chart) error {
-	var rows []client.Row
-	for i := range batches {
-		if row := batches[i].Rows(); row.Records != 0 {
-			rows = append(rows, row)
-		}
+// openNews opens the batches of a listing that are not in the chart, and some
+// more rows.
+func (g *Gateway) openNews(ctx context.Context, p *person, c *chart, ask client.Ask, batches []client.Batch, more []client.Row, into *client.Chart) error {
+	rows, err := g.rowsFor(ctx, p, c, ask, batches)
+	if err != nil {
+		return err
 	}
+	rows = append(rows, more...)
 	into.Batches = append(into.Batches, batches...)
 	if len(rows) == 0 {
 		return nil
@@ -245,7 +260,7 @@ func (g *Gateway) openNews(ctx context.Context, p *person, ask client.Ask, batch
 		return fmt.Errorf("open news: %w", err)
 	}
 	g.noteFaults(ctx, got.Faults)
-	shown, hidden := client.Committed(got.Records)
+	shown, hidden := client.Committed(c.withCommits(got.Records))
 	into.Records = append(into.Records, shown...)
 	into.Missing = append(into.Missing, got.Missing...)
 	into.Hidden += hidden
@@ -300,6 +315,7 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 	for _, m := range opened.Missing {
 		c.partial = c.partial || errors.Is(m.Err, abaton.ErrUnavailable)
 	}
+	c.weigh()
 	c.loaded, c.leased = true, leased
 	if c.partial { // opened anew at the next use
 		c.leased, c.asks = time.Time{}, nil
@@ -381,8 +397,12 @@ func (c *chart) added(changes []*change, written *client.Written) error {
 		versions = append(versions, versionOf(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content))
 		c.remember(ch.line, ch.envelope.Type, ch.envelope.ID, len(ch.content))
 	}
+	defer c.weigh()
 	return c.index.Add(versions...)
 }
+
+// weigh notes what the chart takes in memory now. Callers hold mu.
+func (c *chart) weigh() { c.weight.Store(int64(c.bytes + c.found.Bytes())) }
 
 // find is the version to be read, or why there is none.
 func (c *chart) find(kind, id string) (v fhir.Version, forked bool, err error) {
@@ -431,10 +451,16 @@ func (c *chart) version(kind, id, version string) (fhir.Version, bool) {
 	return c.index.Version(kind, id, version)
 }
 
-func (c *chart) search(q fhir.Query) (fhir.Found, error) {
+// holds reports whether the chart has a resource of a type.
+func (c *chart) holds(kind string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Search(q)
+	for v := range c.index.All() {
+		if v.Type == kind {
+			return true
+		}
+	}
+	return false
 }
 
 // category is the most sensitive one a resource has been under.

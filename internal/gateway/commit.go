@@ -65,7 +65,7 @@ func (g *Gateway) show(p *person, changes []*change, written *client.Written) er
 		h := p.held[home]
 		var c *chart
 		if h != nil {
-			c = h.chart
+			c, h.part = h.chart, nil // a part is opened again with what was written
 		}
 		p.mu.Unlock()
 		if c == nil || written == nil || len(written.Names) <= own[len(own)-1].at {

@@ -327,6 +327,7 @@ func TestDataCheckSynthea(t *testing.T) {
 		t.Errorf("got %d patients and %d resources, want 97 and 73,825", len(patients), resources)
 	}
 	s.compareAll(s.w.signIn(s.doctor, s.lent...), whole)
+	s.usCore(directory, whole)
 }
 
 func (s *syntheaCheck) importAll(c *caller, directory []string) int {

@@ -1,30 +1,54 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 )
+
+// An everythingQuery is what narrows an $everything.
+type everythingQuery struct {
+	kinds []string // of _type; nil for all
+	since int64    // of _since, microseconds since 1970
+	count int
+	used  []fhir.Param
+	other bool // a parameter that is not known here was sent
+}
+
+// An everythingPlace is where the next page begins: at a resource of the
+// chart, or of the directory resources behind it.
+type everythingPlace struct {
+	Query     string `cbor:"1,keyasint"`
+	Directory bool   `cbor:"2,keyasint"`
+	Updated   int64  `cbor:"3,keyasint"` // microseconds since 1970
+	Type      string `cbor:"4,keyasint"`
+	ID        string `cbor:"5,keyasint"`
+}
 
 // everything answers GET Patient/[id]/$everything: all that the session may
 // read of the patient, then the directory resources that it refers to
-// (RULINGS 27), page by page.
+// (RULINGS 27), page by page. _since, _type and _count narrow it.
 func (g *Gateway) everything(ctx context.Context, c *call) (*answer, error) {
-	params, err := fhir.ParseQuery(c.query)
+	bound := "/Patient/" + c.id + "/$everything"
+	at := everythingPlace{Query: c.query}
+	if page, ok := strings.CutPrefix(c.query, paramPage+"="); ok {
+		if err := c.person.pages.open(page, bound, &at); err != nil {
+			return nil, err
+		}
+	}
+	q, err := parseEverything(at.Query)
 	if err != nil {
 		return nil, err
 	}
-	params, page := takePage(params)
-	bound := "/Patient/" + c.id + "/$everything?" + queryOf(params)
-	var at cursor
-	if page != "" {
-		if at, err = c.person.pages.open(page, bound); err != nil {
-			return nil, err
-		}
+	if q.other && c.strict {
+		return nil, refusal(http.StatusBadRequest, "not-supported", "only _since, _type and _count are supported here; leave the others out")
 	}
 	chart, err := g.locate(ctx, c.person, c, "Patient", c.id)
 	if err != nil {
@@ -33,70 +57,117 @@ func (g *Gateway) everything(ctx context.Context, c *call) (*answer, error) {
 	if _, _, err := chart.find("Patient", c.id); err != nil {
 		return nil, err
 	}
-	found, next, err := g.pageOf(ctx, c.person, chart, params, at)
+	all, err := g.everythingOf(ctx, c.person, chart, q)
 	if err != nil {
 		return nil, err
 	}
-	if len(found.Ignored) > 0 && c.strict {
-		return nil, refusal(http.StatusBadRequest, "not-supported", "only _count and _type are supported here; leave the others out")
+	out := fhir.OutBundle{Kind: "searchset", Total: len(all), Self: strings.TrimSuffix(c.base+bound+"?"+queryOf(q.used), "?")}
+	from := 0
+	if at.Type != "" {
+		if from = slices.IndexFunc(all, func(e everythingEntry) bool { return !e.before(&at) }); from < 0 {
+			from = len(all)
+		}
 	}
-	out := fhir.OutBundle{Kind: "searchset", Total: found.Total, Self: c.base + bound}
-	if next != nil {
-		out.Next = c.base + bound + "&" + paramPage + "=" + c.person.pages.seal(*next, bound)
-	}
-	out.Self = strings.TrimSuffix(out.Self, "?")
-	for _, v := range found.Versions {
-		body, err := render(v)
+	to := min(from+q.count, len(all))
+	for _, e := range all[from:to] {
+		entry, err := c.entry(&e.version, "match", fhir.Subset{})
 		if err != nil {
 			return nil, err
 		}
-		out.Entries = append(out.Entries, fhir.OutEntry{FullURL: c.base + "/" + v.Type + "/" + v.ID, Resource: body, Search: "match"})
+		out.Entries = append(out.Entries, entry)
+	}
+	if to < len(all) && q.count > 0 {
+		next := all[to].place(at.Query)
+		out.Next = c.base + bound + "?" + paramPage + "=" + c.person.pages.seal(next, bound)
 	}
 	return &answer{status: http.StatusOK, body: out.Bytes(), warning: chart.warning()}, nil
 }
 
-// pageOf is one page: first of the chart, then of the directory.
-func (g *Gateway) pageOf(ctx context.Context, p *person, chart *chart, params []fhir.Param, at cursor) (fhir.Found, *cursor, error) {
-	q := fhir.Query{Params: params}
-	if !at.Directory {
-		q.After = at.after()
-	}
-	found, err := chart.search(q)
+func parseEverything(text string) (q *everythingQuery, err error) {
+	params, err := fhir.ParseQuery(text)
 	if err != nil {
-		return found, nil, err
+		return nil, err
 	}
-	kinds, some := param(params, "_type")
-	referred, err := g.referred(ctx, p, chart, func(kind string) bool {
-		return !some || slices.Contains(strings.Split(kinds, ","), kind)
-	})
-	if err != nil {
-		return found, nil, err
-	}
-	found.Total += len(referred)
-	if !at.Directory {
-		if found.Next != nil {
-			next := cursorAfter(*found.Next)
-			return found, &next, nil
+	q = &everythingQuery{count: fhir.CountDefault}
+	for _, p := range params {
+		switch p.Name {
+		case "_count":
+			n, err := strconv.ParseUint(p.Value, 10, 31)
+			if err != nil {
+				return nil, refusal(http.StatusBadRequest, "value", "_count must be a whole number; correct it")
+			}
+			q.count = int(min(n, fhir.CountMax))
+		case "_type":
+			q.kinds = append(q.kinds, strings.Split(p.Value, ",")...)
+		case "_since":
+			from, ok := search.Instant(p.Value)
+			if !ok {
+				return nil, refusal(http.StatusBadRequest, "value", "_since must be an instant; correct it")
+			}
+			q.since = max(q.since, from.UnixMicro())
+		default:
+			q.other = true
+			continue
 		}
-	} else {
-		found.Versions = nil
-		from, _ := slices.BinarySearchFunc(referred, at, func(v fhir.Version, c cursor) int {
-			return strings.Compare(v.Type+"/"+v.ID, c.Type+"/"+c.ID)
-		})
-		referred = referred[from:]
+		q.used = append(q.used, p)
 	}
-	room := min(found.Count-len(found.Versions), len(referred))
-	found.Versions = append(found.Versions, referred[:room]...)
-	if room == len(referred) || found.Count == 0 {
-		return found, nil, nil
+	return q, nil
+}
+
+// An everythingEntry is one resource of the answer.
+type everythingEntry struct {
+	version   fhir.Version
+	directory bool
+}
+
+func (e *everythingEntry) place(query string) everythingPlace {
+	v := &e.version
+	return everythingPlace{Query: query, Directory: e.directory, Updated: v.LastUpdated.UnixMicro(), Type: v.Type, ID: v.ID}
+}
+
+// before reports whether the entry comes before a place: the chart by
+// lastUpdated, type and id, then the directory by type and id.
+func (e *everythingEntry) before(at *everythingPlace) bool {
+	if e.directory != at.Directory {
+		return !e.directory
 	}
-	first := referred[room]
-	return found, &cursor{Directory: true, Type: first.Type, ID: first.ID}, nil
+	v := &e.version
+	updated := cmp.Compare(v.LastUpdated.UnixMicro(), at.Updated)
+	if e.directory {
+		updated = 0
+	}
+	return cmp.Or(updated, strings.Compare(v.Type, at.Type), strings.Compare(v.ID, at.ID)) < 0
+}
+
+// everythingOf is the whole answer, in order.
+func (g *Gateway) everythingOf(ctx context.Context, p *person, c *chart, q *everythingQuery) (all []everythingEntry, err error) {
+	wanted := func(v *fhir.Version) bool {
+		return (q.kinds == nil || slices.Contains(q.kinds, v.Type)) && v.LastUpdated.UnixMicro() >= q.since
+	}
+	for _, v := range c.all() {
+		if wanted(&v) {
+			all = append(all, everythingEntry{v, false})
+		}
+	}
+	referred, err := g.referred(ctx, p, c)
+	for _, v := range referred {
+		if wanted(&v) {
+			all = append(all, everythingEntry{v, true})
+		}
+	}
+	return all, err
+}
+
+// all are the current resources, by lastUpdated, type and id.
+func (c *chart) all() []fhir.Version {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return slices.Collect(c.index.All())
 }
 
 // referred are the directory resources that a chart's resources refer to, by
 // type and id. A session without a grant to the directory sees none.
-func (g *Gateway) referred(ctx context.Context, p *person, chart *chart, wanted func(kind string) bool) ([]fhir.Version, error) {
+func (g *Gateway) referred(ctx context.Context, p *person, chart *chart) ([]fhir.Version, error) {
 	refs, err := chart.references()
 	if err != nil || len(refs) == 0 || !p.holds(g.org) || chart.patient == (abaton.ActorID{}) {
 		return nil, err
@@ -110,7 +181,7 @@ func (g *Gateway) referred(ctx context.Context, p *person, chart *chart, wanted 
 	}
 	var out []fhir.Version
 	for _, ref := range refs {
-		if v, _, ok := directory.current(ref.Type, ref.ID); ok && !v.Deleted && wanted(ref.Type) {
+		if v, _, ok := directory.current(ref.Type, ref.ID); ok && !v.Deleted {
 			out = append(out, v)
 		}
 	}
@@ -126,19 +197,9 @@ func (c *chart) references() ([]fhir.Ref, error) {
 		return c.referred, nil
 	}
 	seen := make(map[fhir.Ref]bool)
-	var after fhir.Cursor
-	for more := true; more; {
-		found, err := c.index.Search(fhir.Query{Params: []fhir.Param{{Name: "_count", Value: "1000"}}, After: after})
-		if err != nil {
+	for v := range c.index.All() {
+		if err := collect(v, seen); err != nil {
 			return nil, err
-		}
-		for _, v := range found.Versions {
-			if err := collect(v, seen); err != nil {
-				return nil, err
-			}
-		}
-		if more = found.Next != nil; more {
-			after = *found.Next
 		}
 	}
 	c.referred, c.size = make([]fhir.Ref, 0, len(seen)), c.bytes

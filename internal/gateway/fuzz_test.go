@@ -58,21 +58,21 @@ func FuzzETags(f *testing.F) {
 // FuzzCursor: no text is a cursor but what this session sealed for this query.
 func FuzzCursor(f *testing.F) {
 	p := newPager(key.Secret{1})
-	f.Add(p.seal(cursor{Type: "Patient", ID: "1"}, "/x"), "/x")
+	f.Add(p.seal(everythingPlace{Type: "Patient", ID: "1"}, "/x"), "/x")
 	f.Add("AAAA", "")
 	other := newPager(key.Secret{2})
 	f.Fuzz(func(t *testing.T, text, bound string) {
-		if _, err := other.open(text, bound); err == nil {
+		var c, again everythingPlace
+		if err := other.open(text, bound, &c); err == nil {
 			t.Errorf("another session's cursor opens")
 		}
-		c, err := p.open(text, bound)
-		if err != nil {
+		if err := p.open(text, bound, &c); err != nil {
 			if o := outcomeOf(err); o.Status != http.StatusBadRequest {
 				t.Errorf("bad cursor: got %d, want 400", o.Status)
 			}
 			return
 		}
-		if again, err := p.open(p.seal(c, bound), bound); err != nil || again != c {
+		if err := p.open(p.seal(c, bound), bound, &again); err != nil || again != c {
 			t.Errorf("cursor sealed again: got %+v, %v, want %+v", again, err, c)
 		}
 	})

@@ -28,6 +28,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/spread"
@@ -64,6 +65,7 @@ type Gateway struct {
 	table    *table
 	counters *counters
 	metadata []byte
+	space    *search.Space // of all indexes in memory
 
 	sessions accesses
 	offers   offers
@@ -91,7 +93,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{})}
+		closing: make(chan struct{}), space: search.NewSpace()}
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)

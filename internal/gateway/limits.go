@@ -57,6 +57,16 @@ const (
 	// resource whose id does not name its patient.
 	searchPatientsMax = 64
 
+	// panelPatientsMax is how many patients one search opens parts of: a
+	// clinic's list for a day, ten times over.
+	panelPatientsMax = 512
+	// panelAtOnce is how many of them are opened at the same time.
+	panelAtOnce = 8
+	// panelBytesMax is how many bytes of such parts one session keeps, and
+	// panelBytesAll all sessions together, their indexes counted.
+	panelBytesMax = 512 << 20
+	panelBytesAll = 2 << 30
+
 	// sweepInterval is how often what has expired is dropped from memory even
 	// if nobody asks for it.
 	sweepInterval = 15 * time.Second

@@ -38,6 +38,7 @@ type held struct {
 	patient abaton.ActorID
 	grants  []heldGrant
 	chart   *chart // nil when not open
+	part    *chart // opened for some types only, for a search over many; nil when not open
 	used    time.Time
 }
 
@@ -61,7 +62,7 @@ func (p *person) take(bundles []session.Bundle, ids ids) {
 			p.tags[ids.tag(b.Patient)] = b.Patient
 		}
 		h.take(b)
-		h.chart = nil // opened anew, with what is granted now
+		h.chart, h.part = nil, nil // opened anew, with what is granted now
 	}
 }
 
@@ -143,7 +144,7 @@ func (p *person) drop(patient abaton.ActorID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if h := p.held[patient]; h != nil {
-		h.chart = nil
+		h.chart, h.part = nil, nil
 	}
 }
 
@@ -151,13 +152,16 @@ func (p *person) drop(patient abaton.ActorID) {
 func (p *person) stale(patient abaton.ActorID) {
 	p.mu.Lock()
 	h := p.held[patient]
-	var c *chart
+	var c, part *chart
 	if h != nil {
-		c = h.chart
+		c, part = h.chart, h.part
 	}
 	p.mu.Unlock()
 	if c != nil {
 		c.expire()
+	}
+	if part != nil {
+		part.expire()
 	}
 }
 

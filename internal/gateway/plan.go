@@ -89,11 +89,7 @@ func (s *scope) writable(ctx context.Context, home abaton.ActorID, fresh bool) (
 // createPatient also puts the id into the directory, where it names the
 // patient and nothing finer.
 func (s *scope) createPatient(ctx context.Context, chart *chart, r fhir.Resource, id string, source []byte) (*plan, error) {
-	found, err := chart.search(fhir.Query{Type: "Patient"})
-	if err != nil {
-		return nil, err
-	}
-	if found.Total > 0 {
+	if chart.holds("Patient") {
 		return nil, refusal(http.StatusConflict, "duplicate", "this actor's chart has its Patient already; update that one")
 	}
 	p, err := s.write(ctx, chart, r, id, nil, source, http.StatusCreated)

@@ -7,138 +7,130 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 )
 
 // paramPage carries the sealed cursor of the next page.
 const paramPage = "_page"
 
-// search answers GET [type]?... and POST [type]/_search: within one patient's
-// chart, or the directory.
+// search answers GET [type]?... and POST [type]/_search: within the charts and
+// the directory that the session may open, and as if there were nothing else.
 func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
-	query := c.query
+	text := c.query
 	if c.method == http.MethodPost {
-		if query = string(c.body); c.query != "" {
-			query = c.query + "&" + query
+		if text = string(c.body); c.query != "" {
+			text = c.query + "&" + text
 		}
+	}
+	query, after, err := c.pageOf(text)
+	if err != nil {
+		return nil, err
 	}
 	params, err := fhir.ParseQuery(query)
 	if err != nil {
 		return nil, err
 	}
-	params, page := takePage(params)
-	chart, err := g.searched(ctx, c, params)
+	q, err := search.Parse(c.kind, params, search.Options{Now: g.now(), Base: c.base})
 	if err != nil {
 		return nil, err
 	}
-	bound := "/" + c.kind + "?" + queryOf(params)
-	q := fhir.Query{Type: c.kind, Params: params}
-	if page != "" {
-		at, err := c.person.pages.open(page, bound)
-		if err != nil {
-			return nil, err
-		}
-		q.After = at.after()
+	if len(q.Ignored) > 0 && c.strict {
+		return nil, refusal(http.StatusBadRequest, "not-supported", "a search parameter is not supported here and handling is strict; the CapabilityStatement lists those that are")
 	}
-	found := fhir.Found{Count: fhir.CountDefault}
-	if chart != nil {
-		if found, err = chart.search(q); err != nil {
-			return nil, err
-		}
+	set, err := g.setFor(ctx, c, q)
+	if err != nil {
+		return nil, err
 	}
-	a, err := c.searchset(found, bound)
-	if err == nil && chart != nil {
-		a.warning = chart.warning()
+	page, err := set.run(q, after)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.searchset(q, page, query)
+	if err == nil {
+		a.warning = set.warning()
 	}
 	return a, err
 }
 
-// searchset writes a page. What was not applied is told in an entry of its
-// own, or refused if the caller asked for strict handling.
-func (c *call) searchset(found fhir.Found, bound string) (*answer, error) {
-	if len(found.Ignored) > 0 && c.strict {
-		return nil, refusal(http.StatusBadRequest, "not-supported", "a search parameter is not supported here and handling is strict; the CapabilityStatement lists those that are")
+// A link is what the address of a next page holds, sealed: the whole query,
+// which may tell of a patient, and the place in the answer.
+type link struct {
+	Query string        `cbor:"1,keyasint"`
+	After search.Cursor `cbor:"2,keyasint"`
+}
+
+// pageOf takes a request for a next page apart; any other is the first page
+// of its own query.
+func (c *call) pageOf(text string) (query string, after *search.Cursor, err error) {
+	page, ok := strings.CutPrefix(text, paramPage+"=")
+	if !ok {
+		return text, nil, nil
 	}
-	out := fhir.OutBundle{Kind: "searchset", Total: found.Total, Self: c.base + "/" + c.kind}
-	if used := queryOf(found.Used); used != "" {
+	var at link
+	if err := c.person.pages.open(page, "/"+c.kind, &at); err != nil {
+		return "", nil, err
+	}
+	return at.Query, &at.After, nil
+}
+
+// searchset writes a page. What was not applied is told in an entry of its
+// own.
+func (c *call) searchset(q *search.Query, page *search.Page, query string) (*answer, error) {
+	out := fhir.OutBundle{Kind: "searchset", Total: page.Total, Self: c.base + "/" + c.kind}
+	if used := queryOf(q.Used); used != "" {
 		out.Self += "?" + used
 	}
-	if found.Next != nil {
-		out.Next = c.base + bound + "&" + paramPage + "=" + c.person.pages.seal(cursorAfter(*found.Next), bound)
+	if q.NoTotal {
+		out.Total = -1
 	}
-	for _, v := range found.Versions {
-		body, err := render(v)
-		if err != nil {
-			return nil, err
+	if page.Next != nil {
+		out.Next = c.base + "/" + c.kind + "?" + paramPage + "=" + c.person.pages.seal(link{query, *page.Next}, "/"+c.kind)
+	}
+	subset := fhir.Subset{Elements: q.Element, Summary: string(q.Summary)}
+	for _, mode := range []struct {
+		name     string
+		versions []*fhir.Version
+	}{{"match", page.Versions}, {"include", page.Included}} {
+		for _, v := range mode.versions {
+			entry, err := c.entry(v, mode.name, subset)
+			if err != nil {
+				return nil, err
+			}
+			out.Entries = append(out.Entries, entry)
 		}
-		out.Entries = append(out.Entries, fhir.OutEntry{FullURL: c.base + "/" + v.Type + "/" + v.ID, Resource: body, Search: "match"})
 	}
-	if len(found.Ignored) > 0 {
-		out.Entries = append(out.Entries, fhir.OutEntry{Search: "outcome", Resource: fhir.OperationOutcome(fhir.Issue{
-			Severity: "warning", Code: "not-supported",
-			Diagnostics: "search parameters that are not supported here were not applied; the CapabilityStatement lists those that are"})})
+	if len(q.Ignored) > 0 {
+		out.Entries = append(out.Entries, fhir.OutEntry{Search: "outcome", Resource: notApplied(q.Ignored)})
 	}
 	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
 }
 
-// searched is the chart a search looks in, nil if there is nothing the caller
-// may look in: not granted is not there.
-func (g *Gateway) searched(ctx context.Context, c *call, params []fhir.Param) (*chart, error) {
-	chart, err := g.searchedIn(ctx, c, params)
-	if notMine(err) {
-		return nil, nil
+// entry is a resource of a searchset, or what a subset shows of it.
+func (c *call) entry(v *fhir.Version, mode string, subset fhir.Subset) (fhir.OutEntry, error) {
+	shown := *v
+	var err error
+	if !subset.All() {
+		if shown.Body, err = subset.Cut(v.Body); err != nil {
+			return fhir.OutEntry{}, err
+		}
 	}
-	return chart, err
+	body, err := render(shown)
+	return fhir.OutEntry{FullURL: c.base + "/" + v.Type + "/" + v.ID, Resource: body, Search: mode}, err
 }
 
-func (g *Gateway) searchedIn(ctx context.Context, c *call, params []fhir.Param) (*chart, error) {
-	if id, ok := param(params, "patient", "patient:Patient"); ok {
-		id = id[strings.LastIndexByte(id, '/')+1:]
-		if !fhir.IsID(id) {
-			return nil, refusal(http.StatusBadRequest, "value", "patient must name one patient, as an id or Patient/id; search for one at a time")
-		}
-		patient, err := g.patientByID(ctx, c.person, id)
-		if err != nil {
-			return nil, err
-		}
-		return g.chartOf(ctx, c.person, patient, c.purpose, false)
-	}
-	if fhir.Directory(c.kind) {
-		return g.directory(ctx, c.person, false)
-	}
-	if id, ok := param(params, "_id"); ok {
-		if !fhir.IsID(id) {
-			return nil, refusal(http.StatusBadRequest, "value", "without patient, _id must be one id; search for one at a time")
-		}
-		return g.locate(ctx, c.person, c, c.kind, id)
-	}
-	if c.patient != (abaton.ActorID{}) {
-		return g.chartOf(ctx, c.person, c.patient, c.purpose, false)
-	}
-	return nil, refusal(http.StatusBadRequest, "too-costly", "a search over several patients is not supported; add patient=[id], or _id=[id]")
-}
-
-// param is the value of the first parameter with one of these names.
-func param(params []fhir.Param, names ...string) (string, bool) {
-	for _, p := range params {
-		if slices.Contains(names, p.Name) {
-			return p.Value, true
+// notApplied tells which kinds of parameters were left out and why. It names
+// none: a name may hold anything.
+func notApplied(ignored []search.Ignored) []byte {
+	var issues []fhir.Issue
+	for _, i := range ignored {
+		issue := fhir.Issue{Severity: "warning", Code: "not-supported",
+			Diagnostics: "a search parameter was not applied: " + i.Reason + "; the CapabilityStatement lists those that are supported"}
+		if !slices.Contains(issues, issue) {
+			issues = append(issues, issue)
 		}
 	}
-	return "", false
-}
-
-// takePage takes the cursor out of the parameters.
-func takePage(params []fhir.Param) (rest []fhir.Param, page string) {
-	for _, p := range params {
-		if p.Name == paramPage {
-			page = p.Value
-		} else {
-			rest = append(rest, p)
-		}
-	}
-	return rest, page
+	return fhir.OperationOutcome(issues...)
 }
 
 // queryOf is parameters as a query.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/search"
 )
 
 // pendingText is what 202 says.
@@ -195,24 +196,29 @@ func (s *scope) find(ctx context.Context, ref fhir.Ref, home abaton.ActorID) (st
 	if err != nil {
 		return "", err
 	}
-	id, err := s.match(ctx, in, ref.Type, params, false)
+	q, err := search.Parse(ref.Type, params, search.Options{Now: s.g.now(), Base: s.c.base})
+	if err != nil {
+		return "", err
+	}
+	if len(q.Ignored) > 0 || !q.Conditional() {
+		return "", refusal(http.StatusPreconditionFailed, "not-supported", "a condition uses a search parameter that is not supported here, or none; use identifier or _id")
+	}
+	id, err := s.match(ctx, in, q, false)
 	if err == nil && id == "" {
-		return s.match(ctx, in, ref.Type, params, true)
+		return s.match(ctx, in, q, true)
 	}
 	return id, err
 }
 
-func (s *scope) match(ctx context.Context, home abaton.ActorID, kind string, params []fhir.Param, fresh bool) (string, error) {
+// match is the id of the one resource of a chart that a condition finds.
+func (s *scope) match(ctx context.Context, home abaton.ActorID, q *search.Query, fresh bool) (string, error) {
 	chart, err := s.writable(ctx, home, fresh && !s.looked(home))
 	if err != nil {
 		return "", err
 	}
-	found, err := chart.search(fhir.Query{Type: kind, Params: params})
+	found, err := searchSet{chart}.run(q.Narrow(), nil)
 	if err != nil {
 		return "", err
-	}
-	if len(found.Ignored) > 0 || len(found.Used) == 0 {
-		return "", refusal(http.StatusPreconditionFailed, "not-supported", "a condition uses a search parameter that is not supported here; use identifier or _id")
 	}
 	if found.Total > 1 {
 		return "", refusal(http.StatusPreconditionFailed, "multiple-matches", "a condition finds several resources; make it narrower, or refer by id")

@@ -20,11 +20,17 @@ type definitions struct {
 	elements     []element                    // of every resource and data type
 	compartments []compartmentRow             // of the patient compartment
 	parameters   map[string]map[string]string // base type -> code -> expression
+	searches     []searchRow                  // every search parameter with a base
+	byPath       map[string]*element          // made by place
+	choices      map[string]bool              // path without [x] -> whether it has one
 }
 
 type element struct {
-	path  string
-	types []string
+	path                         string
+	types                        []string
+	content                      string   // path of the element whose content it has
+	targets                      []string // types a Reference may point to
+	mandatory, modifier, summary bool
 }
 
 type compartmentRow struct {
@@ -84,7 +90,13 @@ func (d *definitions) readStructure(r *json.Decoder) error {
 		Snapshot               struct {
 			Element []struct {
 				Path string
-				Type []struct{ Code string }
+				Type []struct {
+					Code          string
+					TargetProfile []string
+				}
+				ContentReference      string
+				Min                   int
+				IsModifier, IsSummary bool
 			}
 		}
 	}
@@ -99,22 +111,27 @@ func (d *definitions) readStructure(r *json.Decoder) error {
 	}
 	for _, e := range s.Snapshot.Element {
 		types := make([]string, 0, len(e.Type))
+		var targets []string
 		for _, t := range e.Type {
 			types = append(types, t.Code)
+			for _, profile := range t.TargetProfile {
+				targets = append(targets, path.Base(profile))
+			}
 		}
-		d.elements = append(d.elements, element{e.Path, types})
+		d.elements = append(d.elements, element{e.Path, types, strings.TrimPrefix(e.ContentReference, "#"), targets, e.Min > 0, e.IsModifier, e.IsSummary})
 	}
 	return nil
 }
 
 func (d *definitions) readParameter(r *json.Decoder) error {
-	var s struct {
-		Code, Expression string
-		Base             []string
-	}
+	var s searchRow
 	if err := r.Decode(&s); err != nil {
 		return err
 	}
+	if s.Experimental && strings.Contains(s.URL, "example") {
+		return nil // the specification's own examples redefine _id and subject
+	}
+	d.searches = append(d.searches, s)
 	for _, base := range s.Base {
 		if d.parameters[base] == nil {
 			d.parameters[base] = map[string]string{}

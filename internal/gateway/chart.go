@@ -12,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -37,6 +38,8 @@ type chart struct {
 	bytes      int
 	partial    bool       // some records could not be opened now: what is not here may exist
 	withheld   bool       // a part needs step-up and was not opened
+	limits     *limits    // of an app; nil shows all
+	whole      fhir.Chart // with limits: all that is open, and index what an app may search
 	referred   []fhir.Ref // what its resources refer to; nil until asked for
 	size       int        // versions when referred was made
 }
@@ -48,7 +51,7 @@ func newChart(patient abaton.ActorID, purpose abaton.Purpose) *chart {
 }
 
 func (c *chart) reset() {
-	c.index = fhir.Chart{}
+	c.index, c.whole = fhir.Chart{}, fhir.Chart{}
 	c.loaded, c.bytes, c.partial = false, 0, false
 	c.rows = make(map[abaton.Line]map[abaton.BatchName]uint64)
 	c.seen = make(map[abaton.BatchName]uint64)
@@ -109,6 +112,7 @@ func (g *Gateway) slot(p *person, patient abaton.ActorID, purpose abaton.Purpose
 	}
 	if h.chart == nil || purpose != "" && h.chart.purpose != purpose && patient != g.org {
 		h.chart = newChart(patient, purpose)
+		h.chart.limits = p.limits
 	}
 	h.used = g.now()
 	return h.chart, nil
@@ -294,7 +298,7 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 			c.mapPatient(&r.Envelope, r.Content)
 		}
 	}
-	if err := c.index.Add(versions...); err != nil {
+	if err := c.add(versions); err != nil {
 		return fmt.Errorf("index chart: %w", err)
 	}
 	for _, m := range opened.Missing {
@@ -381,16 +385,16 @@ func (c *chart) added(changes []*change, written *client.Written) error {
 		versions = append(versions, versionOf(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content))
 		c.remember(ch.line, ch.envelope.Type, ch.envelope.ID, len(ch.content))
 	}
-	return c.index.Add(versions...)
+	return c.add(versions)
 }
 
 // find is the version to be read, or why there is none.
 func (c *chart) find(kind, id string) (v fhir.Version, forked bool, err error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	v, forked, ok := c.index.Current(kind, id)
-	if !ok {
-		return v, false, c.absent()
+	v, forked, ok := c.all().Current(kind, id)
+	if !ok || !c.shows(smart.Read, v) {
+		return fhir.Version{}, false, c.absent()
 	}
 	if v.Deleted {
 		return v, false, gone()
@@ -410,25 +414,28 @@ func (c *chart) absent() error {
 func (c *chart) current(kind, id string) (v fhir.Version, forked, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Current(kind, id)
-}
-
-func (c *chart) heads(kind, id string) []fhir.Version {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.index.Heads(kind, id)
+	v, forked, ok = c.all().Current(kind, id)
+	if !ok || !c.shows(smart.Read|smart.Search, v) {
+		return fhir.Version{}, false, false
+	}
+	return v, forked, true
 }
 
 func (c *chart) history(kind, id string) []fhir.Version {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.History(kind, id)
+	return c.shown(kind, id)
 }
 
 func (c *chart) version(kind, id, version string) (fhir.Version, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Version(kind, id, version)
+	for _, v := range c.shown(kind, id) {
+		if v.VersionID == version {
+			return v, true
+		}
+	}
+	return fhir.Version{}, false
 }
 
 func (c *chart) search(q fhir.Query) (fhir.Found, error) {

@@ -211,7 +211,7 @@ func TestEachActionIsItsOwn(t *testing.T) {
 func TestAppWritesUnderItsOwnGrant(t *testing.T) {
 	k := newClinic(t)
 	k.register(publicApp("growth", "patient/*.cruds"))
-	hiv := k.observation(`,"code":{"coding":[{"system":"http://loinc.org","code":"5221-7"}]}`)
+	hiv := k.observation(`,"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"HIV"}]}`)
 	if r, err := fhir.ParseResource([]byte(hiv)); err != nil || fhir.CategoryOf(r) != fhir.HIVSTI {
 		t.Fatalf("the sample is not of the category that this test needs: %v, %v", fhir.CategoryOf(r), err)
 	}
@@ -233,7 +233,7 @@ func TestAppWritesUnderItsOwnGrant(t *testing.T) {
 			if c.read == nil {
 				a.want(http.StatusNotFound, "GET", "/Patient/"+k.id, "")
 			}
-			a.want(http.StatusForbidden, "POST", "/Patient", `{"resourceType":"Patient"}`)
+			a.want(http.StatusUnprocessableEntity, "POST", "/Patient", `{"resourceType":"Patient"}`)
 			a.want(http.StatusForbidden, "POST", "/Organization", `{"resourceType":"Organization"}`)
 		})
 	}

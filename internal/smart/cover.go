@@ -26,11 +26,14 @@ func (s Scope) covers(actions Action, at Place, kind string) bool {
 	if s.Actions&actions == 0 || s.Type != Any && s.Type != kind {
 		return false
 	}
+	wide := s.Level == PersonLevel || s.Level == SystemLevel
 	switch at {
-	case InContext, InDirectory:
-		return s.Level >= PatientLevel && s.Level <= SystemLevel
+	case InContext:
+		return wide || s.Level == PatientLevel
+	case InDirectory: // to look up who is named in the chart, not to change it
+		return wide || s.Level == PatientLevel && s.Actions&actions&(Read|Search) != 0
 	case Elsewhere:
-		return s.Level == PersonLevel || s.Level == SystemLevel
+		return wide
 	}
 	return false
 }

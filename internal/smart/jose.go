@@ -112,13 +112,13 @@ func (r *Registry) Authenticate(p Params, endpoint string, now time.Time) (*App,
 
 // claims are those of an assertion. aud is text or a list.
 type claims struct {
-	Issuer   string       `json:"iss"`
-	Subject  string       `json:"sub"`
-	Audience audience     `json:"aud"`
-	Expires  *json.Number `json:"exp"`
-	From     *json.Number `json:"nbf"`
-	Issued   *json.Number `json:"iat"`
-	ID       string       `json:"jti"`
+	Issuer   string   `json:"iss"`
+	Subject  string   `json:"sub"`
+	Audience audience `json:"aud"`
+	Expires  *int64   `json:"exp"`
+	From     *int64   `json:"nbf"`
+	Issued   *int64   `json:"iat"`
+	ID       string   `json:"jti"`
 }
 
 type audience []string
@@ -168,7 +168,7 @@ func (c *claims) inTime(now time.Time) (exp time.Time, ok bool) {
 	if !ok || !now.Before(exp) || exp.After(now.Add(AssertionLifeMax)) {
 		return exp, false
 	}
-	for _, t := range []*json.Number{c.From, c.Issued} {
+	for _, t := range []*int64{c.From, c.Issued} {
 		if t == nil {
 			continue
 		}
@@ -180,12 +180,11 @@ func (c *claims) inTime(now time.Time) (exp time.Time, ok bool) {
 }
 
 // instant reads whole seconds since 1970.
-func instant(n *json.Number) (time.Time, bool) {
-	if n == nil {
+func instant(n *int64) (time.Time, bool) {
+	if n == nil || *n < 0 || *n >= 1<<40 {
 		return time.Time{}, false
 	}
-	s, err := n.Int64()
-	return time.Unix(s, 0), err == nil && s >= 0 && s < 1<<40
+	return time.Unix(*n, 0), true
 }
 
 // Possession is what a DPoP proof must be about (RFC 9449, section 4.3).
@@ -198,11 +197,11 @@ type Possession struct {
 
 // proofClaims are those of a proof.
 type proofClaims struct {
-	ID     string       `json:"jti"`
-	Method string       `json:"htm"`
-	URL    string       `json:"htu"`
-	Issued *json.Number `json:"iat"`
-	Access string       `json:"ath"`
+	ID     string `json:"jti"`
+	Method string `json:"htm"`
+	URL    string `json:"htu"`
+	Issued *int64 `json:"iat"`
+	Access string `json:"ath"`
 }
 
 var errProof = errors.New("proof of possession does not hold")

@@ -291,7 +291,7 @@ func sameButPort(have, text string) bool {
 		return false
 	}
 	port := u.Port()
-	if port != "" && !validPort(port) {
+	if port != "" && !validPort(port) || strings.HasSuffix(u.Host, ":") {
 		return false
 	}
 	h.Host, u.Host = h.Hostname(), u.Hostname()

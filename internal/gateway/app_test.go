@@ -128,6 +128,31 @@ func TestReuseEndsAccess(t *testing.T) {
 	a.want(http.StatusUnauthorized, "GET", "/Patient/"+k.id, "")
 }
 
+// A renewal value alone tells which app it is for, where the app has no more to
+// show; it does not stand for an app that signs, and not without the proof.
+func TestRenewalWithoutAName(t *testing.T) {
+	k := newClinic(t)
+	k.register(publicApp("weak", "online_access patient/*.rs") + "dpop = \"optional\"\n" + publicApp("growth", "online_access patient/*.rs"))
+	agent, bundles := k.agent(fhir.Categories(), nil)
+	p := approval{by: agent, bundles: bundles, patient: k.patient.id.String(), patientID: k.id}
+	for _, c := range []struct {
+		id     string
+		proves bool
+		want   int
+	}{{"weak", false, 200}, {"growth", true, 400}} {
+		a := k.app(c.id, c.proves)
+		a.launch("online_access patient/*.rs", p)
+		bare := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {a.got.Again}}
+		if resp, got := a.form("/token", bare, nil); resp.StatusCode != c.want {
+			t.Errorf("%s: got %d %s, want %d", c.id, resp.StatusCode, clip(got), c.want)
+		}
+		bare.Set("refresh_token", a.got.Access)
+		if resp, _ := a.form("/token", bare, nil); resp.StatusCode != 400 {
+			t.Errorf("%s, with another value: got %d, want 400", c.id, resp.StatusCode)
+		}
+	}
+}
+
 // Every way to redeem a code that is not the right one fails, and burns it.
 func TestCodeInWrongHands(t *testing.T) {
 	k := newClinic(t)

@@ -70,6 +70,13 @@ func (g *Gateway) client(d *appDesk, c *call, path string) (smart.Params, *smart
 	if c.query != "" {
 		return nil, nil, &smart.Error{Code: smart.InvalidRequest, Says: "send the parameters in the body, none in the URL"}
 	}
+	if params["grant_type"] == smart.ByRenewal && params["client_id"] == "" && params["client_assertion"] == "" {
+		// SMART asks a public app for no more than the value (section "Refresh
+		// access token"), and fhirclient sends no more. Whose it is, it tells.
+		if params["client_id"] = d.renewedBy(params["refresh_token"]); params["client_id"] == "" {
+			return nil, nil, lost("the refresh_token is not known here; ask for access again")
+		}
+	}
 	app, used, err := d.registry().Authenticate(params, d.base+path, g.now())
 	if err != nil {
 		return nil, nil, err
@@ -171,6 +178,17 @@ func (d *appDesk) renew(name [32]byte, app *smart.App, proof string) (a *authori
 		return nil, false
 	}
 	return r.of, r.used
+}
+
+// renewedBy is the app that a renewal value was given to, "" if there is none.
+func (d *appDesk) renewedBy(text string) string {
+	name, ok := nameOf(text)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r, known := d.renewals[name]; ok && known {
+		return r.of.app.ID
+	}
+	return ""
 }
 
 func (d *appDesk) spend(name [32]byte) {

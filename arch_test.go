@@ -33,8 +33,9 @@ const plan = `
 	keeper, internal/store < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
+	internal/fhir < internal/smart;
 	session < internal/gateway/login;
-	client, internal/durable, internal/fhir, internal/gateway/login < internal/gateway, internal/people;
+	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
@@ -60,6 +61,7 @@ var never = []struct {
 	{"cmd/abaton-keeper", "client", "a keeper cannot link code that opens a record"},
 	{"cmd/abaton-keeper", "internal/fhir", "a keeper knows no record format"},
 	{"cmd/abaton-keeper", "internal/gateway", "a keeper is no reader"},
+	{"cmd/abaton-keeper", "internal/smart", "a keeper knows no apps: to it an app is an actor"},
 	{"cmd/abaton-keeper", "internal/people", "a keeper holds no person's device"},
 	{"cmd/abaton-gateway", "internal/custody", "a gateway is a reader, never a keeper"},
 	{"cmd/abaton-gateway", "internal/store", "a gateway is a reader, never a keeper"},
@@ -75,7 +77,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir",
+	"ledger", "internal/quorum", "internal/fhir", "internal/smart",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

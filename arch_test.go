@@ -33,10 +33,11 @@ const plan = `
 	keeper, internal/store < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
+	internal/fhir < internal/smart;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;
 	NONE < internal/fhir/search/searchtest;
-	client, internal/durable, internal/fhir, internal/gateway/login < internal/gateway, internal/people;
+	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/fhir/search < internal/gateway;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
@@ -63,6 +64,7 @@ var never = []struct {
 	{"cmd/abaton-keeper", "client", "a keeper cannot link code that opens a record"},
 	{"cmd/abaton-keeper", "internal/fhir", "a keeper knows no record format"},
 	{"cmd/abaton-keeper", "internal/gateway", "a keeper is no reader"},
+	{"cmd/abaton-keeper", "internal/smart", "a keeper knows no apps: to it an app is an actor"},
 	{"cmd/abaton-keeper", "internal/people", "a keeper holds no person's device"},
 	{"cmd/abaton-gateway", "internal/custody", "a gateway is a reader, never a keeper"},
 	{"cmd/abaton-gateway", "internal/store", "a gateway is a reader, never a keeper"},
@@ -78,7 +80,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search",
+	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/smart",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -35,6 +36,11 @@ type config struct {
 	SetID string `toml:"set_id"`
 	// Organisation is whose gateway this is.
 	Organisation string `toml:"organisation"`
+	// Apps is the registry of apps (docs/OPERATING.md#apps), relative to the
+	// file; empty serves no apps. It is read again when it changes.
+	Apps string `toml:"apps"`
+	// URL is where apps and browsers reach this gateway; needed with apps.
+	URL string `toml:"url"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
@@ -55,7 +61,7 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("settings: %w", err)
 	}
 	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey} {
+	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(base, *p)
 		}
@@ -85,6 +91,20 @@ func (c *config) check() error {
 	}
 	if c.Admin != "" && !loopback(c.Admin) {
 		return errors.New("settings: admin must be a loopback address and a port")
+	}
+	return c.checkURL()
+}
+
+// checkURL wants an address for apps where there are any: proofs and
+// assertions are made for it, so it cannot come from what a caller sends.
+func (c *config) checkURL() error {
+	if c.Apps == "" && c.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil || u.Host == "" || u.String() != c.URL || u.Path != "" || u.RawQuery != "" || u.User != nil ||
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) {
+		return errors.New("settings: url must be https://host[:port], or http at a loopback address; apps need it")
 	}
 	return nil
 }

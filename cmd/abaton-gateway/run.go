@@ -91,6 +91,9 @@ func runCheck(path string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if _, err := openApps(c.Apps, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
 	text, err := toml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("print settings: %w", err)

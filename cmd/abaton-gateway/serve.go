@@ -45,7 +45,11 @@ func serve(ctx context.Context, path string, log *slog.Logger) error {
 		return err
 	}
 	defer closeKeepers()
-	g, err := open(&c, id, set, keepers, log)
+	apps, err := openApps(c.Apps, log)
+	if err != nil {
+		return err
+	}
+	g, err := open(&c, id, set, keepers, apps, log)
 	if err != nil {
 		return err
 	}
@@ -72,13 +76,13 @@ func dial(set *actor.Set) (keepers map[abaton.KeeperIndex]client.Keeper, closeAl
 	return keepers, closeAll, nil
 }
 
-func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperIndex]client.Keeper, log *slog.Logger) (*gateway.Gateway, error) {
+func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperIndex]client.Keeper, apps *appsFile, log *slog.Logger) (*gateway.Gateway, error) {
 	org, err := c.organisation()
 	if err != nil {
 		return nil, err
 	}
 	return gateway.New(gateway.Config{
-		Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
+		URL: c.URL, Apps: apps.reader(), Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
 	})

@@ -47,6 +47,7 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fhir": askFHIR, "killnow": killNow, "await-count": awaitCount, "var": setVar,
+			"appask": appAsk, "appget": appGet, "svcget": serviceGet,
 		},
 	})
 }

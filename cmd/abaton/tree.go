@@ -39,6 +39,8 @@ func commands(e *env) []*cobra.Command {
 		newImportCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
+		newAppCommand(e),
+		newServiceCommand(e),
 		newAccessCommand(e),
 		newRecordCommand(e),
 		newInspectCommand(e),

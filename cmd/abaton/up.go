@@ -19,7 +19,7 @@ const startMax = 2 * time.Minute
 
 func newUpCommand(e *env) *cobra.Command {
 	var ephemeral, empty bool
-	var listen string
+	var listen, apps string
 	c := &cobra.Command{Use: "up", Short: "Bring up five keepers and a gateway on this machine, with sample patients", Args: cobra.NoArgs,
 		Long: `Bring up five keepers and a gateway on this machine, with sample patients, and
 keep them running until Ctrl-C. Everything lies under --dir; the next "up" with
@@ -34,21 +34,24 @@ the same folder goes on where this one ended.`,
 				e.dir = dir
 				defer os.RemoveAll(dir)
 			}
-			return e.up(c.Context(), listen, !empty)
+			return e.up(c.Context(), listen, apps, !empty)
 		}}
 	c.Flags().BoolVar(&ephemeral, "ephemeral", false, "use a folder of its own and remove it at the end")
 	c.Flags().BoolVar(&empty, "empty", false, "make no sample patients")
 	c.Flags().StringVar(&listen, "listen", "", "the gateway's address, of a new network (default: a free port)")
+	c.Flags().StringVar(&apps, "apps", "", "a registry of apps for the gateway to use from now on")
 	return c
 }
 
 // up runs a network until ctx ends or one of its processes does.
-func (e *env) up(ctx context.Context, listen string, samples bool) error {
+func (e *env) up(ctx context.Context, listen, apps string, samples bool) error {
 	n, run, err := e.start(ctx, listen)
 	if err != nil {
 		return err
 	}
-	err = e.attend(ctx, n, run, samples)
+	if err = setApps(n, apps); err == nil {
+		err = e.attend(ctx, n, run, samples)
+	}
 	e.say("Stopping.")
 	if stopped := run.Stop(); stopped != nil {
 		return errors.Join(err, stopped)

@@ -11,6 +11,7 @@ type Capability struct {
 	Description string    // implementation.description
 	Security    string    // rest.security.description, optional
 	System      []string  // system interactions: transaction, batch
+	OAuth       *OAuth    // rest.security of SMART apps, nil without
 	Types       []TypeCapability
 }
 
@@ -45,7 +46,8 @@ func (c Capability) Bytes() []byte {
 	out = append(appendMember(out, "url", c.Base), '}')
 	out = append(out, `,"fhirVersion":"4.0.1","format":["application/fhir+json","json"],"rest":[{"mode":"server"`...)
 	if c.Security != "" {
-		out = append(appendText(append(out, `,"security":{"description":`...), c.Security), '}')
+		out = appendText(append(out, `,"security":{"description":`...), c.Security)
+		out = append(c.OAuth.append(out), '}')
 	}
 	if len(c.Types) > 0 {
 		out = appendList(append(out, `,"resource":`...), c.Types, appendType)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -32,10 +33,12 @@ type answer struct {
 	modified time.Time
 	location string
 	warning  string // text of a Warning header, fixed
+	header   http.Header
 }
 
 func (a *answer) write(w http.ResponseWriter) {
 	h := w.Header()
+	maps.Copy(h, a.header)
 	if a.etag != "" {
 		h.Set("ETag", a.etag)
 	}
@@ -131,7 +134,9 @@ const retryAfter = "5"
 func refuse(w http.ResponseWriter, o *fhir.OutcomeError) {
 	switch o.Status {
 	case http.StatusUnauthorized:
-		w.Header().Set("WWW-Authenticate", `Bearer realm="abaton"`)
+		if w.Header().Get("WWW-Authenticate") == "" {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="abaton"`)
+		}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", retryAfter)
 	}

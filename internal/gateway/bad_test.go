@@ -125,7 +125,7 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 	k.c.want(http.StatusOK, "GET", "/Patient/"+k.id, "", nil)
 }
 
-func TestOnlyFourRoutesAreOpen(t *testing.T) {
+func TestOpenRoutesAreListed(t *testing.T) {
 	k := newClinic(t)
 	var open []string
 	for _, line := range k.gateway.table.paths() {
@@ -133,7 +133,9 @@ func TestOnlyFourRoutesAreOpen(t *testing.T) {
 			open = append(open, rest)
 		}
 	}
-	want := "GET /health,GET /metadata,POST /login/complete,POST /login/offer"
+	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /health," +
+		"GET /jwks,GET /metadata,POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
+		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /revoke,POST /token"
 	if got := strings.Join(open, ","); got != want {
 		t.Errorf("open routes: got %s, want %s", got, want)
 	}

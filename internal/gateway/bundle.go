@@ -110,6 +110,9 @@ func (w *bundleWork) plan(ctx context.Context, ops []fhir.Operation) error {
 func (w *bundleWork) planOne(ctx context.Context, op *fhir.Operation) (*plan, error) {
 	c := *w.c
 	c.ifMatch, c.ifNoneMatch = op.IfMatch, op.IfNoneMatch
+	if err := c.person.mayDo(actionOf(op.Method), op.Type); err != nil {
+		return nil, err
+	}
 	s := *w.scope
 	s.c = &c
 	switch {
@@ -233,7 +236,7 @@ func (w *bundleWork) get(ctx context.Context, op *fhir.Operation) {
 	c := *w.c
 	c.place, c.method, c.query, c.body = at, http.MethodGet, query, nil
 	c.ifMatch, c.ifNoneMatch, c.ifNoneExist = "", op.IfNoneMatch, ""
-	a, err := way.handle(w.g, ctx, &c)
+	a, err := w.g.carryOut(ctx, way, &c)
 	if err != nil {
 		w.refused(op.Entry, outcomeOf(err))
 		return

@@ -31,6 +31,7 @@ type call struct {
 	strict                            bool
 	purpose                           abaton.Purpose // of the header Abaton-Purpose, empty without one
 	base                              string
+	r                                 *http.Request // for routes that read headers of their own
 }
 
 // Headers of this gateway.
@@ -42,7 +43,7 @@ const (
 
 // callOf reads the headers that all routes share.
 func callOf(r *http.Request, at place) (*call, error) {
-	c := &call{place: at, method: r.Method, query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host,
+	c := &call{place: at, method: r.Method, query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host, r: r,
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist")}
 	if r.TLS != nil {
 		c.base = "https://" + r.Host

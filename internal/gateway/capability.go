@@ -8,12 +8,13 @@ import (
 )
 
 // capability is the CapabilityStatement: what routes really does.
-func capability(release string, now time.Time) []byte {
+func capability(release string, now time.Time, apps *fhir.OAuth) []byte {
 	c := fhir.Capability{
 		Software: "Abaton gateway", Release: release, Date: now,
 		Description: "FHIR R4 over records that are sealed at the writer and spread over independent keepers; every opening is in their ledgers.",
 		Security:    "Sign in with abaton login: a passkey on the person's own device begins a session of at most 60 minutes. Send the value it gives as Authorization: Bearer. There is no password.",
 		System:      []string{"transaction", "batch"},
+		OAuth:       apps,
 	}
 	for _, name := range r4Types {
 		c.Types = append(c.Types, typeCapability(name))

@@ -14,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -46,17 +47,21 @@ type chart struct {
 	withheld   bool                                        // a part needs step-up and was not opened
 	referred   []fhir.Ref                                  // what its resources refer to; nil until asked for
 	size       int                                         // versions when referred was made
+	limits     *limits                                     // of an app; nil shows all
+	whole      fhir.Chart                                  // with limits: all that is open, and index what an app may search
 }
 
-func (g *Gateway) newChart(patient abaton.ActorID, purpose abaton.Purpose, of *part) *chart {
-	c := &chart{patient: patient, purpose: purpose, space: g.space, part: of}
+// newChart is an empty chart: of the whole record, or of a part; limited to
+// what an app may see, or not.
+func (g *Gateway) newChart(patient abaton.ActorID, purpose abaton.Purpose, of *part, to *limits) *chart {
+	c := &chart{patient: patient, purpose: purpose, space: g.space, part: of, limits: to}
 	c.reset()
 	return c
 }
 
 func (c *chart) reset() {
 	c.found = c.space.NewIndex()
-	c.index = fhir.Chart{Indexer: c.found}
+	c.index, c.whole = fhir.Chart{Indexer: c.found}, fhir.Chart{}
 	c.loaded, c.bytes, c.partial = false, 0, false
 	c.rows = make(map[abaton.Line]map[abaton.BatchName]uint64)
 	c.seen = make(map[abaton.BatchName]uint64)
@@ -123,7 +128,7 @@ func (g *Gateway) slot(p *person, patient abaton.ActorID, purpose abaton.Purpose
 		return nil, abaton.ErrNotFound
 	}
 	if h.chart == nil || purpose != "" && h.chart.purpose != purpose && patient != g.org {
-		h.chart, h.part = g.newChart(patient, purpose, nil), nil
+		h.chart, h.part = g.newChart(patient, purpose, nil, p.limits), nil
 	}
 	h.used = g.now()
 	return h.chart, nil
@@ -309,7 +314,7 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 			c.mapPatient(&r.Envelope, r.Content)
 		}
 	}
-	if err := c.index.Add(versions...); err != nil {
+	if err := c.add(versions); err != nil {
 		return fmt.Errorf("index chart: %w", err)
 	}
 	for _, m := range opened.Missing {
@@ -398,7 +403,7 @@ func (c *chart) added(changes []*change, written *client.Written) error {
 		c.remember(ch.line, ch.envelope.Type, ch.envelope.ID, len(ch.content))
 	}
 	defer c.weigh()
-	return c.index.Add(versions...)
+	return c.add(versions)
 }
 
 // weigh notes what the chart takes in memory now. Callers hold mu.
@@ -408,9 +413,9 @@ func (c *chart) weigh() { c.weight.Store(int64(c.bytes + c.found.Bytes())) }
 func (c *chart) find(kind, id string) (v fhir.Version, forked bool, err error) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	v, forked, ok := c.index.Current(kind, id)
-	if !ok {
-		return v, false, c.absent()
+	v, forked, ok := c.all().Current(kind, id)
+	if !ok || !c.shows(smart.Read, v) {
+		return fhir.Version{}, false, c.absent()
 	}
 	if v.Deleted {
 		return v, false, gone()
@@ -430,25 +435,28 @@ func (c *chart) absent() error {
 func (c *chart) current(kind, id string) (v fhir.Version, forked, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Current(kind, id)
-}
-
-func (c *chart) heads(kind, id string) []fhir.Version {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.index.Heads(kind, id)
+	v, forked, ok = c.all().Current(kind, id)
+	if !ok || !c.shows(smart.Read|smart.Search, v) {
+		return fhir.Version{}, false, false
+	}
+	return v, forked, true
 }
 
 func (c *chart) history(kind, id string) []fhir.Version {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.History(kind, id)
+	return c.shown(kind, id)
 }
 
 func (c *chart) version(kind, id, version string) (fhir.Version, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Version(kind, id, version)
+	for _, v := range c.shown(kind, id) {
+		if v.VersionID == version {
+			return v, true
+		}
+	}
+	return fhir.Version{}, false
 }
 
 // holds reports whether the chart has a resource of a type.

@@ -20,6 +20,9 @@ func (g *Gateway) commit(ctx context.Context, p *person, changes []*change) (pen
 	if len(changes) == 0 {
 		return false, nil
 	}
+	if err := g.mayWrite(ctx, p, changes); err != nil {
+		return false, err
+	}
 	t := client.Transaction{Writes: make([]client.Write, len(changes))}
 	for i, ch := range changes {
 		ch.at = i

@@ -144,7 +144,7 @@ func (g *Gateway) everythingOf(ctx context.Context, p *person, c *chart, q *ever
 	wanted := func(v *fhir.Version) bool {
 		return (q.kinds == nil || slices.Contains(q.kinds, v.Type)) && v.LastUpdated.UnixMicro() >= q.since
 	}
-	for _, v := range c.all() {
+	for _, v := range c.listed() {
 		if wanted(&v) {
 			all = append(all, everythingEntry{v, false})
 		}
@@ -158,8 +158,8 @@ func (g *Gateway) everythingOf(ctx context.Context, p *person, c *chart, q *ever
 	return all, err
 }
 
-// all are the current resources, by lastUpdated, type and id.
-func (c *chart) all() []fhir.Version {
+// listed are the current resources, by lastUpdated, type and id.
+func (c *chart) listed() []fhir.Version {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return slices.Collect(c.index.All())

@@ -29,13 +29,14 @@ import (
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/spread"
 )
 
 // Config says whose gateway it is and which keepers it uses. Every field but
-// Release, Log and Now is needed.
+// Release, URL, Apps, Log and Now is needed.
 type Config struct {
 	Set       *actor.Set                           // verified and pinned by the caller
 	Keepers   map[abaton.KeeperIndex]client.Keeper // one for each keeper of Set
@@ -46,6 +47,8 @@ type Config struct {
 	OutboxKey key.Secret                           // seals that folder
 	IDKey     key.Secret                           // makes FHIR ids; the same in all gateways of the organisation
 	Release   string                               // this software's version, for /metadata
+	URL       string                               // where apps reach it, without a slash at the end; needed with Apps
+	Apps      func() *smart.Registry               // the apps registered now; nil serves none
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
 }
@@ -68,6 +71,7 @@ type Gateway struct {
 	space    *search.Space // of all indexes in memory
 
 	sessions accesses
+	apps     *appDesk
 	offers   offers
 	deposits deposits
 	locks    locks
@@ -104,7 +108,10 @@ func New(c Config) (*Gateway, error) {
 	if g.clock == nil {
 		g.clock = time.Now
 	}
-	g.metadata = capability(c.Release, g.clock())
+	if g.apps, err = newAppDesk(c); err != nil {
+		return nil, err
+	}
+	g.metadata = capability(c.Release, g.clock(), g.apps.endpoints())
 	if err := g.connect(c); err != nil {
 		return nil, err
 	}
@@ -162,6 +169,7 @@ func (g *Gateway) Close() error {
 		g.sweeper.Wait()
 		g.sessions.sweep(g.now(), true)
 		g.offers.sweep(g.now(), true)
+		g.sweepApps(true)
 		g.network.Close()
 		err = g.outbox.Close()
 	})
@@ -179,6 +187,7 @@ func (g *Gateway) sweep() {
 		case <-tick.C:
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
+			g.sweepApps(false)
 		case <-g.closing:
 			return
 		}

@@ -17,7 +17,7 @@ func routes() []route {
 	fhirRoute := func(method, pattern string, body bodyKind, bodyMax int64, handle func(*Gateway, context.Context, *call) (*answer, error)) route {
 		return route{method: method, pattern: pattern, policy: bySession, body: body, bodyMax: bodyMax, handle: handle}
 	}
-	return []route{
+	return append(smartRoutes(), []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
 		{method: http.MethodPost, pattern: "/login/offer", policy: open, body: loginBody, bodyMax: offerBodyMax, handle: (*Gateway).offer},
@@ -34,7 +34,7 @@ func routes() []route {
 		fhirRoute(http.MethodDelete, "/{type}/{id}", noBody, 0, (*Gateway).remove),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history", noBody, 0, (*Gateway).history),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
-	}
+	}...)
 }
 
 // ServeHTTP is the one way in: route, headers, session, body, handler.
@@ -55,6 +55,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve answers one request and returns the route's name and the status, for
 // counting.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, status int) {
+	if g.shares(w, r) {
+		return "preflight", http.StatusNoContent
+	}
 	way, at, allow := g.table.find(r.Method, r.URL.EscapedPath())
 	if way == nil {
 		return "unknown", g.unrouted(w, allow)
@@ -63,6 +66,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, st
 	a, err := g.answerTo(w, r, way, at)
 	if err != nil {
 		o := g.outcome(r.Context(), name, err)
+		challenge(w, err)
 		refuse(w, o)
 		return name, o.Status
 	}
@@ -89,7 +93,7 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 	switch way.policy {
 	case open:
 	case bySession:
-		if c.person, c.access, err = g.sessions.find(r, g.now()); err != nil {
+		if err = g.admit(w, way, c); err != nil {
 			return nil, err
 		}
 	default:
@@ -105,7 +109,7 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 		return nil, err
 	}
 	c.settle(body)
-	return way.handle(g, r.Context(), c)
+	return g.carryOut(r.Context(), way, c)
 }
 
 // room waits until the body fits among those being worked on.

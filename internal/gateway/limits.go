@@ -45,6 +45,19 @@ const (
 	// heldMax is how many (patient, grant) pairs one session may bring.
 	heldMax = 20_000
 
+	// asksMax is how many apps may wait for a person at once, and how many
+	// launches be open; a request costs its sender nothing.
+	asksMax = 512
+	// usesMax is how many proofs and assertions are remembered at once: each
+	// for two minutes, five at most. Beyond it they are refused.
+	usesMax = 200_000
+	// appAccessMax is how long an app's access value lives that can be
+	// renewed; the lent session's end comes first if it is earlier.
+	appAccessMax = 10 * time.Minute
+	// viewsMax is how many combinations of scopes and keys one service uses
+	// under one lent session; each has charts of its own.
+	viewsMax = 8
+
 	// lease is how long a chart in memory is read without asking the keepers
 	// again.
 	lease = 60 * time.Second

@@ -75,6 +75,15 @@ func (g *Gateway) offer(ctx context.Context, c *call) (*answer, error) {
 	if err := decodeJSON(c.body, &struct{}{}); err != nil {
 		return nil, err
 	}
+	o, err := g.newOffer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return jsonAnswer(o)
+}
+
+// newOffer makes an offer and remembers it.
+func (g *Gateway) newOffer(ctx context.Context) (*login.Offer, error) {
 	g.offers.sweep(g.now(), false)
 	checks, err := g.checkpoints(ctx)
 	if err != nil {
@@ -88,9 +97,9 @@ func (g *Gateway) offer(ctx context.Context, c *call) (*answer, error) {
 	if err := g.offers.add(name, one); err != nil {
 		return nil, err
 	}
-	return jsonAnswer(login.Offer{Offer: name, Session: one.signing.ID().String(), Reply: login.Encode(one.reply.Public().Bytes()),
+	return &login.Offer{Offer: name, Session: one.signing.ID().String(), Reply: login.Encode(one.reply.Public().Bytes()),
 		Nonce: login.Encode(one.nonce[:]), Checkpoints: checks, Set: g.set.ID().String(), Organisation: g.org.String(),
-		Expires: one.expires.Unix()})
+		Expires: one.expires.Unix()}, nil
 }
 
 // checkpoints are the keepers' newest, from those that answer in time.
@@ -133,6 +142,22 @@ func (g *Gateway) complete(ctx context.Context, c *call) (*answer, error) {
 	if err := decodeJSON(c.body, &in); err != nil {
 		return nil, err
 	}
+	p, err := g.lent(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	value, err := g.sessions.admit(p)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	g.counters.login()
+	g.log.InfoContext(ctx, "session begun", "grants", p.count(), "expires", p.expires.Unix())
+	return jsonAnswer(login.Access{Access: value, Expires: p.expires.Unix(), Actor: p.actor.String()})
+}
+
+// lent makes the session that a device's answer to an offer lends.
+func (g *Gateway) lent(ctx context.Context, in login.Completion) (*person, error) {
 	one := g.offers.take(in.Offer, g.now())
 	if one == nil {
 		return nil, refusal(http.StatusUnauthorized, "login", "this offer is used, expired or not of this gateway; begin again with POST /login/offer")
@@ -145,18 +170,7 @@ func (g *Gateway) complete(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := g.begin(statement, s, one, bundles)
-	if err != nil {
-		return nil, err
-	}
-	value, err := g.sessions.admit(p)
-	if err != nil {
-		p.close()
-		return nil, err
-	}
-	g.counters.login()
-	g.log.InfoContext(ctx, "session begun", "grants", p.count(), "expires", p.expires.Unix())
-	return jsonAnswer(login.Access{Access: value, Expires: p.expires.Unix(), Actor: p.actor.String()})
+	return g.begin(statement, s, one, bundles)
 }
 
 // notSigned is the one answer to a statement that does not hold.

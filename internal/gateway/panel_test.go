@@ -222,7 +222,7 @@ func TestPanelBudget(t *testing.T) {
 			if h.part != nil {
 				t.Error("the part is still there")
 			}
-			h.part = w.gateway.newChart(h.patient, "", newPart(map[string]bool{"Patient": true}))
+			h.part = w.gateway.newChart(h.patient, "", newPart(map[string]bool{"Patient": true}), nil)
 			h.part.weight.Store(panelBytesMax + 1)
 			h.used = w.gateway.now()
 			if err := w.gateway.fits(p, h.used); err == nil || outcomeOf(err).Code != "too-costly" || h.part != nil {

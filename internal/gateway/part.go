@@ -98,7 +98,7 @@ func (g *Gateway) partSlot(p *person, patient abaton.ActorID, purpose abaton.Pur
 	}
 	h.used = g.now()
 	if h.part == nil || purpose != "" && h.part.purpose != purpose {
-		h.part = g.newChart(patient, purpose, newPart(kinds))
+		h.part = g.newChart(patient, purpose, newPart(kinds), p.limits)
 	}
 	return h.part, nil
 }

@@ -25,6 +25,8 @@ type person struct {
 	reader  *client.Reader
 	expires time.Time
 	pages   pager
+	limits  *limits // what an app may do with it; nil for the person's own device
+	lender  *person // whose reader this is; nil if its own
 
 	mu     sync.Mutex
 	held   map[abaton.ActorID]*held
@@ -172,7 +174,9 @@ func (p *person) close() {
 	clear(p.held)
 	clear(p.tags)
 	p.mu.Unlock()
-	p.reader.Close()
+	if p.lender == nil {
+		p.reader.Close()
+	}
 }
 
 // asking is how a session opens what it holds of a patient.

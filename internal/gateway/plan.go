@@ -8,6 +8,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -58,7 +59,7 @@ func (s *scope) create(ctx context.Context, r fhir.Resource, id string, source [
 	if tag, ok := tagOf(id); ok && tag != s.g.ids.tag(home) {
 		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "it cannot be told whose the resource is; refer to its patient as Patient/id")
 	}
-	chart, err := s.writable(ctx, home, false)
+	chart, err := s.fileable(ctx, home)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +129,10 @@ func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, 
 	if err != nil {
 		return nil, err
 	}
-	heads := chart.heads(r.Type, id)
+	heads := chart.headsFor(smart.Update, r.Type, id)
+	if s.p.limits != nil && len(heads) == 0 {
+		return nil, absent() // an app may not choose ids: one that is in use where it may not look would tell so
+	}
 	if err := s.c.matches(heads); err != nil {
 		return nil, err
 	}
@@ -208,7 +212,7 @@ func (s *scope) remove(ctx context.Context, kind, id string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	heads := chart.heads(kind, id)
+	heads := chart.headsFor(smart.Delete, kind, id)
 	if len(heads) == 0 {
 		return nil, absent()
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/wire"
@@ -38,6 +40,7 @@ type world struct {
 	web     *httptest.Server
 	clock   *clock
 	logged  *syncBuffer
+	apps    atomic.Pointer[smart.Registry]
 	stepUp  abaton.Category // of patients made from now on: this line is of level 3
 }
 
@@ -110,14 +113,17 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(w.net.Close)
 	w.publish(event)
-	w.gateway, err = New(Config{Set: set, Keepers: keepers, Org: w.org.id, Writer: w.org.writer, OrgBox: w.org.box,
+	w.web = httptest.NewUnstartedServer(nil)
+	w.gateway, err = New(Config{URL: "http://" + w.web.Listener.Addr().String(), Apps: w.apps.Load,
+		Set: set, Keepers: keepers, Org: w.org.id, Writer: w.org.writer, OrgBox: w.org.box,
 		Outbox: t.TempDir(), OutboxKey: key.NewSecret(), IDKey: key.NewSecret(), Release: "test", Now: w.clock.now,
 		Log: slog.New(slog.NewTextHandler(w.logged, nil))})
 	if err != nil {
 		t.Fatalf("new gateway: %v", err)
 	}
 	t.Cleanup(func() { w.gateway.Close() })
-	w.web = httptest.NewServer(w.gateway)
+	w.web.Config.Handler = w.gateway
+	w.web.Start()
 	t.Cleanup(w.web.Close)
 	return w
 }
@@ -321,7 +327,7 @@ func (c *caller) do(method, path, body string) *http.Response {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/fhir+json")
-		if strings.HasPrefix(path, "/login") {
+		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/apps") {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/durable"
 	"github.com/abaton-health/abaton/internal/people"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -36,6 +37,7 @@ const (
 	peopleFolder  = "people"
 	gatewayFolder = "gateway"
 	makingSuffix  = ".making"
+	appsFile      = "apps.toml"
 )
 
 // OrganisationHandle is the folder name of the network's one organisation.
@@ -143,6 +145,14 @@ func (n *Network) KeeperAdminURL(x abaton.KeeperIndex) string {
 
 // GatewayDir is the gateway's own folder: keys, outbox, settings, log.
 func (n *Network) GatewayDir() string { return filepath.Join(n.dir, gatewayFolder) }
+
+// noApps is the registry of a new network.
+const noApps = "# Apps that may ask for access: docs/OPERATING.md#apps. Read again when it changes.\n"
+
+// SetApps replaces the registry of apps; the gateway sees it at once.
+func (n *Network) SetApps(text []byte) error {
+	return durable.WriteFile(filepath.Join(n.GatewayDir(), appsFile), text, 0o644)
+}
 
 // GatewayURL is where the gateway serves FHIR.
 func (n *Network) GatewayURL() string { return "http://" + n.form.Gateway.Listen }

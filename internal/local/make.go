@@ -218,7 +218,11 @@ func (n *Network) writeSettings(o Options) error {
 		}
 	}
 	settings := map[string]any{"dir": ".", "listen": n.form.Gateway.Listen, "admin": n.form.Gateway.Admin,
-		"set": "../" + setFile, "set_id": n.form.SetID, "organisation": n.form.Organisation}
+		"set": "../" + setFile, "set_id": n.form.SetID, "organisation": n.form.Organisation,
+		"url": n.GatewayURL(), "apps": appsFile}
+	if err := n.SetApps([]byte(noApps)); err != nil {
+		return err
+	}
 	if err := writeTOML(filepath.Join(n.GatewayDir(), gatewaySettings), settings); err != nil {
 		return err
 	}

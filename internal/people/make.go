@@ -99,6 +99,18 @@ func (w *World) NewClinician(handle, name string, org *Person) (*Person, error) 
 	return p, w.begin(p, root, actor.Bound, &actor.Inception{Invitation: invite(org, actor.Clinician)})
 }
 
+// NewAgent makes an app or a service an actor of its own, sponsored by org.
+// Its keys stay with whoever makes it: the patient whose app it is, the
+// organisation whose service. source names what it stands for.
+func (w *World) NewAgent(handle, name string, source []byte, org *Person) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Agent)
+	if err != nil {
+		return nil, err
+	}
+	p.Sponsor, p.Source = org.ID, source
+	return p, w.begin(p, root, actor.Bound, &actor.Inception{Invitation: invite(org, actor.Agent)})
+}
+
 func invite(org *Person, kind actor.Kind) []byte {
 	v := actor.Invitation{Organisation: org.ID, Kind: kind, Expires: time.Now().Add(invitationLife).Unix()}
 	rand.Read(v.Nonce[:])

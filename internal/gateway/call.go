@@ -24,6 +24,7 @@ type call struct {
 	patient                           abaton.ActorID // of the header Abaton-Patient, zero without one
 	imports                           bool           // the header Abaton-Import: ids follow the source (RULINGS 26)
 	ifMatch, ifNoneMatch, ifNoneExist string
+	ifModifiedSince                   string
 	returns                           string // minimal, OperationOutcome or representation, which is also the default
 	preferred                         bool   // the caller asked for what returns says
 	strict                            bool
@@ -41,7 +42,8 @@ const (
 // callOf reads the headers that all routes share.
 func callOf(r *http.Request, at place) (*call, error) {
 	c := &call{place: at, method: r.Method, query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host,
-		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist")}
+		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist"),
+		ifModifiedSince: r.Header.Get("If-Modified-Since")}
 	if r.TLS != nil {
 		c.base = "https://" + r.Host
 	}
@@ -181,6 +183,10 @@ func (way *route) checkContent(h http.Header) error {
 	case resourceBody, bundleBody:
 		if !ok || media != "application/fhir+json" && media != "application/json" {
 			return refusal(http.StatusUnsupportedMediaType, "not-supported", "the body must be application/fhir+json; set Content-Type")
+		}
+	case patchBody:
+		if !ok || media != "application/json-patch+json" {
+			return refusal(http.StatusUnsupportedMediaType, "not-supported", "a patch must be application/json-patch+json (RFC 6902); set Content-Type")
 		}
 	case formBody:
 		if !ok || media != "application/x-www-form-urlencoded" {

@@ -64,6 +64,7 @@ type Gateway struct {
 	table    *table
 	counters *counters
 	metadata []byte
+	marks    pager // seals page links of histories
 
 	sessions accesses
 	offers   offers
@@ -91,7 +92,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{})}
+		closing: make(chan struct{}), marks: newPager(newPagerSecret())}
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)

@@ -33,6 +33,12 @@ func routes() []route {
 		fhirRoute(http.MethodPut, "/{type}/{id}", resourceBody, resourceBodyMax, (*Gateway).update),
 		fhirRoute(http.MethodDelete, "/{type}/{id}", noBody, 0, (*Gateway).remove),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history", noBody, 0, (*Gateway).history),
+		fhirRoute(http.MethodGet, "/{type}/_history", noBody, 0, (*Gateway).pastOfAll),
+		fhirRoute(http.MethodGet, "/_history", noBody, 0, (*Gateway).pastOfAll),
+		fhirRoute(http.MethodPatch, "/{type}/{id}", patchBody, resourceBodyMax, (*Gateway).patch),
+		fhirRoute(http.MethodPatch, "/{type}", patchBody, resourceBodyMax, (*Gateway).conditionalPatch),
+		fhirRoute(http.MethodPut, "/{type}", resourceBody, resourceBodyMax, (*Gateway).conditionalUpdate),
+		fhirRoute(http.MethodDelete, "/{type}", noBody, 0, (*Gateway).conditionalDelete),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
 	}
 }

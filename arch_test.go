@@ -34,7 +34,9 @@ const plan = `
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
 	session < internal/gateway/login;
+	ledger, internal/fhir < internal/fhir/view;
 	client, internal/durable, internal/fhir, internal/gateway/login < internal/gateway, internal/people;
+	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
@@ -75,7 +77,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir",
+	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/view",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

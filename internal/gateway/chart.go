@@ -12,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -35,10 +36,14 @@ type chart struct {
 	mapped     map[string]abaton.ActorID                   // of a directory: FHIR patient id -> patient
 	leased     time.Time                                   // when the keepers last permitted all of it
 	bytes      int
-	partial    bool       // some records could not be opened now: what is not here may exist
-	withheld   bool       // a part needs step-up and was not opened
-	referred   []fhir.Ref // what its resources refer to; nil until asked for
-	size       int        // versions when referred was made
+	partial    bool              // some records could not be opened now: what is not here may exist
+	withheld   bool              // a part needs step-up and was not opened
+	referred   []fhir.Ref        // what its resources refer to; nil until asked for
+	size       int               // versions when referred was made
+	origins    map[string]origin // by versionId
+	opened     time.Time         // when it was first read
+	told       *ledger.History   // of the patient's own session: what the ledgers said at toldAt
+	toldAt     time.Time
 }
 
 func newChart(patient abaton.ActorID, purpose abaton.Purpose) *chart {
@@ -55,6 +60,7 @@ func (c *chart) reset() {
 	c.strictest = make(map[string]fhir.Category)
 	c.mapped = make(map[string]abaton.ActorID)
 	c.referred, c.size = nil, 0
+	c.origins, c.opened = make(map[string]origin), time.Time{}
 }
 
 // expire makes the next use ask the keepers.
@@ -290,6 +296,7 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 		case seal.KindResource:
 			versions = append(versions, versionOf(&r.Envelope, rankOf(r.Hour, r.Name), r.Content))
 			c.remember(r.Line, r.Envelope.Type, r.Envelope.ID, len(r.Content))
+			c.noteOrigin(r)
 		case seal.KindDirectory:
 			c.mapPatient(&r.Envelope, r.Content)
 		}
@@ -299,6 +306,9 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 	}
 	for _, m := range opened.Missing {
 		c.partial = c.partial || errors.Is(m.Err, abaton.ErrUnavailable)
+	}
+	if !c.loaded {
+		c.opened = leased
 	}
 	c.loaded, c.leased = true, leased
 	if c.partial { // opened anew at the next use

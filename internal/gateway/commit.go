@@ -74,6 +74,7 @@ func (g *Gateway) show(p *person, changes []*change, written *client.Written) er
 		if err := c.added(own, written); err != nil {
 			return err
 		}
+		c.wrote(own, written, g.org, g.writerID)
 	}
 	return nil
 }

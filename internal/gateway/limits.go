@@ -57,6 +57,10 @@ const (
 	// resource whose id does not name its patient.
 	searchPatientsMax = 64
 
+	// historyFresh is how long what the ledgers said of a patient's disclosures
+	// is shown again without asking, so that paging asks once.
+	historyFresh = 20 * time.Second
+
 	// sweepInterval is how often what has expired is dropped from memory even
 	// if nobody asks for it.
 	sweepInterval = 15 * time.Second

@@ -23,6 +23,9 @@ func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
 			query = c.query + "&" + query
 		}
 	}
+	if mirrors(c.kind) {
+		return g.searchMirrored(ctx, c, query)
+	}
 	params, err := fhir.ParseQuery(query)
 	if err != nil {
 		return nil, err

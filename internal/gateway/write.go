@@ -7,6 +7,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/view"
 )
 
 // pendingText is what 202 says.
@@ -29,6 +30,9 @@ func (g *Gateway) create(ctx context.Context, c *call) (*answer, error) {
 	r, err := c.parse()
 	if err != nil {
 		return nil, err
+	}
+	if view.IsRequest(r) {
+		return g.ask(ctx, c, r)
 	}
 	s := g.newScope(c)
 	home, err := s.homeOf(ctx, r, c.patient)

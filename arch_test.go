@@ -34,7 +34,7 @@ const plan = `
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
 	session < internal/gateway/login;
-	ledger, internal/fhir < internal/fhir/view;
+	grant, ledger, internal/fhir < internal/fhir/view;
 	client, internal/durable, internal/fhir, internal/gateway/login < internal/gateway, internal/people;
 	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;

@@ -65,7 +65,7 @@ func Provenance(s Signed) []byte {
 	p := provenance{
 		ResourceType: "Provenance", ID: ProvenanceID(s.Tag, s.Type, s.FHIRID, s.VersionID), Recorded: at,
 		Target:    []reference{{Reference: versioned(s.Type, s.FHIRID, s.VersionID)}},
-		Activity:  conceptOf(systemDataOp, s.operation()),
+		Activity:  conceptOf(systemActivity, s.operation()),
 		Agent:     []partaker{{Type: conceptOf(systemProvenance, "author"), Who: organisation}},
 		Signature: []signature{{Type: []coding{{System: systemSignature, Code: "1.2.840.10065.1.12.1.1"}}, When: at, Who: organisation}},
 	}

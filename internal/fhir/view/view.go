@@ -63,7 +63,7 @@ const (
 	systemActCode     = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 	systemReason      = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 	systemPart        = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-	systemDataOp      = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
+	systemActivity    = "http://terminology.hl7.org/CodeSystem/v3-DataOperation"
 	systemEvent       = "http://terminology.hl7.org/CodeSystem/audit-event-type"
 	systemInteraction = "http://hl7.org/fhir/restful-interaction"
 	systemEntityType  = "http://terminology.hl7.org/CodeSystem/audit-entity-type"

@@ -10,16 +10,20 @@ type Capability struct {
 	Base        string    // implementation.url, optional
 	Description string    // implementation.description
 	Security    string    // rest.security.description, optional
-	System      []string  // system interactions: transaction, batch
+	System      []string  // system interactions: transaction, batch, history-system
+	Operations  []OperationName
 	Types       []TypeCapability
 }
 
 // A TypeCapability is what is supported on one resource type.
 type TypeCapability struct {
 	Type              string
-	Interactions      []string // read, vread, update, delete, history-instance, create, search-type
+	Interactions      []string // read, vread, update, patch, delete, history-instance, history-type, create, search-type
 	Versioning        string   // no-version, versioned or versioned-update
 	ConditionalCreate bool
+	ConditionalUpdate bool
+	ConditionalDelete bool // of one match; several are refused
+	ConditionalRead   bool // If-None-Match and If-Modified-Since
 	UpdateCreate      bool
 	Parameters        []Parameter
 	Operations        []OperationName
@@ -50,6 +54,9 @@ func (c Capability) Bytes() []byte {
 	}
 	if len(c.System) > 0 {
 		out = appendList(append(out, `,"interaction":`...), c.System, appendInteraction)
+	}
+	if len(c.Operations) > 0 {
+		out = appendList(append(out, `,"operation":`...), c.Operations, appendOperation)
 	}
 	return append(out, "}]}"...)
 }
@@ -82,6 +89,15 @@ func appendType(out []byte, t TypeCapability) []byte {
 	if t.ConditionalCreate {
 		out = append(out, `,"conditionalCreate":true`...)
 	}
+	if t.ConditionalRead {
+		out = append(out, `,"conditionalRead":"full-support"`...)
+	}
+	if t.ConditionalUpdate {
+		out = append(out, `,"conditionalUpdate":true`...)
+	}
+	if t.ConditionalDelete {
+		out = append(out, `,"conditionalDelete":"single"`...)
+	}
 	if len(t.Parameters) > 0 {
 		out = appendList(append(out, `,"searchParam":`...), t.Parameters, func(out []byte, p Parameter) []byte {
 			out = appendText(append(out, `{"name":`...), p.Name)
@@ -89,10 +105,12 @@ func appendType(out []byte, t TypeCapability) []byte {
 		})
 	}
 	if len(t.Operations) > 0 {
-		out = appendList(append(out, `,"operation":`...), t.Operations, func(out []byte, o OperationName) []byte {
-			out = appendText(append(out, `{"name":`...), o.Name)
-			return append(appendMember(out, "definition", o.Definition), '}')
-		})
+		out = appendList(append(out, `,"operation":`...), t.Operations, appendOperation)
 	}
 	return append(out, '}')
+}
+
+func appendOperation(out []byte, o OperationName) []byte {
+	out = appendText(append(out, `{"name":`...), o.Name)
+	return append(appendMember(out, "definition", o.Definition), '}')
 }

@@ -72,6 +72,10 @@ type Gateway struct {
 	locks    locks
 	bodies   *semaphore.Weighted
 
+	jobs    jobs
+	halt    chan struct{} // closed first of all in Close: ends work that outlives its request
+	working sync.WaitGroup
+
 	flight  sync.WaitGroup
 	closing chan struct{}
 	once    sync.Once
@@ -93,6 +97,8 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
 		closing: make(chan struct{}), marks: newPager(newPagerSecret())}
+	g.halt = make(chan struct{})
+	g.jobs.by = make(map[string]*job)
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
@@ -156,7 +162,9 @@ func (g *Gateway) Close() error {
 		g.closed.Lock()
 		g.ended = true
 		g.closed.Unlock()
+		close(g.halt)
 		g.flight.Wait()
+		g.working.Wait()
 		close(g.closing)
 		g.sweeper.Wait()
 		g.sessions.sweep(g.now(), true)
@@ -178,6 +186,7 @@ func (g *Gateway) sweep() {
 		case <-tick.C:
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
+			g.jobs.sweep(g.now(), false)
 		case <-g.closing:
 			return
 		}

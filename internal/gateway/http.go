@@ -32,6 +32,19 @@ func routes() []route {
 		fhirRoute(http.MethodGet, "/{type}/{id}", noBody, 0, (*Gateway).read),
 		fhirRoute(http.MethodPut, "/{type}/{id}", resourceBody, resourceBodyMax, (*Gateway).update),
 		fhirRoute(http.MethodDelete, "/{type}/{id}", noBody, 0, (*Gateway).remove),
+		fhirRoute(http.MethodGet, "/DocumentReference/$docref", noBody, 0, (*Gateway).docref),
+		fhirRoute(http.MethodPost, "/DocumentReference/$docref", anyBody, formBodyMax, (*Gateway).docref),
+		fhirRoute(http.MethodPost, "/$export", anyBody, formBodyMax, (*Gateway).beginExport),
+		fhirRoute(http.MethodPost, "/Patient/$export", anyBody, formBodyMax, (*Gateway).beginPatientExport),
+		fhirRoute(http.MethodPost, "/Group/{id}/$export", anyBody, formBodyMax, (*Gateway).beginGroupExport),
+		starting(fhirRoute(http.MethodGet, "/$export", noBody, 0, (*Gateway).beginExport)),
+		starting(fhirRoute(http.MethodGet, "/Patient/$export", noBody, 0, (*Gateway).beginPatientExport)),
+		starting(fhirRoute(http.MethodGet, "/Group/{id}/$export", noBody, 0, (*Gateway).beginGroupExport)),
+		fhirRoute(http.MethodPost, "/$import", anyBody, formBodyMax, (*Gateway).beginImport),
+		fhirRoute(http.MethodGet, "/bulk/{id}", noBody, 0, (*Gateway).jobStatus),
+		fhirRoute(http.MethodDelete, "/bulk/{id}", noBody, 0, (*Gateway).jobCancel),
+		starting(fhirRoute(http.MethodGet, "/bulk/{id}/{version}", noBody, 0, (*Gateway).jobFile)),
+		fhirRoute(http.MethodPut, "/bulk/{id}/{version}", linesBody, importPartMax, (*Gateway).importPart),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history", noBody, 0, (*Gateway).history),
 		fhirRoute(http.MethodGet, "/{type}/_history", noBody, 0, (*Gateway).pastOfAll),
 		fhirRoute(http.MethodGet, "/_history", noBody, 0, (*Gateway).pastOfAll),
@@ -41,6 +54,12 @@ func routes() []route {
 		fhirRoute(http.MethodDelete, "/{type}", noBody, 0, (*Gateway).conditionalDelete),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
 	}
+}
+
+// starting marks a GET that begins something.
+func starting(r route) route {
+	r.starts = true
+	return r
 }
 
 // ServeHTTP is the one way in: route, headers, session, body, handler.

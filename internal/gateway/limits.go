@@ -57,6 +57,28 @@ const (
 	// resource whose id does not name its patient.
 	searchPatientsMax = 64
 
+	// jobsMax and jobsAllMax are how many bulk jobs one session, and all of
+	// them, may have open.
+	jobsMax    = 4
+	jobsAllMax = 64
+	// jobProblemsMax is how many problems one bulk job lists.
+	jobProblemsMax = 10_000
+	// exportPatients is how many patients share the files of an export: fewer
+	// than chartsMax, so that all of them are in memory while a file streams.
+	exportPatients = 8
+	// importPartMax caps one part of an import, in bytes.
+	importPartMax = 16 << 20
+	// importPartsMax, importEntriesMax and importWaiting bound the parts of an
+	// import, the resources of one, and how many are worked on at once: each
+	// lies in memory until it is sealed.
+	importPartsMax   = 10_000
+	importEntriesMax = 20_000
+	importWaiting    = 2
+	// importAtOnce is how many resources are written as one batch.
+	importAtOnce = 256
+
+	// streamWait is how long one write of a streamed answer may take.
+	streamWait = 30 * time.Second
 	// historyFresh is how long what the ledgers said of a patient's disclosures
 	// is shown again without asking, so that paging asks once.
 	historyFresh = 20 * time.Second

@@ -31,6 +31,8 @@ const (
 	formBody              // application/x-www-form-urlencoded
 	loginBody             // application/json
 	patchBody             // application/json-patch+json
+	linesBody             // application/fhir+ndjson, or a Bundle
+	anyBody               // application/fhir+json, a Parameters resource or nothing
 )
 
 // route is one entry of the sealed table. A pattern is a path whose segments
@@ -75,7 +77,7 @@ func (r *route) complete() error {
 		return fmt.Errorf("route %s: no handler", r.pattern)
 	case !strings.HasPrefix(r.pattern, "/"):
 		return fmt.Errorf("route %q: no path", r.pattern)
-	case r.body < noBody || r.body > patchBody || (r.body == noBody) != (r.bodyMax == 0):
+	case r.body < noBody || r.body > anyBody || (r.body == noBody) != (r.bodyMax == 0):
 		return fmt.Errorf("route %s: no body kind or cap", r.pattern)
 	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method):
 		return fmt.Errorf("route %s: method %s", r.pattern, r.method)

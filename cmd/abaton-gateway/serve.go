@@ -81,7 +81,13 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 		Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
+		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()),
 	})
+}
+
+// rateOf is a rate with as many seconds' worth at once as the usual one has.
+func rateOf(perSecond int, usual gateway.Rate) gateway.Rate {
+	return gateway.Rate{PerSecond: float64(perSecond), Burst: float64(perSecond) * usual.Burst / usual.PerSecond}
 }
 
 // listen serves FHIR and the admin address.

@@ -152,7 +152,9 @@ func refuse(w http.ResponseWriter, o *fhir.OutcomeError) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="abaton"`)
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", retryAfter)
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
 	}
 	(&answer{status: o.Status, body: o.Outcome()}).write(w)
 }

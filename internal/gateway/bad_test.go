@@ -125,7 +125,7 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 	k.c.want(http.StatusOK, "GET", "/Patient/"+k.id, "", nil)
 }
 
-func TestOnlyFourRoutesAreOpen(t *testing.T) {
+func TestOnlyFiveRoutesAreOpen(t *testing.T) {
 	k := newClinic(t)
 	var open []string
 	for _, line := range k.gateway.table.paths() {
@@ -133,7 +133,7 @@ func TestOnlyFourRoutesAreOpen(t *testing.T) {
 			open = append(open, rest)
 		}
 	}
-	want := "GET /health,GET /metadata,POST /login/complete,POST /login/offer"
+	want := "GET /health,GET /metadata,GET /status,POST /login/complete,POST /login/offer"
 	if got := strings.Join(open, ","); got != want {
 		t.Errorf("open routes: got %s, want %s", got, want)
 	}

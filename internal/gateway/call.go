@@ -29,6 +29,7 @@ type call struct {
 	preferred                         bool   // the caller asked for what returns says
 	strict                            bool
 	async                             bool           // Prefer: respond-async
+	html                              bool           // the caller would rather have a page for people
 	path                              string         // as it came, without the query
 	purpose                           abaton.Purpose // of the header Abaton-Purpose, empty without one
 	base                              string
@@ -114,9 +115,13 @@ func (c *call) accept(r *http.Request) error {
 	}
 	for part := range strings.SplitSeq(accepts, ",") {
 		media, params, _ := strings.Cut(part, ";")
+		c.html = c.html || strings.TrimSpace(media) == "text/html"
 		if strings.ReplaceAll(strings.TrimSpace(params), " ", "") != "q=0" && jsonMedia(strings.TrimSpace(media)) {
 			return nil
 		}
+	}
+	if c.html && c.path == "/status" {
+		return nil
 	}
 	return notAcceptable()
 }

@@ -14,11 +14,13 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,7 +36,7 @@ import (
 )
 
 // Config says whose gateway it is and which keepers it uses. Every field but
-// Release, Log and Now is needed.
+// Release, the rates, Observe, Log and Now is needed.
 type Config struct {
 	Set       *actor.Set                           // verified and pinned by the caller
 	Keepers   map[abaton.KeeperIndex]client.Keeper // one for each keeper of Set
@@ -45,6 +47,9 @@ type Config struct {
 	OutboxKey key.Secret                           // seals that folder
 	IDKey     key.Secret                           // makes FHIR ids; the same in all gateways of the organisation
 	Release   string                               // this software's version, for /metadata
+	PerPerson Rate                                 // requests of one session; zero is DefaultPerPerson
+	PerOrigin Rate                                 // requests without a session from one address; zero is DefaultPerOrigin
+	Observe   func(Observed)                       // told of each request, at once and from its goroutine; nil tells nobody
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
 }
@@ -65,6 +70,11 @@ type Gateway struct {
 	counters *counters
 	metadata []byte
 	marks    pager // seals page links of histories
+	release  string
+	reached  reached
+	listen   func(Observed)
+	rates    struct{ person, origin Rate }
+	origins  addresses
 
 	sessions accesses
 	offers   offers
@@ -99,6 +109,9 @@ func New(c Config) (*Gateway, error) {
 		closing: make(chan struct{}), marks: newPager(newPagerSecret())}
 	g.halt = make(chan struct{})
 	g.jobs.by = make(map[string]*job)
+	g.origins.by = make(map[netip.Prefix]*bucket)
+	g.release, g.listen = c.Release, c.Observe
+	g.rates.person, g.rates.origin = cmp.Or(c.PerPerson, DefaultPerPerson()), cmp.Or(c.PerOrigin, DefaultPerOrigin())
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
@@ -131,6 +144,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Outbox or OutboxKey is missing")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
+	case c.PerPerson != (Rate{}) && !c.PerPerson.valid() || c.PerOrigin != (Rate{}) && !c.PerOrigin.valid():
+		return errors.New("gateway: PerPerson or PerOrigin lets nothing through")
 	}
 	return nil
 }

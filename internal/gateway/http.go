@@ -20,6 +20,7 @@ func routes() []route {
 	return []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
+		{method: http.MethodGet, pattern: "/status", policy: open, body: noBody, handle: (*Gateway).status},
 		{method: http.MethodPost, pattern: "/login/offer", policy: open, body: loginBody, bodyMax: offerBodyMax, handle: (*Gateway).offer},
 		{method: http.MethodPost, pattern: "/login/complete", policy: open, body: loginBody, bodyMax: loginBodyMax, handle: (*Gateway).complete},
 		{method: http.MethodPost, pattern: "/login/seeds", policy: bySession, body: loginBody, bodyMax: loginBodyMax, handle: (*Gateway).moreSeeds},
@@ -67,14 +68,22 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=63072000")
+	}
 	if !g.enter() {
 		refuse(w, refusal(http.StatusServiceUnavailable, "transient", "this gateway is stopping; try another, or again in a moment"))
 		return
 	}
 	defer g.flight.Done()
-	started := g.now()
-	name, status := g.serve(w, r)
-	g.counters.served(name, status, g.now().Sub(started))
+	o := observe(r, g.now())
+	o.Route, o.Status = g.serve(w, r)
+	o.Took = g.now().Sub(o.Begun)
+	g.counters.served(o.Route, o.Status, o.Took)
+	g.observed(r.Context(), o)
 }
 
 // serve answers one request and returns the route's name and the status, for
@@ -113,12 +122,18 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 	}
 	switch way.policy {
 	case open:
+		err = tooFast(w, g.origins.take(r, g.rates.origin, g.now()))
 	case bySession:
-		if c.person, c.access, err = g.sessions.find(r, g.now()); err != nil {
-			return nil, err
+		if c.person, c.access, err = g.sessions.find(r, g.now()); err == nil {
+			err = tooFast(w, c.person.pace.take(g.rates.person, g.now()))
+		} else if slow := tooFast(w, g.origins.take(r, g.rates.origin, g.now())); slow != nil {
+			err = slow // whoever guesses access values is slowed down
 		}
 	default:
 		panic("gateway: a sealed table holds no route without a policy")
+	}
+	if err != nil {
+		return nil, err
 	}
 	release, err := g.room(r.Context(), r, way)
 	if err != nil {

@@ -77,6 +77,9 @@ const (
 	// importAtOnce is how many resources are written as one batch.
 	importAtOnce = 256
 
+	// addressesMax is how many addresses are remembered for their rate; the
+	// others share one.
+	addressesMax = 4096
 	// streamWait is how long one write of a streamed answer may take.
 	streamWait = 30 * time.Second
 	// historyFresh is how long what the ledgers said of a patient's disclosures

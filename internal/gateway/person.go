@@ -25,6 +25,7 @@ type person struct {
 	reader  *client.Reader
 	expires time.Time
 	pages   pager
+	pace    bucket
 
 	mu     sync.Mutex
 	held   map[abaton.ActorID]*held

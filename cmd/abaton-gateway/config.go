@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -40,6 +41,9 @@ type config struct {
 	// one address without a session, may send for long.
 	PerPerson  int `toml:"requests_per_person"`
 	PerAddress int `toml:"requests_per_address"`
+	// NotifyOrigins are the origins that subscriptions may notify: https, or
+	// http on a loopback address. None by default.
+	NotifyOrigins []string `toml:"notify_origins"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
@@ -81,6 +85,8 @@ func (c *config) check() error {
 		return errors.New("settings: tls_cert and tls_key go together")
 	case c.PerPerson < 1 || c.PerAddress < 1:
 		return errors.New("settings: requests_per_person and requests_per_address must be at least 1")
+	case slices.ContainsFunc(c.NotifyOrigins, func(origin string) bool { return !gateway.CheckOrigin(origin) }):
+		return errors.New("settings: notify_origins must be origins, as https://host:port")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
 	}

@@ -80,7 +80,7 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 	return gateway.New(gateway.Config{
 		Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
-		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
+		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log, Notify: c.NotifyOrigins,
 		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()),
 	})
 }

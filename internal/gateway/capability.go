@@ -34,6 +34,8 @@ func typeCapability(name string) fhir.TypeCapability {
 	case "Patient":
 		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
 			{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"}}
+	case "Subscription":
+		t.Operations = []fhir.OperationName{{Name: "status", Definition: "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"}}
 	case "Group":
 		t.Operations = []fhir.OperationName{{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}}
 	case "DocumentReference":

@@ -56,6 +56,7 @@ func (g *Gateway) show(p *person, changes []*change, written *client.Written) er
 		byHome[ch.home] = append(byHome[ch.home], ch)
 	}
 	for home, own := range byHome {
+		defer g.subscriptions.wakeFor(home)
 		g.sessions.each(func(other *person) {
 			if other != p {
 				other.stale(home)

@@ -21,6 +21,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +37,7 @@ import (
 )
 
 // Config says whose gateway it is and which keepers it uses. Every field but
-// Release, the rates, Observe, Log and Now is needed.
+// Release, the rates, Notify, Observe, Log and Now is needed.
 type Config struct {
 	Set       *actor.Set                           // verified and pinned by the caller
 	Keepers   map[abaton.KeeperIndex]client.Keeper // one for each keeper of Set
@@ -49,6 +50,7 @@ type Config struct {
 	Release   string                               // this software's version, for /metadata
 	PerPerson Rate                                 // requests of one session; zero is DefaultPerPerson
 	PerOrigin Rate                                 // requests without a session from one address; zero is DefaultPerOrigin
+	Notify    []string                             // origins that subscriptions may notify (CheckOrigin); none by default
 	Observe   func(Observed)                       // told of each request, at once and from its goroutine; nil tells nobody
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
@@ -56,25 +58,29 @@ type Config struct {
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
 type Gateway struct {
-	org      abaton.ActorID
-	set      *actor.Set
-	network  *client.Network
-	outbox   *client.Outbox
-	writer   *client.Writer
-	writerID abaton.KeyID
-	orgBox   *key.Box
-	ids      ids
-	log      *slog.Logger
-	clock    func() time.Time
-	table    *table
-	counters *counters
-	metadata []byte
-	marks    pager // seals page links of histories
-	release  string
-	reached  reached
-	listen   func(Observed)
-	rates    struct{ person, origin Rate }
-	origins  addresses
+	org           abaton.ActorID
+	set           *actor.Set
+	network       *client.Network
+	outbox        *client.Outbox
+	writer        *client.Writer
+	writerID      abaton.KeyID
+	orgBox        *key.Box
+	ids           ids
+	log           *slog.Logger
+	clock         func() time.Time
+	table         *table
+	counters      *counters
+	metadata      []byte
+	marks         pager // seals page links of histories
+	subscriptions subscriptions
+	notifyOrigins []string
+	notifier      *http.Client
+	pace          pace
+	release       string
+	reached       reached
+	listen        func(Observed)
+	rates         struct{ person, origin Rate }
+	origins       addresses
 
 	sessions accesses
 	offers   offers
@@ -109,6 +115,7 @@ func New(c Config) (*Gateway, error) {
 		closing: make(chan struct{}), marks: newPager(newPagerSecret())}
 	g.halt = make(chan struct{})
 	g.jobs.by = make(map[string]*job)
+	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
 	g.origins.by = make(map[netip.Prefix]*bucket)
 	g.release, g.listen = c.Release, c.Observe
 	g.rates.person, g.rates.origin = cmp.Or(c.PerPerson, DefaultPerPerson()), cmp.Or(c.PerOrigin, DefaultPerOrigin())
@@ -144,6 +151,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Outbox or OutboxKey is missing")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
+	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !CheckOrigin(origin) }):
+		return errors.New("gateway: Notify holds what is no https origin")
 	case c.PerPerson != (Rate{}) && !c.PerPerson.valid() || c.PerOrigin != (Rate{}) && !c.PerOrigin.valid():
 		return errors.New("gateway: PerPerson or PerOrigin lets nothing through")
 	}
@@ -180,6 +189,7 @@ func (g *Gateway) Close() error {
 		close(g.halt)
 		g.flight.Wait()
 		g.working.Wait()
+		g.notifier.CloseIdleConnections()
 		close(g.closing)
 		g.sweeper.Wait()
 		g.sessions.sweep(g.now(), true)
@@ -202,6 +212,7 @@ func (g *Gateway) sweep() {
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
 			g.jobs.sweep(g.now(), false)
+			g.subscriptions.sweep(g.now())
 		case <-g.closing:
 			return
 		}

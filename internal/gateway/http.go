@@ -41,6 +41,8 @@ func routes() []route {
 		starting(fhirRoute(http.MethodGet, "/$export", noBody, 0, (*Gateway).beginExport)),
 		starting(fhirRoute(http.MethodGet, "/Patient/$export", noBody, 0, (*Gateway).beginPatientExport)),
 		starting(fhirRoute(http.MethodGet, "/Group/{id}/$export", noBody, 0, (*Gateway).beginGroupExport)),
+		fhirRoute(http.MethodGet, "/Subscription/{id}/$status", noBody, 0, (*Gateway).subscriptionStatus),
+		fhirRoute(http.MethodPost, "/Subscription/{id}/$status", anyBody, formBodyMax, (*Gateway).subscriptionStatus),
 		fhirRoute(http.MethodPost, "/$import", anyBody, formBodyMax, (*Gateway).beginImport),
 		fhirRoute(http.MethodGet, "/bulk/{id}", noBody, 0, (*Gateway).jobStatus),
 		fhirRoute(http.MethodDelete, "/bulk/{id}", noBody, 0, (*Gateway).jobCancel),

@@ -77,6 +77,18 @@ const (
 	// importAtOnce is how many resources are written as one batch.
 	importAtOnce = 256
 
+	// subscriptionsMax and subscriptionsAllMax are how many subscriptions one
+	// session, and all of them, may have; each looks at its charts every lease.
+	subscriptionsMax    = 16
+	subscriptionsAllMax = 512
+	// watchedMax is how many patients one subscription watches: all of their
+	// charts are in memory together.
+	watchedMax = 8
+	// heartbeatMin is the shortest heartbeat of a subscription.
+	heartbeatMin = 10 * time.Second
+	// headersMax and headerBytesMax bound what a subscription sends along.
+	headersMax     = 16
+	headerBytesMax = 4 << 10
 	// addressesMax is how many addresses are remembered for their rate; the
 	// others share one.
 	addressesMax = 4096

@@ -20,7 +20,7 @@ import (
 
 // mirrors reports whether resources of a type are computed too.
 func mirrors(kind string) bool {
-	return kind == "Consent" || kind == "AuditEvent" || kind == "Provenance"
+	return kind == "Consent" || kind == "AuditEvent" || kind == "Provenance" || kind == "Subscription"
 }
 
 // mirrored are the computed resources of a type about one patient, as far as
@@ -29,6 +29,8 @@ func (g *Gateway) mirrored(ctx context.Context, p *person, c *chart, kind string
 	switch kind {
 	case "Consent":
 		versions, err = g.consents(ctx, p, c)
+	case "Subscription":
+		versions, err = g.lives(p)
 	case "AuditEvent":
 		return g.disclosures(ctx, p, c)
 	case "Provenance":
@@ -198,6 +200,17 @@ func (g *Gateway) looks(p *person, c *chart) (lines []ledger.Line) {
 // mirrorByID is a chart that holds nothing but the computed resource of an id.
 // One that is not there, or not the caller's, is absent.
 func (g *Gateway) mirrorByID(ctx context.Context, c *call, kind, id string) (*chart, error) {
+	if live(kind, id) {
+		s, err := g.subscriptions.find(c.person, id)
+		if err != nil {
+			return nil, err
+		}
+		v, err := s.shown()
+		if err != nil {
+			return nil, err
+		}
+		return overlay(abaton.ActorID{}, v)
+	}
 	patient, ok := g.mirrorPatient(ctx, c.person, kind, id)
 	if !ok {
 		return nil, absent()

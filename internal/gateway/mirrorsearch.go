@@ -33,6 +33,11 @@ func (g *Gateway) searchMirrored(ctx context.Context, c *call, query string) (*a
 	}
 	var all []fhir.Version
 	warning := ""
+	if err != nil && c.kind == "Subscription" { // without the directory there are still the own ones
+		if at, err = overlay(abaton.ActorID{}); err != nil {
+			return nil, err
+		}
+	}
 	if err == nil {
 		if all, warning, err = g.mirrored(ctx, c.person, at, c.kind); err != nil {
 			return nil, err
@@ -72,6 +77,9 @@ func (g *Gateway) mirrorChart(ctx context.Context, c *call, params []fhir.Param)
 		}
 		return g.locate(ctx, c.person, c, ref.Type, ref.ID)
 	}
+	if c.kind == "Subscription" {
+		return g.directory(ctx, c.person, false)
+	}
 	own := c.person.actor
 	if _, ok := param(params, "patient", "patient:Patient", "_id"); !ok && c.patient == (abaton.ActorID{}) && c.person.holds(own) && own != g.org {
 		return g.chartOf(ctx, c.person, own, c.purpose, false)
@@ -98,13 +106,13 @@ func narrow(kind string, params []fhir.Param, all []fhir.Version) (rest, used []
 		switch {
 		case p.Name == "patient" || p.Name == "patient:Patient":
 			passes = func(fhir.Version, fhir.Resource) bool { return true }
-		case p.Name == "status" && kind == "Consent":
+		case p.Name == "status" && (kind == "Consent" || kind == "Subscription"):
 			passes = func(_ fhir.Version, r fhir.Resource) bool {
 				return slices.Contains(strings.Split(p.Value, ","), r.Get("status").Text())
 			}
 		case p.Name == "target" && kind == "Provenance":
 			passes = func(_ fhir.Version, r fhir.Resource) bool { return targets(r, p.Value) }
-		case p.Name == dateParams[kind]:
+		case dateParams[kind] != "" && p.Name == dateParams[kind]:
 			in, err := within(kind, kept, p.Value)
 			if err != nil {
 				return nil, nil, nil, err

@@ -125,7 +125,7 @@ func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, 
 	if r.ID() != id {
 		return nil, refusal(http.StatusBadRequest, "invalid", "the resource's id is not that of the URL; make them the same")
 	}
-	if view.Computed(r.Type, id) {
+	if view.Computed(r.Type, id) || live(r.Type, id) {
 		return nil, errMirror()
 	}
 	home, err := s.homeForUpdate(ctx, r, id)

@@ -34,6 +34,9 @@ func (g *Gateway) create(ctx context.Context, c *call) (*answer, error) {
 	if view.IsRequest(r) {
 		return g.ask(ctx, c, r)
 	}
+	if asksToSubscribe(r) {
+		return g.subscribe(ctx, c, r)
+	}
 	s := g.newScope(c)
 	home, err := s.homeOf(ctx, r, c.patient)
 	if err != nil {
@@ -138,6 +141,9 @@ func (g *Gateway) update(ctx context.Context, c *call) (*answer, error) {
 
 // remove answers DELETE [type]/[id].
 func (g *Gateway) remove(ctx context.Context, c *call) (*answer, error) {
+	if live(c.kind, c.id) {
+		return g.unsubscribe(c)
+	}
 	chart, err := g.locate(ctx, c.person, c, c.kind, c.id)
 	if err != nil {
 		return nil, err

@@ -140,6 +140,8 @@ func TestBadSettings(t *testing.T) {
 		"half TLS":       {good + "tls_cert = \"x\"\n", "go together"},
 		"no such TLS":    {good + "listen = \"127.0.0.1:0\"\ntls_cert = \"x\"\ntls_key = \"y\"\n", "tls_cert"},
 		"public admin":   {good + "admin = \"0.0.0.0:1\"\n", "admin"},
+		"no rate":        {good + "requests_per_person = 0\n", "requests_per_person"},
+		"plain origin":   {good + "notify_origins = [\"http://ehr.example\"]\n", "notify_origins"},
 		"shutdown":       {good + "shutdown_seconds = 0\n", "shutdown_seconds"},
 	} {
 		code, _, errs := runWith(t, dir, c.text)

@@ -61,7 +61,6 @@ type docrefQuery struct {
 }
 
 func docrefOf(params []fhir.Param, strict bool) (q docrefQuery, err error) {
-	bad := func(text string) error { return refusal(http.StatusBadRequest, "value", text) }
 	for _, p := range params {
 		switch p.Name {
 		case "patient":
@@ -74,7 +73,7 @@ func docrefOf(params []fhir.Param, strict bool) (q docrefQuery, err error) {
 			q.types = append(q.types, strings.Split(p.Value, ",")...)
 		case "on-demand":
 			if p.Value != "true" && p.Value != "false" {
-				return q, bad("on-demand is true or false; correct it")
+				return q, badValue("on-demand is true or false; correct it")
 			}
 			q.onDemand = p.Value == "true"
 		default:
@@ -83,17 +82,19 @@ func docrefOf(params []fhir.Param, strict bool) (q docrefQuery, err error) {
 			}
 		}
 		if err != nil {
-			return q, bad("start and end must be FHIR dates; correct them")
+			return q, badValue("start and end must be FHIR dates; correct them")
 		}
 	}
 	switch {
 	case !fhir.IsID(q.patient):
 		return q, refusal(http.StatusBadRequest, "required", "$docref needs patient, the id of one patient; add it")
 	case !q.start.IsZero() && !q.end.IsZero() && q.end.Before(q.start):
-		return q, bad("end lies before start; correct them")
+		return q, badValue("end lies before start; correct them")
 	}
 	return q, nil
 }
+
+func badValue(text string) error { return refusal(http.StatusBadRequest, "value", text) }
 
 // day is the span of a FHIR dateTime: from, and the first instant after it.
 func day(text string) (from, to time.Time, err error) {

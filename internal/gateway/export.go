@@ -157,8 +157,8 @@ func (g *Gateway) prepare(ctx context.Context, j *job, e *export) {
 			j.report(where, err)
 			continue
 		}
-		if text := chart.warning(); text != "" {
-			j.report(where, refusal(http.StatusForbidden, "suppressed", text))
+		if chart.warning() != "" {
+			j.report(where, refusal(http.StatusForbidden, "suppressed", withheldWarning))
 		}
 		counts := make(map[string]int)
 		for _, v := range e.chosen(chart) {

@@ -233,7 +233,7 @@ func (w *bundleWork) ended(entries []int, end *groupEnd) error {
 func (w *bundleWork) get(ctx context.Context, op *fhir.Operation) {
 	path, query, _ := strings.Cut(op.URL, "?")
 	way, at, _ := w.g.table.find(http.MethodGet, "/"+path)
-	if way == nil || way.policy != bySession {
+	if way == nil || way.policy != bySession || way.starts {
 		w.refused(op.Entry, refusal(http.StatusNotFound, "not-supported", "this cannot be read here; use a path of this gateway, relative to its base"))
 		return
 	}

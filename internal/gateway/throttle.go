@@ -18,7 +18,7 @@ type Rate struct {
 
 // DefaultPerPerson is more than a busy application asks, and less than would
 // keep others waiting.
-func DefaultPerPerson() Rate { return Rate{PerSecond: 500, Burst: 2000} }
+func DefaultPerPerson() Rate { return Rate{PerSecond: 2000, Burst: 8000} }
 
 // DefaultPerOrigin is a clinic signing in at eight o'clock from one address.
 func DefaultPerOrigin() Rate { return Rate{PerSecond: 50, Burst: 500} }

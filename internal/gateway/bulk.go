@@ -223,17 +223,17 @@ type bulkFile struct {
 // bulkManifest is the answer of a complete job (Bulk Data Access 2.0.0,
 // "Complete Status").
 type bulkManifest struct {
-	TransactionTime     string     `json:"transactionTime"`
-	Request             string     `json:"request"`
-	RequiresAccessToken bool       `json:"requiresAccessToken"`
-	Output              []bulkFile `json:"output"`
-	Error               []bulkFile `json:"error"`
-	Extension           any        `json:"extension,omitempty"`
+	TransactionTime string     `json:"transactionTime"`
+	Request         string     `json:"request"`
+	Guarded         bool       `json:"requiresAccessToken"`
+	Output          []bulkFile `json:"output"`
+	Error           []bulkFile `json:"error"`
+	Extension       any        `json:"extension,omitempty"`
 }
 
 // manifestOf is the part of a manifest that all jobs share. Callers hold mu.
 func (j *job) manifestOf(base string) bulkManifest {
-	m := bulkManifest{TransactionTime: fhir.Instant(j.started), Request: j.request, RequiresAccessToken: true, Output: []bulkFile{}, Error: []bulkFile{}}
+	m := bulkManifest{TransactionTime: fhir.Instant(j.started), Request: j.request, Guarded: true, Output: []bulkFile{}, Error: []bulkFile{}}
 	if n := len(j.problems); n > 0 {
 		m.Error = append(m.Error, bulkFile{"OperationOutcome", base + "/bulk/" + j.id + "/" + problemsFile, n})
 	}

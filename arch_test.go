@@ -39,6 +39,8 @@ const plan = `
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/fhir/search < internal/gateway;
+	grant, ledger, internal/fhir < internal/fhir/view;
+	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
@@ -80,7 +82,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/smart",
+	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

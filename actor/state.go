@@ -161,6 +161,17 @@ func (s *State) Grants() map[abaton.GrantID]*grant.Grant {
 	return live
 }
 
+// EverGranted are the names of all grants this log has given, those taken back
+// too, in no order.
+func (s *State) EverGranted() (ids []abaton.GrantID) {
+	for id := range s.grants {
+		if g, _ := s.Grant(id); g != nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // Barred reports whether this log bars the actor.
 func (s *State) Barred(a abaton.ActorID) bool {
 	_, barred := s.bars[a]

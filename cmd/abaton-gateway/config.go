@@ -8,12 +8,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/gateway"
 )
 
 // config is the gateway's one settings file (docs/OPERATING.md#gateway).
@@ -41,11 +43,21 @@ type config struct {
 	Apps string `toml:"apps"`
 	// URL is where apps and browsers reach this gateway; needed with apps.
 	URL string `toml:"url"`
+	// PerPerson and PerAddress are how many requests a second one session, and
+	// one address without a session, may send for long.
+	PerPerson  int `toml:"requests_per_person"`
+	PerAddress int `toml:"requests_per_address"`
+	// NotifyOrigins are the origins that subscriptions may notify: https, or
+	// http on a loopback address. None by default.
+	NotifyOrigins []string `toml:"notify_origins"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
 
-func defaults() config { return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20} }
+func defaults() config {
+	return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20,
+		PerPerson: int(gateway.DefaultPerPerson().PerSecond), PerAddress: int(gateway.DefaultPerOrigin().PerSecond)}
+}
 
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
@@ -77,6 +89,10 @@ func (c *config) check() error {
 		return errors.New("settings: set and set_id are needed")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("settings: tls_cert and tls_key go together")
+	case c.PerPerson < 1 || c.PerAddress < 1:
+		return errors.New("settings: requests_per_person and requests_per_address must be at least 1")
+	case slices.ContainsFunc(c.NotifyOrigins, func(origin string) bool { return !gateway.CheckOrigin(origin) }):
+		return errors.New("settings: notify_origins must be origins, as https://host:port")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
 	}

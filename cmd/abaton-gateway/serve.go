@@ -84,8 +84,14 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 	return gateway.New(gateway.Config{
 		URL: c.URL, Apps: apps.reader(), Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
-		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
+		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log, Notify: c.NotifyOrigins,
+		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()),
 	})
+}
+
+// rateOf is a rate with as many seconds' worth at once as the usual one has.
+func rateOf(perSecond int, usual gateway.Rate) gateway.Rate {
+	return gateway.Rate{PerSecond: float64(perSecond), Burst: float64(perSecond) * usual.Burst / usual.PerSecond}
 }
 
 // listen serves FHIR and the admin address.

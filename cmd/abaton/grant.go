@@ -19,16 +19,22 @@ import (
 )
 
 func newGrantCommand(e *env) *cobra.Command {
-	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e))
+	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e))
 }
 
 func newGrantGive(e *env) *cobra.Command {
-	var as, to, read, purpose string
+	var as, to, read, purpose, request string
 	var life time.Duration
 	var quota uint32
 	c := &cobra.Command{Use: "give", Short: "Let somebody read parts of a record", Args: cobra.NoArgs,
-		Example: "  abaton grant give --as patient-8a4c9c04 --to dr-ben --read general,imaging --for 24h",
+		Example: "  abaton grant give --as patient-8a4c9c04 --to dr-ben --read general,imaging --for 24h\n  abaton grant give --as patient-8a4c9c04 --request ID",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if request != "" {
+				return e.answerRequest(c, as, request, quota)
+			}
+			if to == "" {
+				return usage("say to whom with --to, or which request with --request")
+			}
 			categories, err := categoriesOf(read)
 			if err != nil {
 				return err
@@ -65,8 +71,12 @@ func newGrantGive(e *env) *cobra.Command {
 	c.Flags().StringVar(&purpose, "purpose", string(abaton.Treatment), "why: a code of PurposeOfUse")
 	c.Flags().DurationVar(&life, "for", 24*time.Hour, "for how long")
 	c.Flags().Uint32Var(&quota, "quota", people.RecordsMax, "how many records at most")
+	c.Flags().StringVar(&request, "request", "", "give what this access request asks for; abaton grant requests lists them")
+	c.MarkFlagsMutuallyExclusive("request", "to")
+	c.MarkFlagsMutuallyExclusive("request", "read")
+	c.MarkFlagsMutuallyExclusive("request", "purpose")
+	c.MarkFlagsMutuallyExclusive("request", "for")
 	c.MarkFlagRequired("as")
-	c.MarkFlagRequired("to")
 	return c
 }
 

@@ -55,7 +55,8 @@ func newRecordCommand(e *env) *cobra.Command {
 // ownRecord is a patient's record, opened by the patient's own device.
 type ownRecord struct {
 	chart      fhir.Chart
-	categories map[string]fhir.Category // Type/id -> where it lies
+	categories map[string]fhir.Category  // Type/id -> where it lies
+	persons    map[string]abaton.ActorID // versionId -> who acted
 	caveat     string
 	missing    int
 	hidden     int
@@ -93,7 +94,7 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open record: %w", err)
 	}
-	r := &ownRecord{categories: make(map[string]fhir.Category), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
+	r := &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
 	for _, m := range opened.Missing {
 		if !errors.Is(m.Err, abaton.ErrErased) {
 			r.missing++
@@ -113,6 +114,7 @@ func (r *ownRecord) fill(records []client.Record, lines map[abaton.Line]fhir.Cat
 		versions = append(versions, fhir.Version{Type: e.Type, ID: e.ID, VersionID: e.VersionID, Parents: e.Parents, Deleted: e.Deleted,
 			LastUpdated: time.UnixMilli(int64(e.LastUpdated)).UTC(), Rank: fmt.Sprintf("%08x%x%02x", one.Hour, one.Name.Batch[:], one.Name.Index),
 			Body: one.Content})
+		r.persons[e.VersionID] = e.Person
 		at := e.Type + "/" + e.ID
 		r.categories[at] = fhir.Stricter(r.categories[at], lines[one.Line])
 	}

@@ -80,16 +80,23 @@ func awaitCount(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// askFHIR is: fhir DIR HANDLE STATUS PATH. It asks the gateway as somebody who
-// has signed in ("nobody" sends no access value) and prints what it answers.
+// askFHIR is: fhir DIR HANDLE STATUS PATH [FILE]. It asks the gateway as
+// somebody who has signed in ("nobody" sends no access value), or posts a file.
 func askFHIR(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 4 {
-		ts.Fatalf("usage: fhir DIR HANDLE STATUS PATH")
+	if neg || len(args) != 4 && len(args) != 5 {
+		ts.Fatalf("usage: fhir DIR HANDLE STATUS PATH [FILE]")
+	}
+	method, body := http.MethodGet, ""
+	if len(args) == 5 {
+		method, body = http.MethodPost, ts.ReadFile(args[4])
 	}
 	n, err := local.Open(ts.MkAbs(args[0]))
 	ts.Check(err)
-	r, err := http.NewRequest(http.MethodGet, n.GatewayURL()+strings.TrimSpace(args[3]), nil)
+	r, err := http.NewRequest(method, n.GatewayURL()+strings.TrimSpace(args[3]), strings.NewReader(body))
 	ts.Check(err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/fhir+json")
+	}
 	if args[1] != "nobody" {
 		s, err := n.People().Kept(args[1], n.GatewayURL())
 		ts.Check(err)
@@ -99,7 +106,7 @@ func askFHIR(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer resp.Body.Close()
 	if fmt.Sprint(resp.StatusCode) != args[2] {
-		ts.Fatalf("GET %s as %s: got %s, want %s", args[3], args[1], resp.Status, args[2])
+		ts.Fatalf("%s as %s: got %s, want %s", args[3], args[1], resp.Status, args[2])
 	}
 }
 

@@ -132,6 +132,35 @@ func TestResolveConditionalUpdate(t *testing.T) {
 	}
 }
 
+// TestResolvePatchAndDelete: patches travel in a Binary, and a DELETE by query
+// names what it finds, or nothing.
+func TestResolvePatchAndDelete(t *testing.T) {
+	const binary = `"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W3sib3AiOiJyZW1vdmUiLCJwYXRoIjoiL2EifV0="}`
+	b := mustBundle(t, `{"resourceType":"Bundle","type":"transaction","entry":[
+ {`+binary+`,"request":{"method":"PATCH","url":"Basic/1"}},
+ {`+binary+`,"request":{"method":"PATCH","url":"Basic?identifier=s|1"}},
+ {"request":{"method":"DELETE","url":"Basic?identifier=s|2"}},
+ {"request":{"method":"DELETE","url":"Basic?identifier=s|3"}},
+ {"resource":{"resourceType":"Basic","id":"mine"},"request":{"method":"PUT","url":"Basic?identifier=s|3"}}]}`)
+	got, err := Resolve(b, numbered(), func(r Ref) (string, error) {
+		return map[string]string{"identifier=s|1": "one", "identifier=s|2": "two"}[r.Query], nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		method, id string
+		patch      bool
+	}{{"DELETE", "two", false}, {"DELETE", "", false}, {"PUT", "mine", false}, {"PATCH", "1", true}, {"PATCH", "one", true}} {
+		if o := got[i]; o.Method != want.method || o.ID != want.id || (o.Patch != nil) != want.patch {
+			t.Errorf("operation %d: got %s %q patch %v, want %+v", i, o.Method, o.ID, o.Patch != nil, want)
+		}
+	}
+	if got[2].Created || got[2].IfNoneMatch != "*" {
+		t.Errorf("update that finds nothing and brings an id: got %+v, want that id, if it is free", got[2])
+	}
+}
+
 func TestResolveRefuses(t *testing.T) {
 	entry := func(e string) string { return `{"resourceType":"Bundle","type":"transaction","entry":[` + e + `]}` }
 	const basic = `"resource":{"resourceType":"Basic","id":"1"}`
@@ -143,7 +172,11 @@ func TestResolveRefuses(t *testing.T) {
 		{"no request", entry(`{` + basic + `}`), "required", 400},
 		{"no url", entry(`{` + basic + `,"request":{"method":"POST"}}`), "value", 400},
 		{"no url to get", entry(`{"request":{"method":"GET"}}`), "required", 400},
-		{"patch", entry(`{` + basic + `,"request":{"method":"PATCH","url":"Basic/1"}}`), "not-supported", 405},
+		{"patch that is none", entry(`{` + basic + `,"request":{"method":"PATCH","url":"Basic/1"}}`), "invalid", 400},
+		{"patch without a place", entry(`{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W10="},"request":{"method":"PATCH","url":"Basic"}}`), "value", 400},
+		{"patch of no base64", entry(`{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"!"},"request":{"method":"PATCH","url":"Basic/1"}}`), "value", 400},
+		{"patch of no JSON", entry(`{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"e30="},"request":{"method":"PATCH","url":"Basic/1"}}`), "structure", 400},
+		{"patch finds none", entry(`{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W10="},"request":{"method":"PATCH","url":"Basic?a=b"}}`), "not-found", 404},
 		{"lower case", entry(`{` + basic + `,"request":{"method":"post","url":"Basic"}}`), "not-supported", 405},
 		{"no resource", entry(`{"request":{"method":"POST","url":"Basic"}}`), "required", 400},
 		{"another type", entry(`{` + basic + `,"request":{"method":"POST","url":"Group"}}`), "invalid", 400},
@@ -154,7 +187,9 @@ func TestResolveRefuses(t *testing.T) {
 		{"PUT to another id", entry(`{` + basic + `,"request":{"method":"PUT","url":"Basic/2"}}`), "invalid", 400},
 		{"PUT without id", entry(`{"resource":{"resourceType":"Basic"},"request":{"method":"PUT","url":"Basic/2"}}`), "invalid", 400},
 		{"PUT too deep", entry(`{` + basic + `,"request":{"method":"PUT","url":"Basic/1/2"}}`), "value", 400},
-		{"conditional delete", entry(`{"request":{"method":"DELETE","url":"Basic?a=b"}}`), "not-supported", 405},
+		{"delete by id and query", entry(`{"request":{"method":"DELETE","url":"Basic/1?a=b"}}`), "value", 400},
+		{"delete of a whole type", entry(`{"request":{"method":"DELETE","url":"Basic"}}`), "value", 400},
+		{"delete finds many", entry(`{"request":{"method":"DELETE","url":"Basic?identifier=many"}}`), "multiple-matches", 412},
 		{"same twice", entry(`{` + basic + `,"request":{"method":"PUT","url":"Basic/1"}},{"request":{"method":"DELETE","url":"Basic/1"}}`), "duplicate", 400},
 		{"same fullUrl", entry(`{"fullUrl":"urn:uuid:1",` + basic + `,"request":{"method":"POST","url":"Basic"}},{"fullUrl":"urn:uuid:1",` + basic + `,"request":{"method":"POST","url":"Basic"}}`), "duplicate", 400},
 		{"conditional finds none", entry(`{"resource":{"resourceType":"Basic","subject":{"reference":"Patient?identifier=1"}},"request":{"method":"POST","url":"Basic"}}`), "not-found", 412},
@@ -180,7 +215,7 @@ func TestResolveRefuses(t *testing.T) {
 func TestResolveBatch(t *testing.T) {
 	b := mustBundle(t, `{"resourceType":"Bundle","type":"batch","entry":[
  {"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}},
- {"resource":{"resourceType":"Patient"},"request":{"method":"PATCH","url":"Patient/1"}},
+ {"resource":{"resourceType":"Patient"},"request":{"method":"HEAD","url":"Patient/1"}},
  {"resource":{"resourceType":"Basic","subject":{"reference":"urn:uuid:p"}},"request":{"method":"POST","url":"Basic"}}]}`)
 	got, err := Resolve(b, numbered(), nothing)
 	if err != nil {

@@ -10,17 +10,21 @@ type Capability struct {
 	Base        string    // implementation.url, optional
 	Description string    // implementation.description
 	Security    string    // rest.security.description, optional
-	System      []string  // system interactions: transaction, batch
+	System      []string  // system interactions: transaction, batch, history-system
 	OAuth       *OAuth    // rest.security of SMART apps, nil without
+	Operations  []OperationName
 	Types       []TypeCapability
 }
 
 // A TypeCapability is what is supported on one resource type.
 type TypeCapability struct {
 	Type              string
-	Interactions      []string // read, vread, update, delete, history-instance, create, search-type
+	Interactions      []string // read, vread, update, patch, delete, history-instance, history-type, create, search-type
 	Versioning        string   // no-version, versioned or versioned-update
 	ConditionalCreate bool
+	ConditionalUpdate bool
+	ConditionalDelete bool // of one match; several are refused
+	ConditionalRead   bool // If-None-Match and If-Modified-Since
 	UpdateCreate      bool
 	Parameters        []Parameter
 	Includes          []string // values of _include
@@ -55,6 +59,9 @@ func (c Capability) Bytes() []byte {
 	if len(c.System) > 0 {
 		out = appendList(append(out, `,"interaction":`...), c.System, appendInteraction)
 	}
+	if len(c.Operations) > 0 {
+		out = appendList(append(out, `,"operation":`...), c.Operations, appendOperation)
+	}
 	return append(out, "}]}"...)
 }
 
@@ -86,6 +93,15 @@ func appendType(out []byte, t TypeCapability) []byte {
 	if t.ConditionalCreate {
 		out = append(out, `,"conditionalCreate":true`...)
 	}
+	if t.ConditionalRead {
+		out = append(out, `,"conditionalRead":"full-support"`...)
+	}
+	if t.ConditionalUpdate {
+		out = append(out, `,"conditionalUpdate":true`...)
+	}
+	if t.ConditionalDelete {
+		out = append(out, `,"conditionalDelete":"single"`...)
+	}
 	for _, list := range []struct {
 		name   string
 		values []string
@@ -101,10 +117,12 @@ func appendType(out []byte, t TypeCapability) []byte {
 		})
 	}
 	if len(t.Operations) > 0 {
-		out = appendList(append(out, `,"operation":`...), t.Operations, func(out []byte, o OperationName) []byte {
-			out = appendText(append(out, `{"name":`...), o.Name)
-			return append(appendMember(out, "definition", o.Definition), '}')
-		})
+		out = appendList(append(out, `,"operation":`...), t.Operations, appendOperation)
 	}
 	return append(out, '}')
+}
+
+func appendOperation(out []byte, o OperationName) []byte {
+	out = appendText(append(out, `{"name":`...), o.Name)
+	return append(appendMember(out, "definition", o.Definition), '}')
 }

@@ -8,7 +8,7 @@ import (
 
 func TestOperationOutcome(t *testing.T) {
 	got := refuse(412, "conflict", "Basic.id", "a \"quote\" \n \x01 \xff").Outcome()
-	want := `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict","diagnostics":"a \"quote\" \n \u0001 ` + "\uFFFD" + `","expression":["Basic.id"]}]}`
+	want := `{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"conflict","details":{"coding":[{"system":"urn:abaton:outcome","code":"412-conflict"}]},"diagnostics":"a \"quote\" \n \u0001 ` + "\uFFFD" + `","expression":["Basic.id"]}]}`
 	if string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -57,6 +57,7 @@ func refuse(status int, code, expression, diagnostics string) *OutcomeError {
 // a pure room imports no network package.
 const (
 	statusBadRequest    = 400
+	statusNotFound      = 404
 	statusNotAllowed    = 405
 	statusPrecondition  = 412
 	statusTooLarge      = 413

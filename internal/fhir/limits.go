@@ -45,4 +45,9 @@ const (
 
 	// urnsMax bounds how many links inside one narrative are rewritten.
 	urnsMax = 4096
+
+	// PatchStepsMax bounds the operations of one JSON Patch, and PatchWorkMax
+	// the bytes read over all of them: each is a look at the whole resource.
+	PatchStepsMax = 256
+	PatchWorkMax  = 64 << 20
 )

@@ -9,20 +9,21 @@ import (
 // to be carried out.
 type Operation struct {
 	Entry       int    // index of the entry in the Bundle: where the answer goes
-	Method      string // GET, POST, PUT or DELETE
+	Method      string // GET, POST, PUT, PATCH or DELETE
 	Type        string
-	ID          string // empty for a GET of anything but one resource
+	ID          string // empty for a GET of anything but one resource, and for a DELETE by query that found nothing
 	Existing    bool   // POST whose ifNoneExist found ID: nothing to write, answer 200
 	Created     bool   // PUT by query that found nothing: ID was assigned
 	URL         string // as written, for GET
 	IfMatch     string
 	IfNoneMatch string
 	Bytes       []byte        // the resource with its references rewritten, else untouched
+	Patch       *Patch        // of PATCH
 	Err         *OutcomeError // of a batch: this entry is refused, the others are not
 }
 
 // Resolve turns a transaction or a batch into operations in the order in
-// which R4 has them done: DELETE, POST, PUT, GET (http.html#trules).
+// which R4 has them done: DELETE, POST, PUT, PATCH, GET (http.html#trules).
 //
 // assign answers the id of what an entry creates; it is called once for each
 // created entry, in the order of the Bundle. conditional answers the id of
@@ -73,7 +74,7 @@ func placed(err error, e *Entry) *OutcomeError {
 }
 
 func rank(method string) int {
-	return slices.Index([]string{"DELETE", "POST", "PUT", "GET"}, method)
+	return slices.Index([]string{"DELETE", "POST", "PUT", "PATCH", "GET"}, method)
 }
 
 type resolver struct {
@@ -93,7 +94,7 @@ func (s *resolver) identify(e *Entry, o *Operation) error {
 		if e.Method == "" {
 			return refuse(statusBadRequest, "required", "", "request.method is missing; every entry needs request.method and request.url")
 		}
-		return refuse(statusNotAllowed, "not-supported", "", "this method is not supported in a Bundle; use GET, POST, PUT or DELETE")
+		return refuse(statusNotAllowed, "not-supported", "", "this method is not supported in a Bundle; use GET, POST, PUT, PATCH or DELETE")
 	}
 	path, query, _ := strings.Cut(e.URL, "?")
 	name, id, _ := strings.Cut(path, "/")
@@ -130,10 +131,12 @@ func (s *resolver) get(o *Operation, name, id string) error {
 func (s *resolver) matches(e *Entry, o *Operation, query string) error {
 	body := e.Resource.Type
 	switch {
-	case o.Method == "DELETE" && (o.ID == "" || query != ""):
-		return refuse(statusNotAllowed, "not-supported", "", "conditional delete is not supported; delete by Type/id")
+	case (o.Method == "DELETE" || o.Method == "PATCH") && (o.ID == "") == (query == ""):
+		return refuse(statusBadRequest, "value", "", "request.url of a DELETE or a PATCH is Type/id or Type?query; correct it")
 	case o.Method == "DELETE":
 		return nil
+	case o.Method == "PATCH":
+		return o.takePatch(e)
 	case body == "":
 		return refuse(statusBadRequest, "required", "", "the entry has no resource; POST and PUT need one")
 	case body != o.Type:
@@ -167,6 +170,17 @@ func (s *resolver) settle(e *Entry, o *Operation, query string) error {
 			return nil
 		}
 	}
+	if o.Method == "DELETE" {
+		return nil // deleted already
+	}
+	if o.Method == "PATCH" {
+		return refuse(statusNotFound, "not-found", "", "the query finds nothing to patch; check it, or create the resource")
+	}
+	if brought := e.Resource.ID(); o.Method == "PUT" && brought != "" {
+		o.ID, o.IfNoneMatch = brought, "*" // update as create, if the id is free
+		s.queries[o.Type+"?"+query] = brought
+		return nil
+	}
 	id, err := s.assign(e)
 	if err != nil {
 		return err
@@ -197,6 +211,9 @@ func (s *resolver) find(r Ref) (string, error) {
 
 // claim notes what the entry writes and under which fullUrl others name it.
 func (s *resolver) claim(e *Entry, o *Operation) error {
+	if o.ID == "" {
+		return nil
+	}
 	target := o.Type + "/" + o.ID
 	if !o.Existing {
 		if s.written[target] && s.bundle.Kind == "transaction" {

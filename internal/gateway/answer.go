@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"strconv"
@@ -34,6 +35,12 @@ type answer struct {
 	location string
 	warning  string // text of a Warning header, fixed
 	header   http.Header
+
+	contentLocation string                  // where a job's status is
+	progress        string                  // of a job, X-Progress
+	retryAfter      string                  // seconds
+	expires         time.Time               // of a job's files
+	stream          func(w io.Writer) error // instead of body, written as it is made
 }
 
 func (a *answer) write(w http.ResponseWriter) {
@@ -51,12 +58,27 @@ func (a *answer) write(w http.ResponseWriter) {
 	if a.warning != "" {
 		h.Set("Warning", `199 - "`+a.warning+`"`)
 	}
-	if len(a.body) > 0 {
+	for name, text := range map[string]string{"Content-Location": a.contentLocation, "X-Progress": a.progress, "Retry-After": a.retryAfter} {
+		if text != "" {
+			h.Set(name, text)
+		}
+	}
+	if !a.expires.IsZero() {
+		h.Set("Expires", a.expires.UTC().Format(http.TimeFormat))
+	}
+	if len(a.body) > 0 || a.stream != nil {
 		content := a.content
 		if content == "" {
 			content = contentFHIR
 		}
 		h.Set("Content-Type", content)
+	}
+	if a.stream != nil {
+		w.WriteHeader(a.status)
+		if err := a.stream(&steady{w: w}); err != nil {
+			panic(http.ErrAbortHandler) // the client sees that it is not whole
+		}
+		return
 	}
 	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
@@ -138,7 +160,9 @@ func refuse(w http.ResponseWriter, o *fhir.OutcomeError) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="abaton"`)
 		}
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
-		w.Header().Set("Retry-After", retryAfter)
+		if w.Header().Get("Retry-After") == "" {
+			w.Header().Set("Retry-After", retryAfter)
+		}
 	}
 	(&answer{status: o.Status, body: o.Outcome()}).write(w)
 }

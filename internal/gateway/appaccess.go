@@ -122,8 +122,13 @@ func (r *route) appAction() (smart.Action, bool) {
 		return smart.Read, true
 	case "GET /{type}", "POST /{type}/_search":
 		return smart.Search, true
-	case "POST /{type}", "PUT /{type}/{id}", "DELETE /{type}/{id}":
+	case "POST /{type}", "PUT /{type}/{id}", "DELETE /{type}/{id}", "PATCH /{type}/{id}":
 		return actionOf(r.method), true
+	case "GET /DocumentReference/$docref", "POST /DocumentReference/$docref":
+		return smart.Search, true
+	case "GET /$export", "POST /$export", "GET /Patient/$export", "POST /Patient/$export",
+		"GET /bulk/{id}", "DELETE /bulk/{id}", "GET /bulk/{id}/{version}":
+		return 0, true // an export holds what the charts show this app, and nothing else
 	case "POST /":
 		return 0, true
 	}
@@ -135,7 +140,7 @@ func actionOf(method string) smart.Action {
 	switch method {
 	case http.MethodPost:
 		return smart.Create
-	case http.MethodPut:
+	case http.MethodPut, http.MethodPatch:
 		return smart.Update
 	case http.MethodDelete:
 		return smart.Delete
@@ -155,8 +160,13 @@ func (g *Gateway) carryOut(ctx context.Context, way *route, c *call) (*answer, e
 			return nil, insufficient()
 		}
 		kind := c.kind
-		if strings.HasPrefix(way.pattern, "/Patient/") {
-			kind = "Patient"
+		if first, _, _ := strings.Cut(way.pattern[1:], "/"); fhir.IsType(first) {
+			kind = first
+		}
+		if way.method == http.MethodPatch { // what it changes it gets to see
+			if err := c.person.mayDo(smart.Read, kind); err != nil {
+				return nil, err
+			}
 		}
 		if action != 0 {
 			if err := c.person.mayDo(action, kind); err != nil {

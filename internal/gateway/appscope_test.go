@@ -246,6 +246,13 @@ func TestRoutesOfApps(t *testing.T) {
 	want := map[string]string{
 		"GET /{type}/{id}": "r", "GET /{type}/{id}/_history": "r", "GET /{type}/{id}/_history/{version}": "r", "GET /Patient/{id}/$everything": "r",
 		"GET /{type}": "s", "POST /{type}/_search": "s", "POST /{type}": "c", "PUT /{type}/{id}": "u", "DELETE /{type}/{id}": "d", "POST /": "",
+		"PATCH /{type}/{id}": "u", "GET /DocumentReference/$docref": "s", "POST /DocumentReference/$docref": "s",
+		"GET /$export": "", "POST /$export": "", "GET /Patient/$export": "", "POST /Patient/$export": "",
+		"GET /bulk/{id}": "", "DELETE /bulk/{id}": "", "GET /bulk/{id}/{version}": "",
+		"GET /Group/{id}/$export": "closed", "POST /Group/{id}/$export": "closed", "POST /$import": "closed", "PUT /bulk/{id}/{version}": "closed",
+		"GET /Subscription/{id}/$status": "closed", "POST /Subscription/{id}/$status": "closed",
+		"GET /{type}/_history": "closed", "GET /_history": "closed",
+		"PATCH /{type}": "closed", "PUT /{type}": "closed", "DELETE /{type}": "closed",
 		"POST /login/seeds": "closed", "POST /logout": "closed", "POST /apps/launch": "closed",
 	}
 	for _, way := range k.gateway.table.routes {

@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 		{"bundle type", "POST", "/", `{"resourceType":"Bundle"}`, 400},
 		{"entry without request", "POST", "/", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":{"resourceType":"Basic"}}]}`, 400},
 		{"two write one", "POST", "/", `{"resourceType":"Bundle","type":"transaction","entry":[{"request":{"method":"PUT","url":"Basic/a"},"resource":{"resourceType":"Basic","id":"a"}},{"request":{"method":"PUT","url":"Basic/a"},"resource":{"resourceType":"Basic","id":"a"}}]}`, 400},
-		{"method", "PATCH", id, "", 405},
+		{"method", "TRACE", id, "", 405},
 		{"method swap", "POST", id, "{}", 405},
 		{"login by GET", "GET", "/login/offer", "", 405},
 		{"body on a GET", "GET", id, "{}", 400},
@@ -134,7 +134,7 @@ func TestOpenRoutesAreListed(t *testing.T) {
 		}
 	}
 	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /health," +
-		"GET /jwks,GET /metadata,POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
+		"GET /jwks,GET /metadata,GET /status,POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
 		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /revoke,POST /token"
 	if got := strings.Join(open, ","); got != want {
 		t.Errorf("open routes: got %s, want %s", got, want)
@@ -169,7 +169,7 @@ func TestRoutesNeedAPolicy(t *testing.T) {
 		"handler": func(r *route) { r.handle = nil },
 		"body":    func(r *route) { r.body = 0 },
 		"cap":     func(r *route) { r.body = formBody },
-		"method":  func(r *route) { r.method = "PATCH" },
+		"method":  func(r *route) { r.method = "TRACE" },
 		"path":    func(r *route) { r.pattern = "x" },
 	} {
 		r := whole

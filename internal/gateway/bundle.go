@@ -56,7 +56,7 @@ func (s *scope) resolve(ctx context.Context, b *fhir.Bundle, homes *bundleHomes)
 		}
 		s.within[e.Resource.Type+"/"+id] = home
 		return id, nil
-	}, func(ref fhir.Ref) (string, error) { return s.find(ctx, ref, homes.only) })
+	}, func(ref fhir.Ref) (string, error) { return s.findFor(ctx, ref, homes.only) })
 }
 
 // bundleWork is a Bundle being carried out.
@@ -116,6 +116,10 @@ func (w *bundleWork) planOne(ctx context.Context, op *fhir.Operation) (*plan, er
 	s := *w.scope
 	s.c = &c
 	switch {
+	case op.Method == http.MethodDelete && op.ID == "": // a condition that finds nothing
+		return &plan{status: http.StatusNoContent}, nil
+	case op.Method == http.MethodPatch:
+		return s.patch(ctx, op.Type, op.ID, op.Patch)
 	case op.Method == http.MethodDelete:
 		return s.remove(ctx, op.Type, op.ID)
 	case op.Existing:
@@ -126,6 +130,9 @@ func (w *bundleWork) planOne(ctx context.Context, op *fhir.Operation) (*plan, er
 		return nil, err
 	}
 	if op.Method == http.MethodPut && !op.Created {
+		if r, err = named(r, op.ID); err != nil {
+			return nil, err
+		}
 		return s.update(ctx, r, op.ID)
 	}
 	return s.create(ctx, r, op.ID, s.sources[op.Type+"/"+op.ID])
@@ -229,7 +236,7 @@ func (w *bundleWork) ended(entries []int, end *groupEnd) error {
 func (w *bundleWork) get(ctx context.Context, op *fhir.Operation) {
 	path, query, _ := strings.Cut(op.URL, "?")
 	way, at, _ := w.g.table.find(http.MethodGet, "/"+path)
-	if way == nil || way.policy != bySession {
+	if way == nil || way.policy != bySession || way.starts {
 		w.refused(op.Entry, refusal(http.StatusNotFound, "not-supported", "this cannot be read here; use a path of this gateway, relative to its base"))
 		return
 	}
@@ -268,7 +275,10 @@ func (w *bundleWork) entry(p *plan) (e fhir.OutEntry, err error) {
 	v := p.version
 	e = fhir.OutEntry{Status: statusText(p.status), ETag: fhir.ETag(v.VersionID), Modified: v.LastUpdated,
 		Location: v.Type + "/" + v.ID + "/_history/" + v.VersionID}
-	if v.VersionID == "" {
+	switch {
+	case v.Type == "":
+		e.ETag, e.Location = "", ""
+	case v.VersionID == "":
 		e.ETag, e.Location = "", v.Type+"/"+v.ID
 	}
 	if w.pending && len(p.changes) > 0 {

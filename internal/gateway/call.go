@@ -26,9 +26,13 @@ type call struct {
 	patient                           abaton.ActorID // of the header Abaton-Patient, zero without one
 	imports                           bool           // the header Abaton-Import: ids follow the source (RULINGS 26)
 	ifMatch, ifNoneMatch, ifNoneExist string
+	ifModifiedSince                   string
 	returns                           string // minimal, OperationOutcome or representation, which is also the default
 	preferred                         bool   // the caller asked for what returns says
 	strict                            bool
+	async                             bool           // Prefer: respond-async
+	html                              bool           // the caller would rather have a page for people
+	path                              string         // as it came, without the query
 	purpose                           abaton.Purpose // of the header Abaton-Purpose, empty without one
 	base                              string
 	r                                 *http.Request // for routes that read headers of their own
@@ -43,8 +47,9 @@ const (
 
 // callOf reads the headers that all routes share.
 func callOf(r *http.Request, at place) (*call, error) {
-	c := &call{place: at, method: r.Method, query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host, r: r,
-		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist")}
+	c := &call{place: at, method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host, r: r,
+		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist"),
+		ifModifiedSince: r.Header.Get("If-Modified-Since")}
 	if r.TLS != nil {
 		c.base = "https://" + r.Host
 	}
@@ -81,6 +86,8 @@ func (c *call) prefer(text string) {
 		if value == "minimal" || value == "OperationOutcome" || value == "representation" {
 			c.returns, c.preferred = value, true
 		}
+	case "respond-async":
+		c.async = true
 	case "handling":
 		c.strict = value == "strict"
 	}
@@ -111,9 +118,13 @@ func (c *call) accept(r *http.Request) error {
 	}
 	for part := range strings.SplitSeq(accepts, ",") {
 		media, params, _ := strings.Cut(part, ";")
+		c.html = c.html || strings.TrimSpace(media) == "text/html"
 		if strings.ReplaceAll(strings.TrimSpace(params), " ", "") != "q=0" && jsonMedia(strings.TrimSpace(media)) {
 			return nil
 		}
+	}
+	if c.html && c.path == "/status" {
+		return nil
 	}
 	return notAcceptable()
 }
@@ -124,7 +135,7 @@ func notAcceptable() error {
 
 func jsonMedia(media string) bool {
 	switch strings.ToLower(media) {
-	case "*/*", "application/*", "application/fhir+json", "application/json", "json", "text/json", "application/json+fhir":
+	case "*/*", "application/*", contentNDJSON, "application/ndjson", "application/fhir+json", "application/json", "json", "text/json", "application/json+fhir":
 		return true
 	}
 	return false
@@ -150,6 +161,9 @@ func readBody(w http.ResponseWriter, r *http.Request, way *route) ([]byte, error
 		if r.ContentLength > 0 || r.ContentLength < 0 && hasBytes(r.Body) {
 			return nil, refusal(http.StatusBadRequest, "invalid", "this request takes no body; send it without one")
 		}
+		return nil, nil
+	}
+	if way.body == anyBody && r.ContentLength == 0 {
 		return nil, nil
 	}
 	if err := way.checkContent(r.Header); err != nil {
@@ -195,9 +209,17 @@ func (way *route) checkContent(h http.Header) error {
 	charset := strings.ToLower(params["charset"])
 	ok := err == nil && (charset == "" || charset == "utf-8")
 	switch way.body {
-	case resourceBody, bundleBody:
+	case resourceBody, bundleBody, anyBody:
 		if !ok || media != "application/fhir+json" && media != "application/json" {
 			return refusal(http.StatusUnsupportedMediaType, "not-supported", "the body must be application/fhir+json; set Content-Type")
+		}
+	case linesBody:
+		if !ok || media != contentNDJSON && media != "application/ndjson" && media != "application/fhir+json" {
+			return refusal(http.StatusUnsupportedMediaType, "not-supported", "a part must be application/fhir+ndjson, or a Bundle as application/fhir+json; set Content-Type")
+		}
+	case patchBody:
+		if !ok || media != "application/json-patch+json" {
+			return refusal(http.StatusUnsupportedMediaType, "not-supported", "a patch must be application/json-patch+json (RFC 6902); set Content-Type")
 		}
 	case formBody:
 		if !ok || media != "application/x-www-form-urlencoded" {

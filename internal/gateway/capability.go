@@ -13,7 +13,8 @@ func capability(release string, now time.Time, apps *fhir.OAuth) []byte {
 		Software: "Abaton gateway", Release: release, Date: now,
 		Description: "FHIR R4 over records that are sealed at the writer and spread over independent keepers; every opening is in their ledgers.",
 		Security:    "Sign in with abaton login: a passkey on the person's own device begins a session of at most 60 minutes. Send the value it gives as Authorization: Bearer. There is no password.",
-		System:      []string{"transaction", "batch"},
+		System:      []string{"transaction", "batch", "history-system"},
+		Operations:  []fhir.OperationName{{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"}},
 		OAuth:       apps,
 	}
 	for _, name := range r4Types {
@@ -24,11 +25,20 @@ func capability(release string, now time.Time, apps *fhir.OAuth) []byte {
 
 func typeCapability(name string) fhir.TypeCapability {
 	t := fhir.TypeCapability{Type: name, Versioning: "versioned-update", ConditionalCreate: true, UpdateCreate: true,
-		Interactions: []string{"read", "vread", "update", "delete", "history-instance", "create", "search-type"},
+		ConditionalUpdate: true, ConditionalDelete: true, ConditionalRead: true,
+		Interactions: []string{"read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type"},
 		Parameters:   search.Parameters(name), Includes: search.Includes(name), Reverses: search.Reverses(name),
 	}
-	if name == "Patient" {
-		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"}}
+	switch name {
+	case "Patient":
+		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
+			{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"}}
+	case "Subscription":
+		t.Operations = []fhir.OperationName{{Name: "status", Definition: "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"}}
+	case "Group":
+		t.Operations = []fhir.OperationName{{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"}}
+	case "DocumentReference":
+		t.Operations = []fhir.OperationName{{Name: "docref", Definition: "http://hl7.org/fhir/us/core/OperationDefinition/docref"}}
 	}
 	return t
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/internal/smart"
+	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -49,6 +50,11 @@ type chart struct {
 	size       int                                         // versions when referred was made
 	limits     *limits                                     // of an app; nil shows all
 	whole      fhir.Chart                                  // with limits: all that is open, and index what an app may search
+	origins    map[string]origin                           // by versionId
+	opened     time.Time                                   // when it was first read
+	told       *ledger.History                             // of the patient's own session: what the ledgers said at toldAt
+	toldAt     time.Time
+	aside      string // of computed resources: what Warning says beside them
 }
 
 // newChart is an empty chart: of the whole record, or of a part; limited to
@@ -68,6 +74,7 @@ func (c *chart) reset() {
 	c.strictest = make(map[string]fhir.Category)
 	c.mapped = make(map[string]abaton.ActorID)
 	c.referred, c.size = nil, 0
+	c.origins, c.opened = make(map[string]origin), time.Time{}
 }
 
 // expire makes the next use ask the keepers.
@@ -164,6 +171,8 @@ func (c *chart) warning() string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	switch {
+	case c.aside != "":
+		return c.aside
 	case c.withheld:
 		return withheldWarning
 	case c.partial:
@@ -310,6 +319,7 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 		case seal.KindResource:
 			versions = append(versions, versionOf(&r.Envelope, rankOf(r.Hour, r.Name), r.Content))
 			c.remember(r.Line, r.Envelope.Type, r.Envelope.ID, len(r.Content))
+			c.noteOrigin(r)
 		case seal.KindDirectory:
 			c.mapPatient(&r.Envelope, r.Content)
 		}
@@ -321,6 +331,9 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 		c.partial = c.partial || errors.Is(m.Err, abaton.ErrUnavailable)
 	}
 	c.weigh()
+	if !c.loaded {
+		c.opened = leased
+	}
 	c.loaded, c.leased = true, leased
 	if c.partial { // opened anew at the next use
 		c.leased, c.asks = time.Time{}, nil

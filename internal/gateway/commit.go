@@ -59,6 +59,7 @@ func (g *Gateway) show(p *person, changes []*change, written *client.Written) er
 		byHome[ch.home] = append(byHome[ch.home], ch)
 	}
 	for home, own := range byHome {
+		defer g.subscriptions.wakeFor(home)
 		g.sessions.each(func(other *person) {
 			if other != p {
 				other.stale(home)
@@ -77,6 +78,7 @@ func (g *Gateway) show(p *person, changes []*change, written *client.Written) er
 		if err := c.added(own, written); err != nil {
 			return err
 		}
+		c.wrote(own, written, g.org, g.writerID)
 	}
 	return nil
 }

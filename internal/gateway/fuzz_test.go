@@ -25,7 +25,7 @@ func FuzzFind(f *testing.F) {
 			return
 		}
 		again := strings.NewReplacer("{type}", at.kind, "{id}", at.id, "{version}", at.version).Replace(way.pattern)
-		if again != strings.Replace(path, "/%24", "/$", 1) || way.method != method {
+		if again != strings.Replace(path, "/%24", "/$", 1) || way.method != method && !(method == http.MethodHead && way.method == http.MethodGet && !way.starts) {
 			t.Errorf("find(%q, %q): got the route of %q", method, path, again)
 		}
 		if at.kind != "" && !fhir.IsType(at.kind) || at.id != "" && !fhir.IsID(at.id) {

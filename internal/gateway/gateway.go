@@ -14,11 +14,14 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,7 +39,7 @@ import (
 )
 
 // Config says whose gateway it is and which keepers it uses. Every field but
-// Release, URL, Apps, Log and Now is needed.
+// Release, URL, Apps, the rates, Notify, Observe, Log and Now is needed.
 type Config struct {
 	Set       *actor.Set                           // verified and pinned by the caller
 	Keepers   map[abaton.KeeperIndex]client.Keeper // one for each keeper of Set
@@ -49,26 +52,40 @@ type Config struct {
 	Release   string                               // this software's version, for /metadata
 	URL       string                               // where apps reach it, without a slash at the end; needed with Apps
 	Apps      func() *smart.Registry               // the apps registered now; nil serves none
+	PerPerson Rate                                 // requests of one session; zero is DefaultPerPerson
+	PerOrigin Rate                                 // requests without a session from one address; zero is DefaultPerOrigin
+	Notify    []string                             // origins that subscriptions may notify (CheckOrigin); none by default
+	Observe   func(Observed)                       // told of each request, at once and from its goroutine; nil tells nobody
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
 }
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
 type Gateway struct {
-	org      abaton.ActorID
-	set      *actor.Set
-	network  *client.Network
-	outbox   *client.Outbox
-	writer   *client.Writer
-	writerID abaton.KeyID
-	orgBox   *key.Box
-	ids      ids
-	log      *slog.Logger
-	clock    func() time.Time
-	table    *table
-	counters *counters
-	metadata []byte
-	space    *search.Space // of all indexes in memory
+	org           abaton.ActorID
+	set           *actor.Set
+	network       *client.Network
+	outbox        *client.Outbox
+	writer        *client.Writer
+	writerID      abaton.KeyID
+	orgBox        *key.Box
+	ids           ids
+	log           *slog.Logger
+	clock         func() time.Time
+	table         *table
+	counters      *counters
+	metadata      []byte
+	marks         pager // seals page links of histories
+	subscriptions subscriptions
+	notifyOrigins []string
+	notifier      *http.Client
+	pace          pace
+	release       string
+	reached       reached
+	listen        func(Observed)
+	rates         struct{ person, origin Rate }
+	origins       addresses
+	space         *search.Space // of all indexes in memory
 
 	sessions accesses
 	apps     *appDesk
@@ -76,6 +93,10 @@ type Gateway struct {
 	deposits deposits
 	locks    locks
 	bodies   *semaphore.Weighted
+
+	jobs    jobs
+	halt    chan struct{} // closed first of all in Close: ends work that outlives its request
+	working sync.WaitGroup
 
 	flight  sync.WaitGroup
 	closing chan struct{}
@@ -97,7 +118,13 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{}), space: search.NewSpace()}
+		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace()}
+	g.halt = make(chan struct{})
+	g.jobs.by = make(map[string]*job)
+	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
+	g.origins.by = make(map[netip.Prefix]*bucket)
+	g.release, g.listen = c.Release, c.Observe
+	g.rates.person, g.rates.origin = cmp.Or(c.PerPerson, DefaultPerPerson()), cmp.Or(c.PerOrigin, DefaultPerOrigin())
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
@@ -133,6 +160,10 @@ func (c *Config) check() error {
 		return errors.New("gateway: Outbox or OutboxKey is missing")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
+	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !CheckOrigin(origin) }):
+		return errors.New("gateway: Notify holds what is no https origin")
+	case c.PerPerson != (Rate{}) && !c.PerPerson.valid() || c.PerOrigin != (Rate{}) && !c.PerOrigin.valid():
+		return errors.New("gateway: PerPerson or PerOrigin lets nothing through")
 	}
 	return nil
 }
@@ -164,7 +195,10 @@ func (g *Gateway) Close() error {
 		g.closed.Lock()
 		g.ended = true
 		g.closed.Unlock()
+		close(g.halt)
 		g.flight.Wait()
+		g.working.Wait()
+		g.notifier.CloseIdleConnections()
 		close(g.closing)
 		g.sweeper.Wait()
 		g.sessions.sweep(g.now(), true)
@@ -188,6 +222,8 @@ func (g *Gateway) sweep() {
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
 			g.sweepApps(false)
+			g.jobs.sweep(g.now(), false)
+			g.subscriptions.sweep(g.now())
 		case <-g.closing:
 			return
 		}

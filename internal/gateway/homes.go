@@ -50,7 +50,7 @@ func (s *scope) homes(ctx context.Context, b *fhir.Bundle) (*bundleHomes, error)
 		}
 		h.of[i] = home
 		h.names = h.names || e.Resource.Type == "Patient" && e.Method == http.MethodPut
-		if e.Resource.Type == "" || e.Method == http.MethodGet || home != (abaton.ActorID{}) {
+		if e.Resource.Type == "" || e.Method == http.MethodGet || e.Method == http.MethodPatch || home != (abaton.ActorID{}) {
 			continue
 		}
 		if h.of[i], links[i], err = s.homeByRefs(ctx, e, byURL); err != nil {
@@ -63,11 +63,14 @@ func (s *scope) homes(ctx context.Context, b *fhir.Bundle) (*bundleHomes, error)
 
 // homeByURL is whose an entry is by its URL and type alone.
 func (s *scope) homeByURL(ctx context.Context, e *fhir.Entry) (abaton.ActorID, error) {
-	path, _, _ := strings.Cut(e.URL, "?")
+	path, query, _ := strings.Cut(e.URL, "?")
 	kind, id, _ := strings.Cut(path, "/")
 	if tag, ok := tagOf(id); ok && e.Method != http.MethodGet {
 		patient, _ := s.p.byTag(tag)
 		return patient, nil
+	}
+	if e.Method == http.MethodDelete || e.Method == http.MethodPatch {
+		return s.homeOfExisting(ctx, kind, id, query)
 	}
 	if e.Resource.Type != "Patient" || e.Method == http.MethodGet {
 		return abaton.ActorID{}, nil
@@ -85,6 +88,28 @@ func (s *scope) homeByURL(ctx context.Context, e *fhir.Entry) (abaton.ActorID, e
 		return abaton.ActorID{}, refusal(http.StatusUnprocessableEntity, "business-rule", "a new patient needs an actor of its own: make it on a device (abaton import does) and name it in the header Abaton-Patient")
 	}
 	return s.c.patient, nil
+}
+
+// homeOfExisting is whose an entry is that names what is there already, so
+// that its chart is locked; zero where it is not there or not the caller's.
+func (s *scope) homeOfExisting(ctx context.Context, kind, id, query string) (home abaton.ActorID, err error) {
+	switch {
+	case !fhir.IsType(kind): // the plan refuses it
+	case fhir.IsID(id):
+		var found *chart
+		if found, err = s.g.locate(ctx, s.p, s.c, kind, id); err == nil {
+			home = found.patient
+		}
+	case id == "":
+		var params []fhir.Param
+		if params, err = fhir.ParseQuery(query); err == nil {
+			home, err = s.homeOfQuery(ctx, kind, params, abaton.ActorID{})
+		}
+	}
+	if notMine(err) {
+		err = nil
+	}
+	return home, err
 }
 
 // homeByRefs is whose an entry is by the first patient it names; links are
@@ -128,7 +153,8 @@ func (h *bundleHomes) settle(org abaton.ActorID, b *fhir.Bundle, links [][]int) 
 		}
 	}
 	for i := range b.Entries {
-		if h.of[i] == (abaton.ActorID{}) && b.Entries[i].Resource.Type != "" && b.Entries[i].Method != http.MethodGet {
+		if h.of[i] == (abaton.ActorID{}) && b.Entries[i].Resource.Type != "" && b.Entries[i].Method != http.MethodGet &&
+			b.Entries[i].Method != http.MethodPatch {
 			h.of[i] = org
 		}
 	}

@@ -20,6 +20,7 @@ func routes() []route {
 	return append(smartRoutes(), []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
+		{method: http.MethodGet, pattern: "/status", policy: open, body: noBody, handle: (*Gateway).status},
 		{method: http.MethodPost, pattern: "/login/offer", policy: open, body: loginBody, bodyMax: offerBodyMax, handle: (*Gateway).offer},
 		{method: http.MethodPost, pattern: "/login/complete", policy: open, body: loginBody, bodyMax: loginBodyMax, handle: (*Gateway).complete},
 		{method: http.MethodPost, pattern: "/login/seeds", policy: bySession, body: loginBody, bodyMax: loginBodyMax, handle: (*Gateway).moreSeeds},
@@ -32,9 +33,36 @@ func routes() []route {
 		fhirRoute(http.MethodGet, "/{type}/{id}", noBody, 0, (*Gateway).read),
 		fhirRoute(http.MethodPut, "/{type}/{id}", resourceBody, resourceBodyMax, (*Gateway).update),
 		fhirRoute(http.MethodDelete, "/{type}/{id}", noBody, 0, (*Gateway).remove),
+		fhirRoute(http.MethodGet, "/DocumentReference/$docref", noBody, 0, (*Gateway).docref),
+		fhirRoute(http.MethodPost, "/DocumentReference/$docref", anyBody, formBodyMax, (*Gateway).docref),
+		fhirRoute(http.MethodPost, "/$export", anyBody, formBodyMax, (*Gateway).beginExport),
+		fhirRoute(http.MethodPost, "/Patient/$export", anyBody, formBodyMax, (*Gateway).beginPatientExport),
+		fhirRoute(http.MethodPost, "/Group/{id}/$export", anyBody, formBodyMax, (*Gateway).beginGroupExport),
+		starting(fhirRoute(http.MethodGet, "/$export", noBody, 0, (*Gateway).beginExport)),
+		starting(fhirRoute(http.MethodGet, "/Patient/$export", noBody, 0, (*Gateway).beginPatientExport)),
+		starting(fhirRoute(http.MethodGet, "/Group/{id}/$export", noBody, 0, (*Gateway).beginGroupExport)),
+		fhirRoute(http.MethodGet, "/Subscription/{id}/$status", noBody, 0, (*Gateway).subscriptionStatus),
+		fhirRoute(http.MethodPost, "/Subscription/{id}/$status", anyBody, formBodyMax, (*Gateway).subscriptionStatus),
+		fhirRoute(http.MethodPost, "/$import", anyBody, formBodyMax, (*Gateway).beginImport),
+		fhirRoute(http.MethodGet, "/bulk/{id}", noBody, 0, (*Gateway).jobStatus),
+		fhirRoute(http.MethodDelete, "/bulk/{id}", noBody, 0, (*Gateway).jobCancel),
+		starting(fhirRoute(http.MethodGet, "/bulk/{id}/{version}", noBody, 0, (*Gateway).jobFile)),
+		fhirRoute(http.MethodPut, "/bulk/{id}/{version}", linesBody, importPartMax, (*Gateway).importPart),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history", noBody, 0, (*Gateway).history),
+		fhirRoute(http.MethodGet, "/{type}/_history", noBody, 0, (*Gateway).pastOfAll),
+		fhirRoute(http.MethodGet, "/_history", noBody, 0, (*Gateway).pastOfAll),
+		fhirRoute(http.MethodPatch, "/{type}/{id}", patchBody, resourceBodyMax, (*Gateway).patch),
+		fhirRoute(http.MethodPatch, "/{type}", patchBody, resourceBodyMax, (*Gateway).conditionalPatch),
+		fhirRoute(http.MethodPut, "/{type}", resourceBody, resourceBodyMax, (*Gateway).conditionalUpdate),
+		fhirRoute(http.MethodDelete, "/{type}", noBody, 0, (*Gateway).conditionalDelete),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
 	}...)
+}
+
+// starting marks a GET that begins something.
+func starting(r route) route {
+	r.starts = true
+	return r
 }
 
 // ServeHTTP is the one way in: route, headers, session, body, handler.
@@ -42,14 +70,22 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=63072000")
+	}
 	if !g.enter() {
 		refuse(w, refusal(http.StatusServiceUnavailable, "transient", "this gateway is stopping; try another, or again in a moment"))
 		return
 	}
 	defer g.flight.Done()
-	started := g.now()
-	name, status := g.serve(w, r)
-	g.counters.served(name, status, g.now().Sub(started))
+	o := observe(r, g.now())
+	o.Route, o.Status = g.serve(w, r)
+	o.Took = g.now().Sub(o.Begun)
+	g.counters.served(o.Route, o.Status, o.Took)
+	g.observed(r.Context(), o)
 }
 
 // serve answers one request and returns the route's name and the status, for
@@ -92,12 +128,18 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 	}
 	switch way.policy {
 	case open:
+		err = tooFast(w, g.origins.take(r, g.rates.origin, g.now()))
 	case bySession:
-		if err = g.admit(w, way, c); err != nil {
-			return nil, err
+		if err = g.admit(w, way, c); err == nil {
+			err = tooFast(w, c.person.pace.take(g.rates.person, g.now()))
+		} else if slow := tooFast(w, g.origins.take(r, g.rates.origin, g.now())); slow != nil {
+			err = slow // whoever guesses access values is slowed down
 		}
 	default:
 		panic("gateway: a sealed table holds no route without a policy")
+	}
+	if err != nil {
+		return nil, err
 	}
 	release, err := g.room(r.Context(), r, way)
 	if err != nil {

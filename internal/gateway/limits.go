@@ -80,6 +80,47 @@ const (
 	panelBytesMax = 512 << 20
 	panelBytesAll = 2 << 30
 
+	// jobsMax and jobsAllMax are how many bulk jobs one session, and all of
+	// them, may have open.
+	jobsMax    = 4
+	jobsAllMax = 64
+	// jobProblemsMax is how many problems one bulk job lists.
+	jobProblemsMax = 10_000
+	// exportPatients is how many patients share the files of an export: fewer
+	// than chartsMax, so that all of them are in memory while a file streams.
+	exportPatients = 8
+	// importPartMax caps one part of an import, in bytes.
+	importPartMax = 16 << 20
+	// importPartsMax, importEntriesMax and importWaiting bound the parts of an
+	// import, the resources of one, and how many are worked on at once: each
+	// lies in memory until it is sealed.
+	importPartsMax   = 10_000
+	importEntriesMax = 20_000
+	importWaiting    = 2
+	// importAtOnce is how many resources are written as one batch.
+	importAtOnce = 256
+
+	// subscriptionsMax and subscriptionsAllMax are how many subscriptions one
+	// session, and all of them, may have; each looks at its charts every lease.
+	subscriptionsMax    = 16
+	subscriptionsAllMax = 512
+	// watchedMax is how many patients one subscription watches: all of their
+	// charts are in memory together.
+	watchedMax = 8
+	// heartbeatMin is the shortest heartbeat of a subscription.
+	heartbeatMin = 10 * time.Second
+	// headersMax and headerBytesMax bound what a subscription sends along.
+	headersMax     = 16
+	headerBytesMax = 4 << 10
+	// addressesMax is how many addresses are remembered for their rate; the
+	// others share one.
+	addressesMax = 4096
+	// streamWait is how long one write of a streamed answer may take.
+	streamWait = 30 * time.Second
+	// historyFresh is how long what the ledgers said of a patient's disclosures
+	// is shown again without asking, so that paging asks once.
+	historyFresh = 20 * time.Second
+
 	// sweepInterval is how often what has expired is dropped from memory even
 	// if nobody asks for it.
 	sweepInterval = 15 * time.Second

@@ -7,6 +7,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/view"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -37,6 +38,9 @@ func (g *Gateway) patientByID(ctx context.Context, p *person, id string) (abaton
 // locate finds the chart in which a resource lies: by the tag in its id, by
 // the directory for a Patient, else by looking where the caller may look.
 func (g *Gateway) locate(ctx context.Context, p *person, c *call, kind, id string) (*chart, error) {
+	if view.Computed(kind, id) || live(kind, id) {
+		return g.mirrorByID(ctx, c, kind, id)
+	}
 	if tag, ok := tagOf(id); ok {
 		patient, ok := p.byTag(tag)
 		if !ok {

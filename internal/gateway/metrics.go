@@ -14,6 +14,7 @@ type counters struct {
 	seconds  *prometheus.HistogramVec
 	records  *prometheus.CounterVec
 	faults   *prometheus.CounterVec
+	notices  *prometheus.CounterVec
 	logins   prometheus.Counter
 }
 
@@ -24,6 +25,7 @@ func newCounters() *counters {
 			Buckets: []float64{.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10}}, []string{"route"}),
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_records_written_total", Help: "Records written, by how far they had come when answered."}, []string{"durable"}),
 		faults:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_faults_total", Help: "Faults proved, by party."}, []string{"party"}),
+		notices: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_notices_total", Help: "Notifications of subscriptions, by how a try ended."}, []string{"end"}),
 		logins:  prometheus.NewCounter(prometheus.CounterOpts{Name: "abaton_gateway_sessions_total", Help: "Sessions begun."}),
 	}
 }
@@ -38,6 +40,7 @@ func (c *counters) written(records int, pending bool) {
 }
 
 func (c *counters) fault(party string) { c.faults.WithLabelValues(party).Inc() }
+func (c *counters) notice(end string)  { c.notices.WithLabelValues(end).Inc() }
 func (c *counters) login()             { c.logins.Inc() }
 
 // Collectors are this gateway's metrics, for main to register.
@@ -46,7 +49,7 @@ func (g *Gateway) Collectors() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	return []prometheus.Collector{
-		g.counters.requests, g.counters.seconds, g.counters.records, g.counters.faults, g.counters.logins,
+		g.counters.requests, g.counters.seconds, g.counters.records, g.counters.faults, g.counters.notices, g.counters.logins,
 		gauge("abaton_gateway_sessions", "Sessions that are live now.", func() float64 { return float64(g.sessions.len()) }),
 		gauge("abaton_gateway_outbox_batches", "Sealed batches not yet at all keepers.", func() float64 { return float64(g.outbox.Len()) }),
 		gauge("abaton_gateway_batches_below_quorum", "Batches not yet at the write quorum.", func() float64 { return g.backlog(0) }),

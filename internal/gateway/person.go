@@ -27,6 +27,7 @@ type person struct {
 	pages   pager
 	limits  *limits // what an app may do with it; nil for the person's own device
 	lender  *person // whose reader this is; nil if its own
+	pace    bucket
 
 	mu     sync.Mutex
 	held   map[abaton.ActorID]*held

@@ -8,6 +8,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/view"
 	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/seal"
 )
@@ -120,6 +121,9 @@ func (s *scope) createPatient(ctx context.Context, chart *chart, r fhir.Resource
 func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, error) {
 	if r.ID() != id {
 		return nil, refusal(http.StatusBadRequest, "invalid", "the resource's id is not that of the URL; make them the same")
+	}
+	if view.Computed(r.Type, id) || live(r.Type, id) {
+		return nil, errMirror()
 	}
 	home, err := s.homeForUpdate(ctx, r, id)
 	if err != nil {

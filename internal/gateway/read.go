@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/abaton-health/abaton/internal/fhir"
 )
@@ -63,31 +64,13 @@ func (c *call) show(v fhir.Version) (*answer, error) {
 			a.status = http.StatusNotModified
 			return a, nil
 		}
+	} else if since, err := http.ParseTime(c.ifModifiedSince); err == nil && !v.LastUpdated.Truncate(time.Second).After(since) {
+		a.status = http.StatusNotModified
+		return a, nil
 	}
 	body, err := render(v)
 	a.body = body
 	return a, err
-}
-
-// history answers GET [type]/[id]/_history: every version, newest first.
-func (g *Gateway) history(ctx context.Context, c *call) (*answer, error) {
-	chart, err := g.locate(ctx, c.person, c, c.kind, c.id)
-	if err != nil {
-		return nil, err
-	}
-	versions := chart.history(c.kind, c.id)
-	if len(versions) == 0 {
-		return nil, absent()
-	}
-	out := fhir.OutBundle{Kind: "history", Total: len(versions), Self: c.base + "/" + c.kind + "/" + c.id + "/_history"}
-	for _, v := range versions {
-		entry, err := historyEntry(c.base, v)
-		if err != nil {
-			return nil, err
-		}
-		out.Entries = append(out.Entries, entry)
-	}
-	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
 }
 
 func historyEntry(base string, v fhir.Version) (e fhir.OutEntry, err error) {

@@ -42,7 +42,13 @@ func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := set.run(q, after)
+	asked := q
+	if c.kind == "Consent" {
+		if asked, err = search.Parse(c.kind, set.inChart(c.kind, params), search.Options{Now: g.now(), Base: c.base}); err != nil {
+			return nil, err
+		}
+	}
+	page, err := set.run(asked, after)
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,9 @@ const (
 	bundleBody            // application/fhir+json, a Bundle
 	formBody              // application/x-www-form-urlencoded
 	loginBody             // application/json
+	patchBody             // application/json-patch+json
+	linesBody             // application/fhir+ndjson, or a Bundle
+	anyBody               // application/fhir+json, a Parameters resource or nothing
 )
 
 // route is one entry of the sealed table. A pattern is a path whose segments
@@ -40,6 +43,7 @@ type route struct {
 	policy  policy
 	body    bodyKind
 	bodyMax int64 // bytes; 0 for noBody
+	starts  bool  // a GET that begins something, which a HEAD must not
 	handle  func(*Gateway, context.Context, *call) (*answer, error)
 
 	segments []string
@@ -73,9 +77,9 @@ func (r *route) complete() error {
 		return fmt.Errorf("route %s: no handler", r.pattern)
 	case !strings.HasPrefix(r.pattern, "/"):
 		return fmt.Errorf("route %q: no path", r.pattern)
-	case r.body < noBody || r.body > loginBody || (r.body == noBody) != (r.bodyMax == 0):
+	case r.body < noBody || r.body > anyBody || (r.body == noBody) != (r.bodyMax == 0):
 		return fmt.Errorf("route %s: no body kind or cap", r.pattern)
-	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}, r.method):
+	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method):
 		return fmt.Errorf("route %s: method %s", r.pattern, r.method)
 	}
 	return nil
@@ -100,10 +104,13 @@ func (t *table) find(method, path string) (r *route, p place, allow []string) {
 		if !ok {
 			continue
 		}
-		if candidate.method == method {
+		head := candidate.method == http.MethodGet && !candidate.starts // RFC 9110, section 9.3.2
+		if candidate.method == method || head && method == http.MethodHead {
 			return candidate, at, nil
 		}
-		allow = append(allow, candidate.method)
+		if allow = append(allow, candidate.method); head {
+			allow = append(allow, http.MethodHead)
+		}
 	}
 	return nil, place{}, allow
 }

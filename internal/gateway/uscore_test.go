@@ -174,8 +174,8 @@ func TestInclusions(t *testing.T) {
 	for query, want := range map[string][]string{
 		"patient=" + k.id: {"match Observation"},
 		"patient=" + k.id + "&_include=Observation:performer":                                          {"match Observation", "include Practitioner"},
-		"patient=" + k.id + "&_revinclude=Provenance:target":                                           {"match Observation", "include Provenance"},
-		"_include=Observation:subject&_revinclude=Provenance:target&_include:iterate=Provenance:agent": {"match Observation", "include Patient", "include Practitioner", "include Provenance"},
+		"patient=" + k.id + "&_revinclude=Provenance:target":                                           {"match Observation", "include Provenance", "include Provenance"}, // stored, computed
+		"_include=Observation:subject&_revinclude=Provenance:target&_include:iterate=Provenance:agent": {"match Observation", "include Patient", "include Practitioner", "include Provenance", "include Provenance"},
 		"performer:Practitioner.name=who":                                                              {"match Observation"},
 		"performer.name=nobody":                                                                        nil,
 		"patient=" + k.id + "&performer.name=who":                                                      {"match Observation"},

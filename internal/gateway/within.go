@@ -68,7 +68,7 @@ func (g *Gateway) setFor(ctx context.Context, c *call, q *search.Query) (set sea
 			set = append(set, d)
 		}
 	}
-	return set, nil
+	return g.withMirrors(ctx, c, set, mirrorKinds(q), q.Used)
 }
 
 // chartsFor are the charts of the patients a query is about.

@@ -360,7 +360,7 @@ func (c *caller) want(status int, method, path, body string, into any) (*http.Re
 	if resp.Header.Get("Cache-Control") != "no-store" {
 		c.w.t.Errorf("%s %s: got Cache-Control %q, want no-store", method, path, resp.Header.Get("Cache-Control"))
 	}
-	if status >= 400 && (!bytes.Contains(got, []byte("OperationOutcome")) || !bytes.Contains(got, []byte("diagnostics"))) {
+	if status >= 400 && (!bytes.Contains(got, []byte("OperationOutcome")) || !bytes.Contains(got, []byte("diagnostics")) || !bytes.Contains(got, []byte(fhir.SystemOutcome))) {
 		c.w.t.Errorf("%s %s: got %s, want an OperationOutcome that says what to do", method, path, clip(got))
 	}
 	if into != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/fhir/view"
 )
 
 // pendingText is what 202 says.
@@ -30,6 +31,12 @@ func (g *Gateway) create(ctx context.Context, c *call) (*answer, error) {
 	r, err := c.parse()
 	if err != nil {
 		return nil, err
+	}
+	if view.IsRequest(r) {
+		return g.ask(ctx, c, r)
+	}
+	if asksToSubscribe(r) {
+		return g.subscribe(ctx, c, r)
 	}
 	s := g.newScope(c)
 	home, err := s.homeOf(ctx, r, c.patient)
@@ -135,6 +142,9 @@ func (g *Gateway) update(ctx context.Context, c *call) (*answer, error) {
 
 // remove answers DELETE [type]/[id].
 func (g *Gateway) remove(ctx context.Context, c *call) (*answer, error) {
+	if live(c.kind, c.id) {
+		return g.unsubscribe(c)
+	}
 	chart, err := g.locate(ctx, c.person, c, c.kind, c.id)
 	if err != nil {
 		return nil, err

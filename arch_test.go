@@ -45,6 +45,8 @@ const plan = `
 	internal/local, internal/thief, testdata/patients < cmd/abaton;
 
 	internal/fhir < internal/fhir/gen;
+	NONE < internal/fhir/structure < internal/fhir/structure/gen;
+	internal/fhir, internal/fhir/structure < internal/fhir/path;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
@@ -76,6 +78,7 @@ var never = []struct {
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir",
+	"internal/fhir/structure", "internal/fhir/path",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -32,8 +32,9 @@ type unit struct {
 // A SyntaxError says where an expression stops being FHIRPath. It does not
 // quote the expression.
 type SyntaxError struct {
-	Offset int
-	Reason string // fixed text
+	Offset  int
+	Reason  string // fixed text
+	Unknown bool   // the form is right; a function is not known here
 }
 
 func (e *SyntaxError) Error() string {
@@ -45,7 +46,7 @@ type lexer struct {
 	pos int
 }
 
-func (l *lexer) fail(at int, reason string) error { return &SyntaxError{at, reason} }
+func (l *lexer) fail(at int, reason string) error { return &SyntaxError{Offset: at, Reason: reason} }
 
 func letter(b byte) bool { return b == '_' || b|0x20 >= 'a' && b|0x20 <= 'z' }
 func digit(b byte) bool  { return b-'0' < 10 }

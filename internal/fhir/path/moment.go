@@ -346,3 +346,25 @@ func momentOf(t time.Time, kind momentKind) Moment {
 	}
 	return m
 }
+
+// IsDate reports whether s is a FHIR date.
+func IsDate(s string) bool { _, ok := parseMoment(s, dateMoment); return ok }
+
+// IsTime reports whether s is a FHIR time: to the second at least.
+func IsTime(s string) bool {
+	m, ok := parseMoment(s, timeMoment)
+	return ok && m.precision >= toSecond && s[0] != 'T'
+}
+
+// IsDateTime reports whether s is a FHIR dateTime: with a time it has seconds
+// and a zone.
+func IsDateTime(s string) bool {
+	m, ok := parseMoment(s, dateTimeMoment)
+	return ok && (m.precision <= toDay && !strings.Contains(s, "T") || m.precision >= toSecond && m.zoned)
+}
+
+// IsInstant reports whether s is a FHIR instant.
+func IsInstant(s string) bool {
+	m, ok := parseMoment(s, dateTimeMoment)
+	return ok && m.precision >= toSecond && m.zoned
+}

@@ -16,7 +16,7 @@ type parser struct {
 // *SyntaxError.
 func Compile(source string) (*Expression, error) {
 	if len(source) > ExpressionBytesMax {
-		return nil, &SyntaxError{0, "the expression is too long"}
+		return nil, &SyntaxError{Reason: "the expression is too long"}
 	}
 	p := &parser{lex: lexer{src: source}}
 	if err := p.advance(); err != nil {
@@ -32,7 +32,7 @@ func Compile(source string) (*Expression, error) {
 	return &Expression{source, f}, nil
 }
 
-func (p *parser) fail(reason string) error { return &SyntaxError{p.unit.at, reason} }
+func (p *parser) fail(reason string) error { return &SyntaxError{Offset: p.unit.at, Reason: reason} }
 
 func (p *parser) advance() (err error) {
 	p.unit, err = p.lex.next()
@@ -257,7 +257,7 @@ func (p *parser) invocation(target form) (form, error) {
 	}
 	fn, known := functions[u.text]
 	if !known {
-		return nil, &SyntaxError{u.at, "a function that is not known"}
+		return nil, &SyntaxError{u.at, "a function that is not known", true}
 	}
 	if err := p.advance(); err != nil {
 		return nil, err
@@ -267,7 +267,7 @@ func (p *parser) invocation(target form) (form, error) {
 		return nil, err
 	}
 	if len(args) < fn.least || len(args) > fn.most {
-		return nil, &SyntaxError{u.at, "a function with too few or too many arguments"}
+		return nil, &SyntaxError{Offset: u.at, Reason: "a function with too few or too many arguments"}
 	}
 	return &callForm{target, u.text, fn, args}, nil
 }

@@ -95,8 +95,13 @@ func (r *run) step(n int) error {
 
 // Eval is the value of the expression. Errors are *EvalError and ErrBudget.
 func (e *Expression) Eval(s Scope) (Collection, error) {
+	out, _, err := e.evaluate(s)
+	return out, err
+}
+
+func (e *Expression) evaluate(s Scope) (out Collection, left int, err error) {
 	if s.Types == nil {
-		return nil, fault("the scope has no types")
+		return nil, s.Steps, fault("the scope has no types")
 	}
 	if s.Steps == 0 {
 		s.Steps = StepsDefault
@@ -112,17 +117,19 @@ func (e *Expression) Eval(s Scope) (Collection, error) {
 	if !s.Focus.absent() {
 		at.this = Collection{s.Focus}
 	}
-	return r.eval(e.root, at)
+	out, err = r.eval(e.root, at)
+	return out, max(r.steps, 0), err
 }
 
 // Test evaluates an invariant. known is false if the result is empty: there
-// was something to compare, and no answer (a day with a month, say).
-func (e *Expression) Test(s Scope) (holds, known bool, err error) {
-	out, err := e.Eval(s)
-	if err != nil {
-		return false, false, err
+// was something to compare, and no answer (a day with a month, say). left is
+// what is left of the budget.
+func (e *Expression) Test(s Scope) (holds, known bool, left int, err error) {
+	out, left, err := e.evaluate(s)
+	if err == nil {
+		holds, known, err = truth(out)
 	}
-	return truth(out)
+	return holds, known, left, err
 }
 
 // Of is the item of a resource or an element whose type is named in it; for

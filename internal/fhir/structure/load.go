@@ -53,6 +53,7 @@ func (t *Tables) Build() (*Set, error) {
 	for i, r := range t.Rules {
 		rules[i] = &Rule{r.Key, r.Warning, r.Human, r.Expression}
 	}
+	s.rules = rules
 	for i := range t.Types {
 		row := &t.Types[i]
 		s.types[row.Name] = &Type{Name: row.Name, Kind: row.Kind, Abstract: row.Abstract}
@@ -64,6 +65,10 @@ func (t *Tables) Build() (*Set, error) {
 	}
 	for _, row := range t.Extensions {
 		s.extensions[row.URL] = &Extension{row.URL, row.Contexts, row.Types, row.Modifier}
+	}
+	s.parameters = make(map[string]*Parameter, len(t.Parameters))
+	for i := range t.Parameters {
+		s.parameters[t.Parameters[i].URL] = &t.Parameters[i]
 	}
 	s.buildCodes(t)
 	return s, s.buildProfiles(t, rules)

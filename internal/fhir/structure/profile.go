@@ -1,6 +1,10 @@
 package structure
 
-import "fmt"
+import (
+	"fmt"
+	"iter"
+	"maps"
+)
 
 // A Profile is what a profile asks beyond its type: the elements of its
 // snapshot that differ from the base.
@@ -22,6 +26,7 @@ type ProfileElement struct {
 	Fixed   bool
 	Binding *Binding
 	Rules   []*Rule
+	Of      string // URL of the definition of an extension that stands here
 
 	// Of an element that is sliced:
 	Discriminators []Discriminator
@@ -54,9 +59,13 @@ type ProfileElementRow struct {
 	Strength       string          `json:"s,omitempty"`
 	ValueSet       string          `json:"v,omitempty"`
 	Rules          []int           `json:"r,omitempty"`
+	Of             string          `json:"o,omitempty"`
 	Discriminators []Discriminator `json:"d,omitempty"`
 	Closed         bool            `json:"c,omitempty"`
 }
+
+// Profiles yields every profile.
+func (s *Set) Profiles() iter.Seq[*Profile] { return maps.Values(s.profiles) }
 
 func (s *Set) buildProfiles(t *Tables, rules []*Rule) error {
 	for _, row := range t.Profiles {
@@ -66,7 +75,7 @@ func (s *Set) buildProfiles(t *Tables, rules []*Rule) error {
 		p := &Profile{URL: row.URL, Name: row.Name, Type: row.Type, Base: row.Base}
 		for _, e := range row.Elements {
 			element := &ProfileElement{ID: e.ID, Min: e.Min, Max: e.Max, Types: e.Types, Value: e.Value, Fixed: e.Fixed,
-				Rules: pick(rules, e.Rules), Discriminators: e.Discriminators, Closed: e.Closed}
+				Rules: pick(rules, e.Rules), Of: e.Of, Discriminators: e.Discriminators, Closed: e.Closed}
 			if e.ValueSet != "" {
 				element.Binding = &Binding{e.Strength, e.ValueSet}
 			}

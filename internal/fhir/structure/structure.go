@@ -17,6 +17,11 @@
 // Codes says so by answering unknown.
 package structure
 
+import (
+	"iter"
+	"slices"
+)
+
 // A Kind tells the sorts of types apart. The zero Kind is none.
 type Kind uint8
 
@@ -97,6 +102,8 @@ type Set struct {
 	valueSets  map[string]*valueSet
 	systems    map[string]*codeSystem
 	profiles   map[string]*Profile
+	parameters map[string]*Parameter
+	rules      []*Rule
 }
 
 // Type is a type by its name or path, nil if there is none.
@@ -205,3 +212,6 @@ func (s *Set) InSystem(system, code string) Known {
 
 // IsValueSet reports whether the definitions have a value set of this URL.
 func (s *Set) IsValueSet(url string) bool { return s.valueSets[url] != nil }
+
+// Rules yields every invariant of types, elements and profiles.
+func (s *Set) Rules() iter.Seq[*Rule] { return slices.Values(s.rules) }

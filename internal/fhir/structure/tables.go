@@ -9,6 +9,7 @@ type Tables struct {
 	Systems    []SystemRow    `json:"systems"`
 	Extensions []ExtensionRow `json:"extensions"`
 	Profiles   []ProfileRow   `json:"profiles"`
+	Parameters []Parameter    `json:"parameters"`
 }
 
 // TypeRow is a Type.

@@ -11,10 +11,19 @@ import (
 func (w *writer) codes() {
 	systems := map[string]*codeSystem{}
 	for _, c := range w.core.systems {
-		if c.Content != "complete" || len(c.Concept) == 0 || systems[c.URL] != nil {
+		if c.Content != "complete" || len(c.Concept) == 0 {
+			continue
+		}
+		if older := systems[c.URL]; older != nil { // of another release of a guide: both count
+			older.Concept = append(older.Concept, c.Concept...)
 			continue
 		}
 		systems[c.URL] = c
+	}
+	for _, c := range w.core.systems {
+		if systems[c.URL] != c {
+			continue
+		}
 		row := structure.SystemRow{URL: c.URL, Folded: c.CaseSensitive != nil && !*c.CaseSensitive}
 		for _, code := range c.all(c.Concept, nil) {
 			row.Codes = append(row.Codes, code.Code)
@@ -25,9 +34,11 @@ func (w *writer) codes() {
 	}
 	sets := map[string]*valueSet{}
 	for _, v := range w.core.valueSets {
-		if sets[v.URL] == nil {
-			sets[v.URL] = v
+		if older := sets[v.URL]; older != nil {
+			older.Compose.Include = append(older.Compose.Include, v.Compose.Include...)
+			continue
 		}
+		sets[v.URL] = v
 	}
 	x := expander{sets, systems}
 	for url, v := range sets {

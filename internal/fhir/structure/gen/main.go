@@ -74,6 +74,9 @@ func tables(definitions string) (*structure.Tables, error) {
 	}
 	w := &writer{core: core, rules: map[structure.RuleRow]int{}, needed: map[string]bool{}}
 	w.types()
+	for _, p := range core.parameters {
+		w.out.Parameters = append(w.out.Parameters, structure.Parameter{URL: p.URL, Code: p.Code, Type: p.Type, Bases: p.Base})
+	}
 	w.extensions(core)
 	w.profiles(core, "")
 	for _, version := range []string{"6.1.0", "8.0.0"} {

@@ -37,6 +37,9 @@ func (w *writer) profileElement(d *definition, e *element) (row structure.Profil
 	differs = e.value != "" || e.SliceName != "" || e.Min > e.Base.Min || e.Max != e.Base.Max && e.Base.Max != ""
 	for _, t := range e.Type {
 		row.Types = append(row.Types, t.name(e.Path, d.Kind == "resource"))
+		if t.Code == "Extension" && len(t.Profile) == 1 {
+			row.Of = t.Profile[0]
+		}
 	}
 	if !strings.HasSuffix(e.Path, "[x]") {
 		row.Types = nil

@@ -18,6 +18,7 @@ type source struct {
 	structures []*definition
 	valueSets  []*valueSet
 	systems    []*codeSystem
+	parameters []*parameter
 }
 
 type definition struct {
@@ -52,6 +53,7 @@ type element struct {
 type typeRef struct {
 	Code          string
 	TargetProfile []string
+	Profile       []string
 	Extension     []struct{ URL, ValueUrl, ValueUri string }
 }
 
@@ -89,6 +91,11 @@ type codeSystem struct {
 	URL, Content  string
 	CaseSensitive *bool
 	Concept       []*concept
+}
+
+type parameter struct {
+	URL, Code, Type string
+	Base            []string
 }
 
 type concept struct {
@@ -133,6 +140,10 @@ func (s *source) take(name string, d *json.Decoder) error {
 	case "StructureDefinition":
 		v := &definition{}
 		s.structures = append(s.structures, v)
+		return d.Decode(v)
+	case "SearchParameter":
+		v := &parameter{}
+		s.parameters = append(s.parameters, v)
 		return d.Decode(v)
 	case "ValueSet":
 		v := &valueSet{}

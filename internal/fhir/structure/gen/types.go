@@ -178,8 +178,30 @@ func (w *writer) extensions(s *source) {
 				}
 			}
 		}
-		w.out.Extensions = append(w.out.Extensions, row)
+		w.extend(row)
 	}
+}
+
+// extend adds an extension, or what another release of it allows.
+func (w *writer) extend(row structure.ExtensionRow) {
+	at := slices.IndexFunc(w.out.Extensions, func(r structure.ExtensionRow) bool { return r.URL == row.URL })
+	if at < 0 {
+		w.out.Extensions = append(w.out.Extensions, row)
+		return
+	}
+	older := &w.out.Extensions[at]
+	older.Types = union(older.Types, row.Types)
+	older.Contexts = union(older.Contexts, row.Contexts)
+}
+
+// union of two lists; an empty one means that there is no limit.
+func union(a, b []string) []string {
+	if len(a) == 0 || len(b) == 0 {
+		return nil
+	}
+	out := append(slices.Clone(a), b...)
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (w *writer) sorted() *structure.Tables {
@@ -188,6 +210,7 @@ func (w *writer) sorted() *structure.Tables {
 	slices.SortStableFunc(t.Extensions, func(a, b structure.ExtensionRow) int { return strings.Compare(a.URL, b.URL) })
 	slices.SortFunc(t.ValueSets, func(a, b structure.ValueSetRow) int { return strings.Compare(a.URL, b.URL) })
 	slices.SortFunc(t.Systems, func(a, b structure.SystemRow) int { return strings.Compare(a.URL, b.URL) })
+	slices.SortStableFunc(t.Parameters, func(a, b structure.Parameter) int { return strings.Compare(a.URL, b.URL) })
 	slices.SortStableFunc(t.Profiles, func(a, b structure.ProfileRow) int { return strings.Compare(a.URL, b.URL) })
 	return t
 }

@@ -46,7 +46,7 @@ const plan = `
 
 	internal/fhir < internal/fhir/gen;
 	NONE < internal/fhir/structure < internal/fhir/structure/gen;
-	internal/fhir, internal/fhir/structure < internal/fhir/path;
+	internal/fhir, internal/fhir/structure < internal/fhir/path < internal/fhir/validate < internal/gateway;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
@@ -78,7 +78,7 @@ var never = []struct {
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir",
-	"internal/fhir/structure", "internal/fhir/path",
+	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/gateway"
 )
 
 // config is the gateway's one settings file (docs/OPERATING.md#gateway).
@@ -35,11 +36,14 @@ type config struct {
 	SetID string `toml:"set_id"`
 	// Organisation is whose gateway this is.
 	Organisation string `toml:"organisation"`
+	// Validate says what is done with writes that are no valid FHIR: off,
+	// warn or refuse.
+	Validate string `toml:"validate"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
 
-func defaults() config { return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20} }
+func defaults() config { return config{Listen: "127.0.0.1:8080", Validate: "off", ShutdownSeconds: 20} }
 
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
@@ -73,6 +77,9 @@ func (c *config) check() error {
 		return errors.New("settings: tls_cert and tls_key go together")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
+	}
+	if _, err := gateway.ParseValidation(c.Validate); err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
 	if _, err := c.organisation(); err != nil {
 		return err

@@ -111,13 +111,13 @@ func TestCheckPrintsTheEffectiveSettings(t *testing.T) {
 	}
 	// Every setting and its default: a change here is a change for operators.
 	for _, want := range []string{"dir = ", "listen = '127.0.0.1:8080'", "tls_cert = ''", "tls_key = ''", "admin = ''", "set = ",
-		"set_id = '" + set.ID().String(), "organisation = 'act1", "shutdown_seconds = 20", "writer key1", "keeper set act1"} {
+		"set_id = '" + set.ID().String(), "organisation = 'act1", "validate = 'off'", "shutdown_seconds = 20", "writer key1", "keeper set act1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("-check: no %q in\n%s", want, out)
 		}
 	}
-	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 9 {
-		t.Errorf("-check: got %d settings, want 9", n)
+	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 10 {
+		t.Errorf("-check: got %d settings, want 10", n)
 	}
 }
 
@@ -140,6 +140,7 @@ func TestBadSettings(t *testing.T) {
 		"half TLS":       {good + "tls_cert = \"x\"\n", "go together"},
 		"no such TLS":    {good + "listen = \"127.0.0.1:0\"\ntls_cert = \"x\"\ntls_key = \"y\"\n", "tls_cert"},
 		"public admin":   {good + "admin = \"0.0.0.0:1\"\n", "admin"},
+		"validate":       {good + "validate = \"strict\"\n", "validate is off, warn or refuse"},
 		"shutdown":       {good + "shutdown_seconds = 0\n", "shutdown_seconds"},
 	} {
 		code, _, errs := runWith(t, dir, c.text)

@@ -33,5 +33,6 @@ func OperationOutcome(issues ...Issue) []byte {
 
 // Outcome is the error as an OperationOutcome.
 func (e *OutcomeError) Outcome() []byte {
-	return OperationOutcome(Issue{Severity: "error", Code: e.Code, Diagnostics: e.Diagnostics, Expression: e.Expression})
+	first := Issue{Severity: "error", Code: e.Code, Diagnostics: e.Diagnostics, Expression: e.Expression}
+	return OperationOutcome(append([]Issue{first}, e.More...)...)
 }

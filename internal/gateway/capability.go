@@ -31,5 +31,6 @@ func typeCapability(name string) fhir.TypeCapability {
 	if name == "Patient" {
 		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"}}
 	}
+	t.Operations = append(t.Operations, fhir.OperationName{Name: "validate", Definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate"})
 	return t
 }

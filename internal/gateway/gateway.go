@@ -28,6 +28,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/fhir/validate"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/spread"
@@ -44,6 +45,7 @@ type Config struct {
 	Outbox    string                               // folder for sealed batches on their way
 	OutboxKey key.Secret                           // seals that folder
 	IDKey     key.Secret                           // makes FHIR ids; the same in all gateways of the organisation
+	Validate  Validation                           // of writes; zero stores what clients send
 	Release   string                               // this software's version, for /metadata
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
@@ -64,6 +66,9 @@ type Gateway struct {
 	table    *table
 	counters *counters
 	metadata []byte
+
+	validation Validation
+	checker    func() (*validate.Validator, error)
 
 	sessions accesses
 	offers   offers
@@ -91,7 +96,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{})}
+		closing: make(chan struct{}), validation: c.Validate, checker: checker()}
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
@@ -122,6 +127,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: OrgBox is missing")
 	case c.Outbox == "" || c.OutboxKey.IsZero():
 		return errors.New("gateway: Outbox or OutboxKey is missing")
+	case c.Validate > ValidateRefuse:
+		return errors.New("gateway: Validate is none of its values")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
 	}

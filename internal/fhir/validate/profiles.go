@@ -82,8 +82,14 @@ type found struct {
 // (observation-vitalsigns.html).
 func (w *walk) profiles(v fhir.Value, t *structure.Type, h *home) {
 	done := map[*shape]bool{}
+	var urls []string
 	for p := range v.Path("meta", "profile").Each() {
-		url := p.Text()
+		urls = append(urls, p.Text())
+	}
+	if h.up == nil {
+		urls = append(urls, w.as...)
+	}
+	for _, url := range urls {
 		root := w.v.shapes[url]
 		if root == nil {
 			base, _, _ := strings.Cut(url, "|")
@@ -95,7 +101,12 @@ func (w *walk) profiles(v fhir.Value, t *structure.Type, h *home) {
 			}
 			continue
 		}
+		// A claim without a release may mean one that is not known here; it is
+		// held against the newest, and cannot be wrong for sure.
+		_, several := w.v.shapes[url+"|8.0.0"]
+		w.soft = several
 		w.profile(root, v, t, h, done)
+		w.soft = false
 	}
 	if t.Name == "Observation" {
 		for c := range v.Path("code", "coding").Each() {

@@ -120,9 +120,10 @@ func (v *Validator) Validate(body []byte) Report {
 	return v.Check(d.Root())
 }
 
-// Check checks one resource that has been read.
-func (v *Validator) Check(root fhir.Value) Report {
-	w := &walk{v: v, unchecked: map[string]bool{}, steps: stepsMax}
+// Check checks one resource that has been read. Profiles by their URLs that
+// as named by the caller count as those that it claims itself.
+func (v *Validator) Check(root fhir.Value, as ...string) Report {
+	w := &walk{v: v, as: as, unchecked: map[string]bool{}, steps: stepsMax}
 	w.resource(root, nil)
 	slices.SortStableFunc(w.issues, func(a, b Issue) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
 	r := Report{Issues: w.issues, Cut: w.cut}

@@ -12,11 +12,13 @@ import (
 // walk is one validation.
 type walk struct {
 	v         *Validator
-	at        []step // where it stands
+	as        []string // profiles that the caller names for the body
+	at        []step   // where it stands
 	issues    []Issue
 	cut       bool
 	unchecked map[string]bool
-	steps     int // FHIRPath budget left
+	steps     int  // FHIRPath budget left
+	soft      bool // errors are warnings: of a profile whose release is not told
 }
 
 // step is one part of a place: a member name, and an index if it repeats.
@@ -58,6 +60,9 @@ func (w *walk) report(s Severity, code, message, text string) {
 	if len(w.issues) >= IssuesMax {
 		w.cut = true
 		return
+	}
+	if w.soft && s == Error {
+		s = Warning
 	}
 	w.issues = append(w.issues, Issue{s, code, message, w.place(), text})
 }

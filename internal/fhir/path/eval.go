@@ -85,7 +85,7 @@ func (f *memberForm) eval(r *run, at frame) (Collection, error) {
 
 // named is the focus if name is its type: Patient.name on a Patient.
 func (r *run) named(from Collection, name string) Collection {
-	if name[0]|0x20 == name[0] || len(from) == 0 {
+	if name == "" || name[0]|0x20 == name[0] || len(from) == 0 {
 		return nil
 	}
 	for _, it := range from {

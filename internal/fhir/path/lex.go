@@ -98,6 +98,9 @@ func (l *lexer) next() (unit, error) {
 		return unit{text, s, at}, err
 	case b == '`':
 		s, err := l.delimited('`')
+		if err == nil && s == "" {
+			err = l.fail(at, "a name without a letter")
+		}
 		return unit{quoted, s, at}, err
 	case b == '@':
 		return l.moment(at)

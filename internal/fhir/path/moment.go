@@ -106,6 +106,9 @@ func parseMoment(s string, kind momentKind) (m Moment, ok bool) {
 		}
 	}
 	if kind == dateTimeMoment && c.mark('T') && c.s != "" {
+		if m.precision < toDay {
+			return m, false // hours of no day
+		}
 		m.clock(c)
 		m.zone(c)
 	}

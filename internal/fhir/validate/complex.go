@@ -267,8 +267,11 @@ func (w *walk) reference(v fhir.Value, e *structure.Element, h *home) {
 		return
 	}
 	target := ref.Type
-	if ref.Fragment != "" {
-		target = contained(h, ref.Fragment)
+	if text[0] == '#' {
+		var known bool
+		if target, known = h.fragment(ref.Fragment); !known {
+			w.fail("invariant", "ref-1", "constraint ref-1: SHALL have a contained resource if a local reference is provided")
+		}
 	}
 	if target != "" && len(e.Targets) > 0 && !contains(e.Targets, target) {
 		w.fail("structure", "reference-target", "the reference is to a type that may not be here")
@@ -276,20 +279,9 @@ func (w *walk) reference(v fhir.Value, e *structure.Element, h *home) {
 	if named := v.Get("type").Text(); named != "" && target != "" && named != target {
 		w.fail("structure", "reference-type", "Reference.type is not the type of the reference")
 	}
-	if ref.Fragment == "" {
+	if text[0] != '#' {
 		w.skip("what references mean outside of the body")
 	}
-}
-
-// contained is the type of a contained resource by its id, "" if there is
-// none.
-func contained(h *home, id string) string {
-	for c := range h.root.Value().Get("contained").Each() {
-		if c.Get("id").Is(id) {
-			return c.Get("resourceType").Text()
-		}
-	}
-	return ""
 }
 
 func (w *walk) inTransaction(h *home) bool {
@@ -299,7 +291,7 @@ func (w *walk) inTransaction(h *home) bool {
 // canonical checks the form of a canonical URL.
 func (w *walk) canonical(s string, h *home) {
 	if id, local := strings.CutPrefix(s, "#"); local {
-		if contained(h, id) == "" {
+		if _, known := h.fragment(id); !known {
 			w.fail("invalid", "canonical-contained", "no contained resource has this id")
 		}
 		return

@@ -85,8 +85,8 @@ func cpu(t testing.TB) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// TestSynthea: no resource of the whole set is refused.
-func TestSynthea(t *testing.T) {
+// TestAllSynthea: no resource of the whole set is refused.
+func TestAllSynthea(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the whole set takes a minute")
 	}
@@ -141,12 +141,12 @@ func gunzip(t testing.TB, name string) []byte {
 	return text
 }
 
-// TestExamples reports on the examples that HL7 publishes and on those of
+// TestAllExamples reports on the examples that HL7 publishes and on those of
 // US Core and of genomics reporting. The R4 ones were published with faults;
 // what is found in them is listed, and bounded.
-func TestExamples(t *testing.T) {
-	if raceEnabled {
-		t.Skip("one reader, nothing to race")
+func TestAllExamples(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("ten thousand resources, one reader, nothing to race")
 	}
 	v, err := New(Config{})
 	if err != nil {
@@ -178,5 +178,44 @@ func TestExamples(t *testing.T) {
 				t.Errorf("resources refused: got %d, want at most %d", c.refused, set.most)
 			}
 		})
+	}
+}
+
+// TestWholeBundle: the budget of one body holds the largest Bundle of the set
+// with room.
+func TestWholeBundle(t *testing.T) {
+	if raceEnabled || testing.Short() {
+		t.Skip("takes seconds")
+	}
+	names, err := filepath.Glob(filepath.Join(dataFolder(t, "synthea"), "*.json.gz"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no Bundles in the synthea folder")
+	}
+	var largest []byte
+	for _, name := range names {
+		if text := gunzip(t, name); len(text) > len(largest) {
+			largest = text
+		}
+	}
+	v, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := fhir.Parse(largest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := cpu(t)
+	w := &walk{v: v, unchecked: map[string]bool{}, steps: stepsMax}
+	w.resource(d.Root(), nil)
+	t.Logf("%.1f MB: %d of %d steps left, %d issues, %.1f s", float64(len(largest))/1e6, w.steps, stepsMax, len(w.issues), (cpu(t) - start).Seconds())
+	if w.steps < stepsMax/2 {
+		t.Errorf("steps left: got %d, want more than half of %d", w.steps, stepsMax)
+	}
+	for _, i := range w.issues {
+		if i.Severity <= Fatal {
+			t.Errorf("%s at %s", i.Message, i.Expression)
+			break
+		}
 	}
 }

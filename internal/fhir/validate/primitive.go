@@ -59,8 +59,9 @@ func (w *walk) value(v fhir.Value, m structure.Member, h *home) {
 	switch m.Type.Name {
 	case "canonical":
 		w.canonical(v.Text(), h)
-		fallthrough
+		fallthrough // it is a URI, too
 	case "uri", "url":
+		h.link(v.Text())
 		if w.v.config.NoExamples && exampleURL(v.Text()) {
 			w.fail("invalid", "example-url", "URLs for examples are not allowed here")
 		}

@@ -180,6 +180,9 @@ func gather(at found, e *structure.Element) (out []found) {
 			continue
 		}
 		extra := companionOf(object, m, name)
+		if child.Kind() == fhir.Array {
+			extra = fhir.Value{} // aligned by index; profiles ask nothing of it
+		}
 		i := -1
 		for v := range child.Each() {
 			if child.Kind() == fhir.Array {

@@ -66,12 +66,19 @@ func (w *walk) compareAt(s *shape, parts []string, f found, kind string) (match,
 		if kind == "exists" && len(parts) == 1 {
 			return existsAs(next, len(values))
 		}
-		for _, v := range values {
-			if match, known := w.compareAt(next, parts[1:], v, kind); match || !known {
-				return match, known
+		if len(values) == 0 {
+			return false, true
+		}
+		for _, target := range append([]*shape{next}, next.slices...) { // what decides may stand in a slice of its own
+			for _, v := range values {
+				m, k := w.compareAt(target, parts[1:], v, kind)
+				if m {
+					return true, true
+				}
+				known = known || k
 			}
 		}
-		return false, true
+		return false, known
 	}
 	switch {
 	case s.value.Kind() != fhir.Absent:

@@ -22,6 +22,8 @@ func (w *walk) special(v fhir.Value, t *structure.Type, h *home) {
 		w.searchParameter(v)
 	case "StructureDefinition":
 		w.structureDefinition(v)
+	case "CapabilityStatement":
+		w.capability(v)
 	}
 }
 
@@ -162,9 +164,6 @@ func (w *walk) filter(f fhir.Value) {
 	if name := f.Get("property").Text(); conceptProperties[name] == "boolean" && f.Get("op").Is("=") && value != "" && value != "true" && value != "false" {
 		w.fail("invalid", "filter-value", "the value of a filter on a boolean property is true or false")
 	}
-	if name := f.Get("property").Text(); name == "constraint" && strings.Contains(value, " << ") && strings.IndexByte("0123456789", value[0]) >= 0 && !strings.ContainsAny(value, ":|,") {
-		w.fail("invalid", "filter-constraint", "the constraint of a filter is no expression of SNOMED CT")
-	}
 }
 
 func (w *walk) searchParameter(v fhir.Value) {
@@ -181,6 +180,32 @@ func (w *walk) searchParameter(v fhir.Value) {
 				w.fail("business-rule", "derived-base", "a base is not one of the search parameter it is derived from")
 			}
 		}
+	}
+}
+
+// capability checks that search parameters have the type of their definition.
+func (w *walk) capability(v fhir.Value) {
+	i := 0
+	for rest := range v.Get("rest").Each() {
+		w.push("rest", i)
+		i++
+		j := 0
+		for r := range rest.Get("resource").Each() {
+			w.push("resource", j)
+			j++
+			k := 0
+			for p := range r.Get("searchParam").Each() {
+				w.push("searchParam", k)
+				k++
+				url, _, _ := strings.Cut(p.Get("definition").Text(), "|")
+				if d := w.v.types.Parameter(url); d != nil && p.Get("type").Text() != d.Type {
+					w.fail("invalid", "search-parameter-type", "the type is not that of the search parameter's definition")
+				}
+				w.pop()
+			}
+			w.pop()
+		}
+		w.pop()
 	}
 }
 

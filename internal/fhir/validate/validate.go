@@ -125,13 +125,12 @@ func (v *Validator) Validate(body []byte) Report {
 func (v *Validator) Check(root fhir.Value, as ...string) Report {
 	w := &walk{v: v, as: as, unchecked: map[string]bool{}, steps: stepsMax}
 	w.resource(root, nil)
-	slices.SortStableFunc(w.issues, func(a, b Issue) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
-	r := Report{Issues: w.issues, Cut: w.cut}
+	slices.SortStableFunc(w.issues, func(a, b Issue) int { return cmp.Compare(b.Severity, a.Severity) }) // fatal first
+	room := min(len(w.notes), IssuesMax-len(w.issues))
+	r := Report{Issues: append(w.issues, w.notes[:room]...), Cut: w.cut || room < len(w.notes)}
 	for what := range w.unchecked {
 		r.Unchecked = append(r.Unchecked, what)
 	}
 	slices.Sort(r.Unchecked)
 	return r
 }
-
-func rank(s Severity) int { return [...]int{1, 0, 2, 3}[s] }

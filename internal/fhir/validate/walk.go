@@ -14,7 +14,8 @@ type walk struct {
 	v         *Validator
 	as        []string // profiles that the caller names for the body
 	at        []step   // where it stands
-	issues    []Issue
+	issues    []Issue // errors
+	notes     []Issue // warnings and less, which never crowd an error out
 	cut       bool
 	unchecked map[string]bool
 	steps     int  // FHIRPath budget left
@@ -33,7 +34,11 @@ type home struct {
 	root     path.Item   // the resource that contains that one, or itself
 	bundle   *fhir.Value // the innermost Bundle around, if any
 	up       *home
-	inside   bool // of contained
+
+	local  map[string]string // of a root: contained resources, type by id; made once
+	linked map[string]bool   // of a root: fragments that something refers to
+	upward bool              // of a contained resource: it refers to its root
+	inside bool              // of contained
 }
 
 func (w *walk) place() string {
@@ -57,14 +62,18 @@ func (w *walk) push(name string, index int) { w.at = append(w.at, step{name, ind
 func (w *walk) pop()                        { w.at = w.at[:len(w.at)-1] }
 
 func (w *walk) report(s Severity, code, message, text string) {
-	if len(w.issues) >= IssuesMax {
-		w.cut = true
-		return
-	}
 	if w.soft && s == Error {
 		s = Warning
 	}
-	w.issues = append(w.issues, Issue{s, code, message, w.place(), text})
+	list := &w.issues
+	if s > Fatal {
+		list = &w.notes
+	}
+	if len(*list) >= IssuesMax {
+		w.cut = true
+		return
+	}
+	*list = append(*list, Issue{s, code, message, w.place(), text})
 }
 
 func (w *walk) fail(code, message, text string) { w.report(Error, code, message, text) }
@@ -110,6 +119,7 @@ func (w *walk) resource(v fhir.Value, h *home) {
 	w.rules(self, t, nil, own)
 	w.special(v, t, own)
 	w.profiles(v, t, own)
+	w.contained(v, own)
 }
 
 // object checks the members of an element or resource of a type.
@@ -269,8 +279,9 @@ func (w *walk) rules(it path.Item, t *structure.Type, e *structure.Element, h *h
 }
 
 // byHand are invariants that are checked in Go where their elements are: the
-// narrative's, whose FHIRPath is one function.
-var byHand = map[string]bool{"txt-1": true, "txt-2": true}
+// narrative's, whose FHIRPath is one function, and those of contained
+// resources, whose FHIRPath looks through the whole resource for each of them.
+var byHand = map[string]bool{"txt-1": true, "txt-2": true, "dom-3": true, "ref-1": true}
 
 func (w *walk) rule(rule *structure.Rule, it path.Item, h *home) {
 	if byHand[rule.Key] {
@@ -287,7 +298,7 @@ func (w *walk) rule(rule *structure.Rule, it path.Item, h *home) {
 	switch {
 	case err != nil:
 		w.skip("invariant " + rule.Key + ": its FHIRPath cannot be evaluated here")
-	case !known, holds:
+	case !known, holds: // nothing to compare, or no answer, is no fault
 	case rule.Warning:
 		w.report(Warning, "invariant", rule.Key, "best practice "+rule.Key+": "+rule.Human)
 	default:

@@ -148,7 +148,7 @@ func (c *javaCase) needsTerminology() bool {
 }
 
 // tally counts one class of cases.
-type tally struct{ cases, invalid, caught, clean, false int }
+type tally struct{ cases, invalid, caught, placed, clean, false int }
 
 // TestAllAgreement compares with the recorded outcomes of HL7's validator and
 // reports each class. Floors are the targets of the issue.
@@ -180,7 +180,7 @@ func TestAllAgreement(t *testing.T) {
 			into = []*tally{&term}
 		}
 		for _, n := range into {
-			n.count(len(c.errors) > 0, r.Errors() > 0)
+			n.count(len(c.errors) > 0, r.Errors() > 0, c.samePlace(&r))
 		}
 		if (len(c.errors) > 0) != (r.Errors() > 0) && !c.needsTerminology() {
 			t.Log(describe(c, &r))
@@ -202,8 +202,34 @@ func TestAllAgreement(t *testing.T) {
 	}
 }
 
-func (n *tally) count(java, ours bool) {
+// samePlace reports whether an error of ours stands where one of Java's does,
+// or above or below it.
+func (c *javaCase) samePlace(r *Report) bool {
+	for _, i := range r.Issues {
+		if i.Severity > Fatal {
+			continue
+		}
+		ours := plainPlace(i.Expression)
+		for _, e := range c.errors {
+			for _, place := range e.Expression {
+				java := plainPlace(javaPlace.ReplaceAllString(place, ""))
+				if strings.HasPrefix(java, ours) || strings.HasPrefix(ours, java) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// javaPlace is what that validator adds to a FHIRPath.
+var javaPlace = regexp.MustCompile(`/\*[^*]*\*/|\.ofType\([A-Za-z]*\)`)
+
+func (n *tally) count(java, ours, placed bool) {
 	n.cases++
+	if java && ours && placed {
+		n.placed++
+	}
 	switch {
 	case java && ours:
 		n.invalid, n.caught = n.invalid+1, n.caught+1
@@ -217,7 +243,7 @@ func (n *tally) count(java, ours bool) {
 }
 
 func (n *tally) String() string {
-	return fmt.Sprintf("%3d cases: %3d of %3d invalid caught, %d of %3d valid refused", n.cases, n.caught, n.invalid, n.false, n.clean)
+	return fmt.Sprintf("%3d cases: %3d of %3d invalid caught (%d at the same place), %d of %3d valid refused", n.cases, n.caught, n.invalid, n.placed, n.false, n.clean)
 }
 
 func describe(c *javaCase, r *Report) string {

@@ -14,8 +14,8 @@ type walk struct {
 	v         *Validator
 	as        []string // profiles that the caller names for the body
 	at        []step   // where it stands
-	issues    []Issue // errors
-	notes     []Issue // warnings and less, which never crowd an error out
+	issues    []Issue  // errors
+	notes     []Issue  // warnings and less, which never crowd an error out
 	cut       bool
 	unchecked map[string]bool
 	steps     int  // FHIRPath budget left

@@ -122,11 +122,29 @@ func outcome(java json.RawMessage, files map[string][]byte) (found []javaIssue, 
 		}
 	}
 	var o struct {
-		Issue   []javaIssue
-		Outcome *struct{ Issue []javaIssue }
+		ResourceType string
+		Issue        []javaIssue
+		Outcome      *struct{ Issue []javaIssue }
+		ErrorCount   *int
+		Output       []string
 	}
 	if len(java) == 0 || json.Unmarshal(java, &o) != nil {
 		return nil, false
+	}
+	if o.ErrorCount != nil && o.Outcome == nil { // an older form: a count, and texts of "SEVERITY: place: text"
+		for range *o.ErrorCount {
+			found = append(found, javaIssue{Severity: "error"})
+		}
+		for i, line := range o.Output {
+			if _, rest, ok := strings.Cut(line, ": "); ok && i < len(found) {
+				place, text, _ := strings.Cut(rest, ": ")
+				found[i].Expression, found[i].Details.Text = []string{place}, text
+			}
+		}
+		return found, true
+	}
+	if o.ResourceType == "" && o.Outcome == nil {
+		return nil, false // nothing is recorded
 	}
 	if o.Outcome != nil {
 		o.Issue = o.Outcome.Issue

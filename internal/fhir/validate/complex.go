@@ -262,9 +262,11 @@ func (w *walk) reference(v fhir.Value, e *structure.Element, h *home) {
 	case !ok:
 		w.failAt("reference", "invalid", "reference-form", "a relative reference is [type]/[id]")
 		return
-	case ref.Query != "" && !w.inTransaction(h):
-		w.skip("conditional references")
+	case ref.Query != "" && h.bundle != nil && !w.inTransaction(h):
+		w.failAt("reference", "invalid", "reference-conditional", "a conditional reference may stand in a transaction alone")
 		return
+	case ref.Query != "":
+		w.skip("conditional references")
 	}
 	target := ref.Type
 	if text[0] == '#' {

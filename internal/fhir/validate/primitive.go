@@ -46,8 +46,12 @@ func standsFor(extra fhir.Value) bool {
 
 // value checks the format of a primitive.
 func (w *walk) value(v fhir.Value, m structure.Member, h *home) {
-	if code, text := format(v, m.Type.Name); code != "" {
-		w.fail("value", code, text)
+	switch message, text := format(v, m.Type.Name); message {
+	case "":
+	case blankString, controlString: // R4 only advises against them
+		w.report(Warning, "value", message, text)
+	default:
+		w.fail("value", message, text)
 		return
 	}
 	if v.Kind() == fhir.String && w.v.config.NoHTML && m.Type.Name != "xhtml" && looksLikeHTML(v.Text()) {
@@ -74,6 +78,9 @@ var markup = regexp.MustCompile(`<[/!]?[A-Za-z][^<>]*>?`)
 func looksLikeHTML(s string) bool { return strings.IndexByte(s, '<') >= 0 && markup.MatchString(s) }
 
 const (
+	blankString   = "string-blank"
+	controlString = "string-control"
+
 	wrongKind   = "the value is of another JSON kind than its type"
 	wrongFormat = "the value is not written as its type wants it"
 )
@@ -155,11 +162,11 @@ func written(s, name string) (message, text string) {
 
 func stringText(s string) (message, text string) {
 	if strings.TrimSpace(s) == "" {
-		return "empty-string", "a string must hold more than blanks"
+		return blankString, "a string should hold more than blanks"
 	}
 	for i := range len(s) {
 		if b := s[i]; b < 0x20 && b != '\t' && b != '\n' && b != '\r' {
-			return "string-control", "the string holds a control character"
+			return controlString, "the string should hold no control character"
 		}
 	}
 	return "", ""

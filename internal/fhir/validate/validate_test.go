@@ -43,8 +43,9 @@ var faults = []struct {
 	{`{"resourceType":"Patient","multipleBirthInteger":2147483648}`, false, []string{"number@Patient.multipleBirthInteger"}},
 	{`{"resourceType":"Patient","telecom":[{"rank":0}]}`, false, []string{"number@Patient.telecom[0].rank"}},
 	{`{"resourceType":"Patient","name":[{"family":""}]}`, false, []string{"empty-string@Patient.name[0].family"}},
-	{`{"resourceType":"Patient","name":[{"family":" "}]}`, false, []string{"empty-string@Patient.name[0].family"}},
-	{`{"resourceType":"Patient","name":[{"family":"a\u0001"}]}`, false, []string{"string-control@Patient.name[0].family"}},
+	{`{"resourceType":"Patient","name":[{"family":" "},{"family":"a\u0001"}]}`, false, nil},
+	{`{"resourceType":"Patient","managingOrganization":{"reference":"Organization?identifier=planted"}}`, false, nil},
+	{`{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient","managingOrganization":{"reference":"Organization?identifier=planted"}}}]}`, false, []string{"reference-conditional@Bundle.entry[0].resource.managingOrganization.reference"}},
 	{`{"resourceType":"Patient","name":[{"family":"<b>planted"}]}`, true, []string{"html-in-string@Patient.name[0].family"}},
 	{`{"resourceType":"Patient","identifier":[{"system":"http://a b","value":"1"}]}`, false, []string{"uri-blank@Patient.identifier[0].system", "identifier-system@Patient.identifier[0].system"}},
 	{`{"resourceType":"Patient","identifier":[{"system":"urn:oid:planted","value":"1"}]}`, false, []string{"oid-format@Patient.identifier[0].system"}},
@@ -263,6 +264,19 @@ func TestLimits(t *testing.T) {
 	r := v.Validate(b.Bytes())
 	if r.Errors() > 0 {
 		t.Errorf("many contained resources: got %d errors, want none", r.Errors())
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	v, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := v.Validate([]byte(`{"resourceType":"Patient","name":[{"family":" "},{"family":"a\u0001"}]}`))
+	for _, want := range []string{"string-blank@Patient.name[0].family", "string-control@Patient.name[1].family", "dom-6@Patient"} {
+		if !slices.ContainsFunc(r.Issues, func(i Issue) bool { return i.Severity == Warning && i.Message+"@"+i.Expression == want }) {
+			t.Errorf("warnings: got %v, want %s", r.Issues, want)
+		}
 	}
 }
 

@@ -66,8 +66,7 @@ type Element struct {
 	Rules   []*Rule // on this use of the type
 	Summary bool
 
-	typeNames []string
-	resource  bool
+	resource bool
 }
 
 // IsResource reports whether any resource may stand here.
@@ -164,7 +163,6 @@ type valueSet struct {
 
 type codeSystem struct {
 	url    string
-	name   string
 	folded bool // not case sensitive
 	codes  map[string]bool
 }

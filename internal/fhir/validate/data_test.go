@@ -2,7 +2,6 @@ package validate
 
 import (
 	"compress/gzip"
-	"fmt"
 	"io"
 	"os"
 	"path"
@@ -141,6 +140,48 @@ func gunzip(t testing.TB, name string) []byte {
 	return text
 }
 
+// TestSamples: the patients that come with the repository are valid, and so
+// are most of HL7's examples beside package fhir.
+func TestSamples(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join("..", "..", "..", "testdata", "patients", "*.json.gz"))
+	if err != nil || len(names) == 0 {
+		t.Fatal("no sample patients")
+	}
+	v, err := New(Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c census
+	for i, name := range names {
+		if raceEnabled && i > 2 {
+			continue
+		}
+		b, err := fhir.ParseBundle(gunzip(t, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range b.Entries {
+			r := v.Check(e.Resource.Value)
+			c.take(filepath.Base(name), &r)
+		}
+	}
+	if names, err = filepath.Glob(filepath.Join("..", "testdata", "hl7", "*.json")); err != nil || len(names) == 0 {
+		t.Fatal("no examples")
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := v.Validate(text)
+		c.take(filepath.Base(name), &r)
+	}
+	c.log(t)
+	if c.refused > 0 || c.resources < 500 {
+		t.Errorf("resources refused: got %d of %d, want none of at least 500", c.refused, c.resources)
+	}
+}
+
 // TestAllExamples reports on the examples that HL7 publishes and on those of
 // US Core and of genomics reporting. The R4 ones were published with faults;
 // what is found in them is listed, and bounded.
@@ -173,7 +214,7 @@ func TestAllExamples(t *testing.T) {
 				c.take(path.Base(name), &r)
 			})
 			c.log(t)
-			t.Log(fmt.Sprintf("%.1f s of CPU", (cpu(t) - start).Seconds()))
+			t.Logf("%.1f s of CPU", (cpu(t) - start).Seconds())
 			if c.refused > set.most {
 				t.Errorf("resources refused: got %d, want at most %d", c.refused, set.most)
 			}

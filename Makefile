@@ -36,4 +36,4 @@ bench: build
 fuzz:
 	cd tools && $(GO) run ./fuzz -time $(FUZZTIME) ..
 data-check: build
-	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir ./internal/gateway
+	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir/... ./internal/gateway

@@ -51,6 +51,8 @@ const plan = `
 	internal/local, internal/thief, testdata/patients < cmd/abaton;
 
 	internal/fhir < internal/fhir/gen;
+	NONE < internal/fhir/structure < internal/fhir/structure/gen;
+	internal/fhir, internal/fhir/structure < internal/fhir/path < internal/fhir/validate < internal/gateway;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
@@ -83,6 +85,7 @@ var never = []struct {
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
+	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -50,12 +50,15 @@ type config struct {
 	// NotifyOrigins are the origins that subscriptions may notify: https, or
 	// http on a loopback address. None by default.
 	NotifyOrigins []string `toml:"notify_origins"`
+	// Validate says what is done with writes that are no valid FHIR: off,
+	// warn or refuse.
+	Validate string `toml:"validate"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
 
 func defaults() config {
-	return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20,
+	return config{Listen: "127.0.0.1:8080", Validate: "off", ShutdownSeconds: 20,
 		PerPerson: int(gateway.DefaultPerPerson().PerSecond), PerAddress: int(gateway.DefaultPerOrigin().PerSecond)}
 }
 
@@ -95,6 +98,9 @@ func (c *config) check() error {
 		return errors.New("settings: notify_origins must be origins, as https://host:port")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
+	}
+	if _, err := gateway.ParseValidation(c.Validate); err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
 	if _, err := c.organisation(); err != nil {
 		return err

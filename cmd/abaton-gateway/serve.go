@@ -81,11 +81,15 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 	if err != nil {
 		return nil, err
 	}
+	validation, err := gateway.ParseValidation(c.Validate)
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
 		URL: c.URL, Apps: apps.reader(), Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log, Notify: c.NotifyOrigins,
-		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()),
+		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()), Validate: validation,
 	})
 }
 

@@ -23,7 +23,8 @@ type OutcomeError struct {
 	Status      int    // HTTP status
 	Code        string // FHIR issue-type, http://hl7.org/fhir/ValueSet/issue-type
 	Diagnostics string
-	Expression  string // optional
+	Expression  string  // optional
+	More        []Issue // further issues, optional
 }
 
 func (e *OutcomeError) Error() string {

@@ -48,5 +48,6 @@ func (e *OutcomeError) Detail() string { return strconv.Itoa(e.Status) + "-" + e
 
 // Outcome is the error as an OperationOutcome.
 func (e *OutcomeError) Outcome() []byte {
-	return OperationOutcome(Issue{Severity: "error", Code: e.Code, Detail: e.Detail(), Diagnostics: e.Diagnostics, Expression: e.Expression})
+	first := Issue{Severity: "error", Code: e.Code, Detail: e.Detail(), Diagnostics: e.Diagnostics, Expression: e.Expression}
+	return OperationOutcome(append([]Issue{first}, e.More...)...)
 }

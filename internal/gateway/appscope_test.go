@@ -253,7 +253,7 @@ func TestRoutesOfApps(t *testing.T) {
 		"GET /Subscription/{id}/$status": "closed", "POST /Subscription/{id}/$status": "closed",
 		"GET /{type}/_history": "closed", "GET /_history": "closed",
 		"PATCH /{type}": "closed", "PUT /{type}": "closed", "DELETE /{type}": "closed",
-		"POST /login/seeds": "closed", "POST /logout": "closed", "POST /apps/launch": "closed",
+		"POST /{type}/$validate": "closed", "POST /{type}/{id}/$validate": "closed", "POST /login/seeds": "closed", "POST /logout": "closed", "POST /apps/launch": "closed",
 	}
 	for _, way := range k.gateway.table.routes {
 		if way.policy != bySession {

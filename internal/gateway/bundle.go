@@ -285,6 +285,9 @@ func (w *bundleWork) entry(p *plan) (e fhir.OutEntry, err error) {
 		e.Status = statusText(http.StatusAccepted)
 		e.Outcome = fhir.OperationOutcome(fhir.Issue{Severity: "warning", Code: "incomplete", Diagnostics: pendingText})
 	}
+	if w.c.returns == "OperationOutcome" && len(p.findings) > 0 && e.Outcome == nil {
+		e.Outcome = p.done()
+	}
 	if w.c.returns == "representation" && w.c.preferred && !v.Deleted && v.VersionID != "" {
 		e.Resource, err = render(v)
 	}

@@ -40,5 +40,6 @@ func typeCapability(name string) fhir.TypeCapability {
 	case "DocumentReference":
 		t.Operations = []fhir.OperationName{{Name: "docref", Definition: "http://hl7.org/fhir/us/core/OperationDefinition/docref"}}
 	}
+	t.Operations = append(t.Operations, fhir.OperationName{Name: "validate", Definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate"})
 	return t
 }

@@ -32,6 +32,7 @@ import (
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/fhir/validate"
 	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
@@ -49,6 +50,7 @@ type Config struct {
 	Outbox    string                               // folder for sealed batches on their way
 	OutboxKey key.Secret                           // seals that folder
 	IDKey     key.Secret                           // makes FHIR ids; the same in all gateways of the organisation
+	Validate  Validation                           // of writes; zero stores what clients send
 	Release   string                               // this software's version, for /metadata
 	URL       string                               // where apps reach it, without a slash at the end; needed with Apps
 	Apps      func() *smart.Registry               // the apps registered now; nil serves none
@@ -87,6 +89,9 @@ type Gateway struct {
 	origins       addresses
 	space         *search.Space // of all indexes in memory
 
+	validation Validation
+	checker    func() (*validate.Validator, error)
+
 	sessions accesses
 	apps     *appDesk
 	offers   offers
@@ -118,7 +123,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace()}
+		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace(), validation: c.Validate, checker: checker()}
 	g.halt = make(chan struct{})
 	g.jobs.by = make(map[string]*job)
 	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
@@ -158,6 +163,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: OrgBox is missing")
 	case c.Outbox == "" || c.OutboxKey.IsZero():
 		return errors.New("gateway: Outbox or OutboxKey is missing")
+	case c.Validate > ValidateRefuse:
+		return errors.New("gateway: Validate is none of its values")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
 	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !CheckOrigin(origin) }):

@@ -28,6 +28,8 @@ func routes() []route {
 		fhirRoute(http.MethodPost, "/", bundleBody, bundleBodyMax, (*Gateway).bundle),
 		fhirRoute(http.MethodGet, "/Patient/{id}/$everything", noBody, 0, (*Gateway).everything),
 		fhirRoute(http.MethodPost, "/{type}/_search", formBody, formBodyMax, (*Gateway).search),
+		fhirRoute(http.MethodPost, "/{type}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),
+		fhirRoute(http.MethodPost, "/{type}/{id}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),
 		fhirRoute(http.MethodGet, "/{type}", noBody, 0, (*Gateway).search),
 		fhirRoute(http.MethodPost, "/{type}", resourceBody, resourceBodyMax, (*Gateway).create),
 		fhirRoute(http.MethodGet, "/{type}/{id}", noBody, 0, (*Gateway).read),

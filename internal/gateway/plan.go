@@ -44,6 +44,8 @@ type plan struct {
 	status  int
 	version fhir.Version // what the answer shows
 	changes []*change    // none when there is nothing to write
+
+	findings []fhir.Issue // of validation, for whoever asks for an outcome
 }
 
 // create plans a new resource under id, which nothing has yet, or which an
@@ -273,13 +275,19 @@ func versionIDs(versions []fhir.Version) (out []string) {
 // write plans one version of a resource, under the strictest category it has
 // ever had.
 func (s *scope) write(ctx context.Context, chart *chart, r fhir.Resource, id string, parents []string, source []byte, status int) (*plan, error) {
+	findings, err := s.g.judge(r)
+	if err != nil {
+		return nil, err
+	}
 	category := fhir.Stricter(fhir.CategoryOf(r), chart.category(r.Type, id))
 	ch, err := s.change(ctx, chart, r.Type, id, parents, category)
 	if err != nil {
 		return nil, err
 	}
 	ch.content, ch.envelope.Source, ch.fact = r.Raw(), source, factOf(r)
-	return ch.plan(status), nil
+	p := ch.plan(status)
+	p.findings = findings
+	return p, nil
 }
 
 func (s *scope) change(ctx context.Context, chart *chart, kind, id string, parents []string, category fhir.Category) (*change, error) {

@@ -38,11 +38,12 @@ const plan = `
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
-	internal/gateway < cmd/abaton-gateway;
+	internal/fhir < internal/hl7 < internal/feeder;
+	internal/gateway, internal/hl7 < internal/intake < cmd/abaton-gateway;
 	NONE < testdata/patients;
 	internal/durable, internal/people < internal/local;
 	seal, internal/fhir, internal/store < internal/thief;
-	internal/local, internal/thief, testdata/patients < cmd/abaton;
+	internal/feeder, internal/local, internal/thief, testdata/patients < cmd/abaton;
 
 	internal/fhir < internal/fhir/gen;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
@@ -75,7 +76,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir",
+	"ledger", "internal/quorum", "internal/fhir", "internal/hl7",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

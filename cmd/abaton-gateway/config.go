@@ -37,6 +37,8 @@ type config struct {
 	Organisation string `toml:"organisation"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
+	// Intake is where HL7 version 2 messages come in.
+	Intake intakeConfig `toml:"intake"`
 }
 
 func defaults() config { return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20} }
@@ -55,7 +57,7 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("settings: %w", err)
 	}
 	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey} {
+	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Intake.ClientCA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(base, *p)
 		}
@@ -86,7 +88,7 @@ func (c *config) check() error {
 	if c.Admin != "" && !loopback(c.Admin) {
 		return errors.New("settings: admin must be a loopback address and a port")
 	}
-	return nil
+	return c.Intake.check(c)
 }
 
 // loopback reports whether an address can be reached from this machine only.

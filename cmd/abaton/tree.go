@@ -37,6 +37,7 @@ func commands(e *env) []*cobra.Command {
 	return []*cobra.Command{
 		newUpCommand(e),
 		newImportCommand(e),
+		newIntakeCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
 		newAccessCommand(e),

@@ -25,6 +25,7 @@ type person struct {
 	reader  *client.Reader
 	expires time.Time
 	pages   pager
+	roll    roll // of a service: who has which identifier
 
 	mu     sync.Mutex
 	held   map[abaton.ActorID]*held
@@ -37,7 +38,8 @@ type person struct {
 type held struct {
 	patient abaton.ActorID
 	grants  []heldGrant
-	chart   *chart // nil when not open
+	drops   map[abaton.Category]abaton.Line // lines it may write to and not read
+	chart   *chart                          // nil when not open
 	used    time.Time
 }
 
@@ -74,7 +76,12 @@ func (h *held) take(b session.Bundle) {
 	for _, s := range b.Seeds {
 		if !s.Seed.IsZero() {
 			h.grants[i].lines[s.Line] = s.Category
+			continue
 		}
+		if h.drops == nil {
+			h.drops = make(map[abaton.Category]abaton.Line)
+		}
+		h.drops[s.Category] = s.Line
 	}
 }
 

@@ -108,6 +108,10 @@ func Acknowledge(h Header, a Answer, now time.Time) []byte {
 	return []byte(out)
 }
 
+// Answers is the control id of the message that an answer is to (MSA-2), as
+// it was written there.
+func Answers(m *Message) string { return m.First("MSA").Field(2).text }
+
 // controlOf names an answer: not a number that would have to be kept.
 func controlOf(h Header, code, stamp string) string {
 	sum := sha256.Sum256([]byte(h.Sender + "\x00" + h.Facility + "\x00" + h.Control + "\x00" + code + "\x00" + stamp))

@@ -49,6 +49,7 @@ const plan = `
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
+	internal/feeder, internal/local, testdata/patients < bench/hl7;
 `
 
 // never is what the shipped binaries do not link, over all their

@@ -21,32 +21,34 @@ import (
 
 // result is what came of it.
 type result struct {
-	Date        string         `json:"date"`
-	Machine     string         `json:"machine"`
-	Command     string         `json:"command"`
-	Load        string         `json:"load"`
-	Seed        uint64         `json:"seed"`
-	Messages    int            `json:"messages"`
-	Connections int            `json:"connections"`
-	Window      int            `json:"window"`
-	Seconds     float64        `json:"seconds"`
-	Rate        float64        `json:"messages_per_second"`
-	RateBelow   float64        `json:"target_per_second"`
-	Ratio       float64        `json:"rate_over_target"`
-	P50         float64        `json:"answer_p50_ms"`
-	P99         float64        `json:"answer_p99_ms"`
-	Filed       int            `json:"filed"`
-	Aside       int            `json:"set_aside"`
-	Reasons     map[string]int `json:"reasons"`
-	Resent      int            `json:"sent_again"`
-	Kills       int            `json:"kills"`
-	Victims     map[string]int `json:"victims,omitempty"`
-	Resources   int            `json:"resources_from_messages"`
-	Lost        int            `json:"lost"`     // answered, and neither in a record nor in the quarantine
-	Wrong       int            `json:"wrong"`    // not where it should be
-	Twice       int            `json:"twice"`    // more than one trace of one message in a record
-	Readable    int            `json:"readable"` // facts found on the gateway's disk
-	Searched    int            `json:"files_searched"`
+	Date        string             `json:"date"`
+	Machine     string             `json:"machine"`
+	Command     string             `json:"command"`
+	Load        string             `json:"load"`
+	Seed        uint64             `json:"seed"`
+	Messages    int                `json:"messages"`
+	Connections int                `json:"connections"`
+	Window      int                `json:"window"`
+	Seconds     float64            `json:"seconds"`
+	Rate        float64            `json:"messages_per_second"`
+	RateBelow   float64            `json:"target_per_second"`
+	Ratio       float64            `json:"rate_over_target"`
+	CPU         map[string]float64 `json:"cpu_ms_per_message"` // of processes that lived through it
+	P50         float64            `json:"answer_p50_ms"`
+	P99         float64            `json:"answer_p99_ms"`
+	Filed       int                `json:"filed"`
+	Aside       int                `json:"set_aside"`
+	Reasons     map[string]int     `json:"reasons"`
+	Resent      int                `json:"sent_again"`
+	Kills       int                `json:"kills"`
+	Victims     map[string]int     `json:"victims,omitempty"`
+	Resources   int                `json:"resources_from_messages"`
+	Batches     int                `json:"batches"`  // of the patients' records, their imported charts included
+	Lost        int                `json:"lost"`     // answered, and neither in a record nor in the quarantine
+	Wrong       int                `json:"wrong"`    // not where it should be
+	Twice       int                `json:"twice"`    // more than one trace of one message in a record
+	Readable    int                `json:"readable"` // facts found on the gateway's disk
+	Searched    int                `json:"files_searched"`
 }
 
 // target is what the issue asks for, in messages a second.
@@ -61,12 +63,19 @@ func (w *world) feed(ctx context.Context, o *options, p *local.Processes, stderr
 		return nil, err
 	}
 	answers := make([]feeder.Answer, len(all))
+	before := cpuUnder(o.dir)
 	began := time.Now()
 	if err := w.send(ctx, o, p, all, answers, r, stderr); err != nil {
 		return nil, err
 	}
 	r.Seconds = time.Since(began).Seconds()
 	r.Rate = float64(len(all)) / r.Seconds
+	r.CPU = make(map[string]float64)
+	for pid, p := range cpuUnder(o.dir) {
+		if was, ok := before[pid]; ok {
+			r.CPU[p.name] += 1000 * (p.seconds - was.seconds) / float64(len(all))
+		}
+	}
 	r.Ratio = r.Rate / target
 	r.count(answers)
 	r.Load += " to " + load()

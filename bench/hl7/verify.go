@@ -109,9 +109,11 @@ func (w *world) open(ctx context.Context, p *people.Person, of abaton.ActorID, g
 // traces are how many Provenances hold each message. Two sealings of one
 // version are one.
 func traces(records []client.Record, r *result) (map[[32]byte]int, error) {
-	found, seen := make(map[[32]byte]int), make(map[string]bool)
+	found, seen, batches := make(map[[32]byte]int), make(map[string]bool), make(map[abaton.BatchName]bool)
+	defer func() { r.Batches += len(batches) }()
 	for i := range records {
 		e := &records[i].Envelope
+		batches[records[i].Name.Batch] = true
 		if e.Kind != seal.KindResource || seen[e.Type+e.ID+e.VersionID] {
 			continue
 		}

@@ -67,40 +67,68 @@ type Transacted struct {
 	Batches []abaton.BatchName
 }
 
-// Transact writes a transaction Bundle of one patient: POST, and PUT with a
-// condition, which writes over what the condition finds. Ids follow fullUrl
-// and condition, so the same Bundle again writes nothing. References to
-// Patient?identifier=... are to this patient. Errors are those of a request: an
-// *fhir.OutcomeError, an *abaton.RefusedError, or trouble that may pass
-// (abaton.ErrUnavailable).
-func (s *Service) Transact(ctx context.Context, patient abaton.ActorID, body []byte) (*Transacted, error) {
+// Transact writes transaction Bundles of one patient, one after the other in
+// effect and all of them or none: POST, and PUT with a condition, which writes
+// over what the condition finds, or what an earlier of the Bundles wrote. Ids
+// follow fullUrl and condition, so the same Bundle again writes nothing.
+// References to Patient?identifier=... are to this patient. Errors are those of
+// a request: an *fhir.OutcomeError, an *abaton.RefusedError, or trouble that
+// may pass (abaton.ErrUnavailable).
+func (s *Service) Transact(ctx context.Context, patient abaton.ActorID, bundles ...[]byte) (*Transacted, error) {
 	if !s.g.enter() {
 		return nil, abaton.ErrUnavailable
 	}
 	defer s.g.flight.Done()
-	b, err := fhir.ParseBundle(body)
-	if err != nil {
-		return nil, err
-	}
-	t := &serviceWork{scope: s.g.newScope(&call{person: s.p, patient: patient, imports: true, method: http.MethodPost}), s: s, patient: patient}
-	t.asked[patient], t.asked[s.g.org] = true, true // the chart is of this lease; nobody else writes these ids
 	defer s.g.locks.hold(patient)()
-	if t.chart, err = s.g.chartOf(ctx, s.p, patient, "", false); err != nil {
-		return nil, err
-	}
-	ops, err := fhir.Resolve(b, t.assign, func(ref fhir.Ref) (string, error) { return t.conditional(ref) })
+	c, err := s.g.chartOf(ctx, s.p, patient, "", false)
 	if err != nil {
 		return nil, err
 	}
-	return t.carryOut(ctx, ops)
+	var changes []*change
+	planned := make(map[string]fhir.Version)
+	for _, body := range bundles {
+		b, err := fhir.ParseBundle(body)
+		if err != nil {
+			return nil, err
+		}
+		t := &serviceWork{scope: s.g.newScope(&call{person: s.p, patient: patient, imports: true, method: http.MethodPost}),
+			s: s, patient: patient, chart: c, planned: planned}
+		t.asked[patient], t.asked[s.g.org] = true, true // the chart is of this lease; nobody else writes these ids
+		ops, err := fhir.Resolve(b, t.assign, t.conditional)
+		if err != nil {
+			return nil, err
+		}
+		own, err := t.plan(ctx, ops)
+		if err != nil {
+			return nil, err
+		}
+		changes = append(changes, own...)
+	}
+	return s.commit(ctx, changes)
 }
 
-// serviceWork is a transaction of a service under way.
+func (s *Service) commit(ctx context.Context, changes []*change) (*Transacted, error) {
+	if len(changes) == 0 {
+		return &Transacted{}, nil
+	}
+	written, pending, err := s.g.put(ctx, s.p, changes)
+	if err != nil {
+		return nil, err
+	}
+	out := &Transacted{Pending: pending}
+	if written != nil {
+		out.Batches = written.Batches
+	}
+	return out, nil
+}
+
+// serviceWork is one Bundle of a service under way.
 type serviceWork struct {
 	*scope
 	s       *Service
 	patient abaton.ActorID
 	chart   *chart
+	planned map[string]fhir.Version // Type/id -> the version that this or an earlier Bundle writes
 }
 
 // assign names what an entry creates.
@@ -126,12 +154,16 @@ func (t *serviceWork) conditional(ref fhir.Ref) (string, error) {
 		return t.g.patientID(t.chart)
 	}
 	id, _ := t.s.name(t.patient, ref.Type+"?"+ref.Query)
-	if _, _, ok := t.chart.current(ref.Type, id); ok || ref.Type == "Observation" {
+	_, ok := t.planned[ref.Type+"/"+id]
+	if !ok {
+		_, _, ok = t.chart.current(ref.Type, id)
+	}
+	switch {
+	case ok:
 		t.within[ref.Type+"/"+id] = t.patient
-		if !ok {
-			return "", nil
-		}
 		return id, nil
+	case ref.Type == "Observation": // named by an order that only its messages know
+		return "", nil
 	}
 	params, err := fhir.ParseQuery(ref.Query)
 	if err != nil {
@@ -164,27 +196,19 @@ func (g *Gateway) patientID(c *chart) (string, error) {
 	return found.Versions[0].ID, nil
 }
 
-func (t *serviceWork) carryOut(ctx context.Context, ops []fhir.Operation) (*Transacted, error) {
-	var changes []*change
+// plan plans all operations of a Bundle.
+func (t *serviceWork) plan(ctx context.Context, ops []fhir.Operation) (changes []*change, err error) {
 	for i := range ops {
 		p, err := t.planOne(ctx, &ops[i])
 		if err != nil {
 			return nil, err
 		}
+		if len(p.changes) > 0 {
+			t.planned[p.version.Type+"/"+p.version.ID] = p.version
+		}
 		changes = append(changes, p.changes...)
 	}
-	if len(changes) == 0 {
-		return &Transacted{}, nil
-	}
-	written, pending, err := t.g.put(ctx, t.p, changes)
-	if err != nil {
-		return nil, err
-	}
-	out := &Transacted{Pending: pending}
-	if written != nil {
-		out.Batches = written.Batches
-	}
-	return out, nil
+	return changes, nil
 }
 
 func (t *serviceWork) planOne(ctx context.Context, op *fhir.Operation) (*plan, error) {
@@ -215,6 +239,9 @@ func (t *serviceWork) over(ctx context.Context, r fhir.Resource, id string) (*pl
 		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "the resource is not this patient's")
 	}
 	heads := t.chart.heads(r.Type, id)
+	if v, ok := t.planned[r.Type+"/"+id]; ok {
+		heads = []fhir.Version{v}
+	}
 	if len(heads) == 0 {
 		return nil, absent()
 	}

@@ -28,11 +28,9 @@ type Mapped struct {
 	Patients  []fhir.Code // PID-3 with a known authority; any of them names the patient
 	BirthDate string      // PID-7 as a FHIR date
 	Corrects  bool        // the message says what is true of the person now, the birth date too
-	Updates   []string    // Type?query of what it writes over if it is there
 	Source    string      // fullUrl of the Provenance with the message itself
-	Resources int
-
-	entries []byte // of the Bundle, with commas between
+	Resources int         // entries of the Bundle
+	Bundle    []byte      // the transaction
 }
 
 // Map maps a message (docs/protocol/intake.md#intake-mapping). Errors are
@@ -49,18 +47,6 @@ func Map(m *Message, o Options) (*Mapped, error) {
 		return nil, refuse(ReasonTooLarge, "")
 	}
 	return x.finish()
-}
-
-// Bundle is the transaction of several messages of one patient.
-func Bundle(all ...*Mapped) []byte {
-	out := []byte(`{"resourceType":"Bundle","type":"transaction","entry":[`)
-	for i, m := range all {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, m.entries...)
-	}
-	return append(out, "]}"...)
 }
 
 // mapping is one message under way.
@@ -169,20 +155,19 @@ func (x *mapping) finish() (*Mapped, error) {
 	}
 	source := x.provenance()
 	out := &Mapped{Key: x.key, Patients: x.known, BirthDate: x.birth, Corrects: x.corrects(), Source: source, Resources: len(x.entries)}
+	out.Bundle = []byte(`{"resourceType":"Bundle","type":"transaction","entry":[`)
 	for i := range x.entries {
 		e := &x.entries[i]
 		if i > 0 {
-			out.entries = append(out.entries, ',')
-		}
-		if e.query != "" {
-			out.Updates = append(out.Updates, e.kind+"?"+e.query)
+			out.Bundle = append(out.Bundle, ',')
 		}
 		labels := x.labels
 		if e.whole {
 			labels = append(labels[:len(labels):len(labels)], label(strictest)...)
 		}
-		out.entries = e.append(out.entries, labels)
+		out.Bundle = e.append(out.Bundle, labels)
 	}
+	out.Bundle = append(out.Bundle, "]}"...)
 	return out, nil
 }
 

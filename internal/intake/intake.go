@@ -40,7 +40,7 @@ type Finder interface {
 // Filer writes; *gateway.Service is one. What it returns without Pending is
 // durable at the write quorum. The same again has no second effect.
 type Filer interface {
-	Transact(ctx context.Context, patient abaton.ActorID, bundle []byte) (*gateway.Transacted, error)
+	Transact(ctx context.Context, patient abaton.ActorID, bundles ...[]byte) (*gateway.Transacted, error)
 	SetAside(ctx context.Context, all ...gateway.Aside) (*gateway.Transacted, error)
 }
 

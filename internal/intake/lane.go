@@ -24,9 +24,28 @@ func (in *Intake) enqueue(patient abaton.ActorID, j *job) {
 	in.work.Go(func() { in.run(patient) })
 }
 
+// gather waits while a lane grows: what comes in one go is written in one go,
+// which costs the keepers a fraction.
+func (in *Intake) gather(patient abaton.ActorID) {
+	tick := time.NewTicker(gatherStep)
+	defer tick.Stop()
+	last := 0
+	for range int(gatherMost / gatherStep) {
+		<-tick.C
+		in.mu.Lock()
+		now := len(in.lanes[patient].jobs)
+		in.mu.Unlock()
+		if now == last || now >= groupMessagesMax {
+			return
+		}
+		last = now
+	}
+}
+
 // run works a lane off; it ends with the last message.
 func (in *Intake) run(patient abaton.ActorID) {
 	for {
+		in.gather(patient)
 		group := in.next(patient)
 		if len(group) == 0 {
 			return
@@ -39,8 +58,8 @@ func (in *Intake) run(patient abaton.ActorID) {
 	}
 }
 
-// next takes the group that goes together: at most so many, no message twice,
-// and nothing that writes over what an earlier one of the group writes.
+// next takes the group that goes together: at most so many, and no message
+// twice.
 func (in *Intake) next(patient abaton.ActorID) []*job {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -54,35 +73,20 @@ func (in *Intake) next(patient abaton.ActorID) []*job {
 		most = asideMax
 	}
 	taken, resources := 0, 0
-	keys, updates := make(map[[32]byte]bool), make(map[string]bool)
+	keys := make(map[[32]byte]bool)
 	for _, j := range l.jobs {
-		if taken == most || keys[j.key] || j.mapped != nil && taken > 0 && resources+j.mapped.Resources > groupResourcesMax || crosses(j.mapped, updates) {
+		if taken == most || keys[j.key] || j.mapped != nil && taken > 0 && resources+j.mapped.Resources > groupResourcesMax {
 			break
 		}
 		keys[j.key] = true
 		if j.mapped != nil {
 			resources += j.mapped.Resources
-			for _, u := range j.mapped.Updates {
-				updates[u] = true
-			}
 		}
 		taken++
 	}
 	group := l.jobs[:taken:taken]
 	l.jobs = l.jobs[taken:]
 	return group
-}
-
-func crosses(m *hl7.Mapped, updates map[string]bool) bool {
-	if m == nil {
-		return false
-	}
-	for _, u := range m.Updates {
-		if updates[u] {
-			return true
-		}
-	}
-	return false
 }
 
 // file writes a group of one patient's messages.
@@ -102,11 +106,11 @@ func (in *Intake) file(patient abaton.ActorID, group []*job) {
 	if len(fresh) == 0 {
 		return
 	}
-	all := make([]*hl7.Mapped, len(fresh))
+	bundles := make([][]byte, len(fresh))
 	for i, j := range fresh {
-		all[i] = j.mapped
+		bundles[i] = j.mapped.Bundle
 	}
-	done, err := s.Transact(ctx, patient, hl7.Bundle(all...))
+	done, err := s.Transact(ctx, patient, bundles...)
 	if err != nil {
 		in.fail(patient, fresh, err)
 		return

@@ -39,6 +39,11 @@ const (
 	// there, before its senders are told to send again.
 	pendingPatience = 10 * time.Second
 	pendingPoll     = 25 * time.Millisecond
+	// gatherMost is how long the first message for a patient waits for
+	// others, as long as some come in each step: a feed may gather
+	// (RULINGS 10).
+	gatherMost = 40 * time.Millisecond
+	gatherStep = 4 * time.Millisecond
 	// readyPoll is how often it is asked whether senders can be let in.
 	readyPoll = 50 * time.Millisecond
 )

@@ -242,7 +242,7 @@ func (g *generator) result(n int, t test) string {
 // letter is an MDM: text, or a small PDF.
 func (g *generator) letter(whose int) message {
 	raw := g.head("DOCS", "MDM^T02^MDM_T02", g.people[whose]) + fmt.Sprintf("EVN|T02|%s\r", g.stamp(0)) +
-		fmt.Sprintf("TXA|1|%s|TX|%s||%s||||1234^Jansen^Maria^^^dr.||D%d^DOCS||||Letter.pdf|AU\r", pick(&g.dice, []string{"DS", "OP", "CN", "PN"}), g.stamp(-time.Hour), g.stamp(0), g.number)
+		fmt.Sprintf("TXA|1|%s|TX|%s||%s|||1234^Jansen^Maria^^^dr.|||D%d^DOCS||||Letter.pdf|AU\r", pick(&g.dice, []string{"DS", "OP", "CN", "PN"}), g.stamp(-time.Hour), g.stamp(0), g.number)
 	if g.dice.below(4) == 0 {
 		pdf := "%PDF-1.4\n% sample letter " + g.control() + strings.Repeat("\n% filling", 200)
 		raw += "OBX|1|ED|PDF^Letter||^AP^PDF^Base64^" + base64.StdEncoding.EncodeToString([]byte(pdf)) + "||||||F"

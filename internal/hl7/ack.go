@@ -99,8 +99,8 @@ func Acknowledge(h Header, a Answer, now time.Time) []byte {
 	if processing == "" {
 		processing = "P"
 	}
-	msh := []string{"MSH", encoding, h.Receiver, h.Receiving, h.Sender, h.Facility, stamp, "", kind, controlOf(h, code, stamp), processing, version}
-	msa := []string{"MSA", code, h.Control, a.Text}
+	msh := []string{"MSH", encoding, h.Receiver, h.Receiving, h.Sender, h.Facility, escape(stamp, h.m), "", kind, controlOf(h, code, stamp), processing, version}
+	msa := []string{"MSA", code, h.Control, escape(a.Text, h.m)}
 	out := strings.Join(msh, f) + "\r" + strings.TrimRight(strings.Join(msa, f), f) + "\r"
 	if a.Reason != "" {
 		out += strings.Join(errorFields(h, a), f) + "\r"
@@ -126,7 +126,7 @@ func errorFields(h Header, a Answer) []string {
 		severity = "W" // it is kept; people look at it
 	}
 	number, text := errorCode(a.Reason)
-	return []string{"ERR", "", "", number + c + text + c + "HL70357", severity, string(a.Reason) + c + c + "L", "", "", a.Text}
+	return []string{"ERR", "", "", number + c + text + c + "HL70357", severity, escape(string(a.Reason), h.m) + c + c + "L", "", "", escape(a.Text, h.m)}
 }
 
 // errorCode is a reason's row of HL7 table 0357.

@@ -80,3 +80,30 @@ func printable(b []byte) string {
 		return -1
 	}, string(b))
 }
+
+// escape writes a text of our own so that no delimiter is in it, whichever
+// characters the sender has made delimiters.
+func escape(s string, m marks) string {
+	var b strings.Builder
+	for i := range len(s) {
+		code := byte(0)
+		switch s[i] {
+		case m.escape:
+			code = 'E'
+		case m.field:
+			code = 'F'
+		case m.component:
+			code = 'S'
+		case m.repetition:
+			code = 'R'
+		case m.sub:
+			code = 'T'
+		}
+		if code == 0 {
+			b.WriteByte(s[i])
+		} else {
+			b.Write([]byte{m.escape, code, m.escape})
+		}
+	}
+	return b.String()
+}

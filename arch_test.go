@@ -39,6 +39,7 @@ const plan = `
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
 	internal/fhir < internal/hl7 < internal/feeder;
+	internal/fhir < internal/cda < internal/gateway;
 	internal/gateway, internal/hl7 < internal/intake < cmd/abaton-gateway;
 	NONE < testdata/patients;
 	internal/durable, internal/people < internal/local;
@@ -77,7 +78,7 @@ var never = []struct {
 // pureRooms are mathematics: no clock, no network, no disk.
 var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
-	"ledger", "internal/quorum", "internal/fhir", "internal/hl7",
+	"ledger", "internal/quorum", "internal/fhir", "internal/hl7", "internal/cda",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

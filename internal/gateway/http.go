@@ -26,6 +26,7 @@ func routes() []route {
 		{method: http.MethodPost, pattern: "/logout", policy: bySession, body: noBody, handle: (*Gateway).logout},
 		fhirRoute(http.MethodPost, "/", bundleBody, bundleBodyMax, (*Gateway).bundle),
 		fhirRoute(http.MethodGet, "/Patient/{id}/$everything", noBody, 0, (*Gateway).everything),
+		fhirRoute(http.MethodPost, "/Patient/{id}/$document", documentBody, documentBodyMax, (*Gateway).document),
 		fhirRoute(http.MethodPost, "/{type}/_search", formBody, formBodyMax, (*Gateway).search),
 		fhirRoute(http.MethodGet, "/{type}", noBody, 0, (*Gateway).search),
 		fhirRoute(http.MethodPost, "/{type}", resourceBody, resourceBodyMax, (*Gateway).create),

@@ -30,6 +30,7 @@ const (
 	bundleBody            // application/fhir+json, a Bundle
 	formBody              // application/x-www-form-urlencoded
 	loginBody             // application/json
+	documentBody          // a CDA, a PDF or a text
 )
 
 // route is one entry of the sealed table. A pattern is a path whose segments
@@ -73,7 +74,7 @@ func (r *route) complete() error {
 		return fmt.Errorf("route %s: no handler", r.pattern)
 	case !strings.HasPrefix(r.pattern, "/"):
 		return fmt.Errorf("route %q: no path", r.pattern)
-	case r.body < noBody || r.body > loginBody || (r.body == noBody) != (r.bodyMax == 0):
+	case r.body < noBody || r.body > documentBody || (r.body == noBody) != (r.bodyMax == 0):
 		return fmt.Errorf("route %s: no body kind or cap", r.pattern)
 	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}, r.method):
 		return fmt.Errorf("route %s: method %s", r.pattern, r.method)

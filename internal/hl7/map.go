@@ -174,26 +174,10 @@ func (x *mapping) finish() (*Mapped, error) {
 // label is the security label by which a resource is sealed under a category,
 // none for those that have no code.
 func label(c fhir.Category) list {
-	code := ""
-	switch c {
-	case fhir.Reproductive:
-		code = "SEX"
-	case fhir.Genetic:
-		code = "GDIS"
-	case fhir.Psychiatric:
-		code = "PSY"
-	case fhir.Addiction:
-		code = "ETH"
-	case fhir.HIVSTI:
-		code = "HIV"
-	case fhir.Safeguarding:
-		code = "TBOO"
-	case fhir.PsychotherapyNotes:
-		code = "PSYTHPN"
-	default:
-		return nil
+	if code := fhir.LabelFor(c); code != "" {
+		return list{object{{"system", fhir.SensitivitySystem}, {"code", code}}}
 	}
-	return list{object{{"system", systemActCode}, {"code", code}}}
+	return nil
 }
 
 // render is the resource with its labels.

@@ -12,16 +12,12 @@ import (
 	"github.com/abaton-health/abaton/internal/people"
 )
 
-// sampleSystem is the system of the sample patients' record numbers, which
-// messages name by the namespace SAMPLE.
-const sampleSystem = "http://hospital.smarthealthit.org"
-
-// SampleAuthority is the namespace id by which messages name the sample
-// patients' record numbers.
-const SampleAuthority = "SAMPLE"
+// SampleAuthority is the assigning authority of the sample patients' record
+// numbers, as it stands in PID-3.4: a name, and the system their charts have.
+const SampleAuthority = "SAMPLE&http://hospital.smarthealthit.org&URI"
 
 func (n *Network) intakeSettings(agent *people.Person) map[string]any {
-	return map[string]any{"listen": n.form.Gateway.Intake, "actor": agent.ID.String(), "systems": map[string]string{SampleAuthority: sampleSystem}}
+	return map[string]any{"listen": n.form.Gateway.Intake, "actor": agent.ID.String()}
 }
 
 // Agent is the actor that files what other systems send; people.ErrNobody in

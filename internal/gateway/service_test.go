@@ -344,3 +344,54 @@ func TestSetAsideIsTakenOffTheList(t *testing.T) {
 		t.Errorf("the deletion stands over %q, want %q", deleted, parents)
 	}
 }
+
+// TestServiceGuessesNoVisit: a condition that finds two is refused, and
+// nothing is written.
+func TestServiceGuessesNoVisit(t *testing.T) {
+	w := newWorld(t)
+	doctor, directory := w.clinician()
+	agent, bundles := w.agent()
+	patient, c, lent := w.numbered(doctor, directory, agent, "m1")
+	id := c.patientID(patient)
+	for range 2 {
+		c.want(http.StatusCreated, "POST", "/Encounter", fmt.Sprintf(`{"resourceType":"Encounter","identifier":[{"system":"urn:v","value":"V1"}],"status":"planned","class":{"code":"IMP"},"subject":{"reference":"Patient/%s"}}`, id), nil)
+	}
+	_, err := w.serve(agent, append(bundles, lent)...).Transact(t.Context(), patient.id, visitBundle("m1", "planned", 1))
+	if o, ok := errors.AsType[*fhir.OutcomeError](err); !ok || o.Status != http.StatusPreconditionFailed {
+		t.Errorf("got %v, want 412", err)
+	}
+}
+
+// TestWrittenTwiceIsOneVersion: what has a source is the same version each
+// time it is planned, so that a crash between writing and knowing makes no
+// fork; what has none is not.
+func TestWrittenTwiceIsOneVersion(t *testing.T) {
+	w := newWorld(t)
+	doctor, directory := w.clinician()
+	agent, bundles := w.agent()
+	patient, _, lent := w.numbered(doctor, directory, agent, "m1")
+	s := w.serve(agent, append(bundles, lent)...)
+	chart, err := w.gateway.chartOf(t.Context(), s.p, patient.id, "", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := fhir.ParseResource([]byte(`{"resourceType":"Basic","code":{"text":"x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := func(source []byte) string {
+		sc := w.gateway.newScope(&call{person: s.p, patient: patient.id})
+		p, err := sc.write(t.Context(), chart, r, "x", nil, source, http.StatusCreated)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.version.VersionID
+	}
+	source := make([]byte, seal.SourceBytes)
+	if one, two := version(source), version(source); one != two {
+		t.Errorf("with a source: got %s and %s, want one version", one, two)
+	}
+	if one, two := version(nil), version(nil); one == two {
+		t.Error("without a source: got one version twice")
+	}
+}

@@ -94,7 +94,7 @@ func (s *Service) Transact(ctx context.Context, patient abaton.ActorID, bundles 
 		t := &serviceWork{scope: s.g.newScope(&call{person: s.p, patient: patient, imports: true, method: http.MethodPost}),
 			s: s, patient: patient, chart: c, planned: planned}
 		t.asked[patient], t.asked[s.g.org] = true, true // the chart is of this lease; nobody else writes these ids
-		ops, err := fhir.Resolve(b, t.assign, t.conditional)
+		ops, err := fhir.Resolve(b, t.assign, func(ref fhir.Ref) (string, error) { return t.conditional(ctx, ref) })
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +149,7 @@ func (t *serviceWork) assign(e *fhir.Entry) (string, error) {
 // conditional is the one resource that a condition finds: the patient, what an
 // earlier transaction wrote under this very condition, or what a search finds
 // that others wrote.
-func (t *serviceWork) conditional(ref fhir.Ref) (string, error) {
+func (t *serviceWork) conditional(ctx context.Context, ref fhir.Ref) (string, error) {
 	if ref.Type == "Patient" {
 		return t.g.patientID(t.chart)
 	}
@@ -165,23 +165,11 @@ func (t *serviceWork) conditional(ref fhir.Ref) (string, error) {
 	case ref.Type == "Observation": // named by an order that only its messages know
 		return "", nil
 	}
-	params, err := fhir.ParseQuery(ref.Query)
-	if err != nil {
-		return "", err
+	found, err := t.find(ctx, ref, t.patient)
+	if err == nil && found != "" {
+		t.within[ref.Type+"/"+found] = t.patient
 	}
-	found, err := t.chart.search(fhir.Query{Type: ref.Type, Params: params})
-	switch {
-	case err != nil:
-		return "", err
-	case len(found.Ignored) > 0 || len(found.Used) == 0:
-		return "", refusal(http.StatusPreconditionFailed, "not-supported", "a condition is not by identifier")
-	case found.Total > 1:
-		return "", refusal(http.StatusPreconditionFailed, "multiple-matches", "a condition finds several resources")
-	case found.Total == 0:
-		return "", nil
-	}
-	t.within[ref.Type+"/"+found.Versions[0].ID] = t.patient
-	return found.Versions[0].ID, nil
+	return found, err
 }
 
 // patientID is the FHIR id of a chart's Patient.

@@ -151,7 +151,7 @@ func (t *serviceWork) assign(e *fhir.Entry) (string, error) {
 // that others wrote.
 func (t *serviceWork) conditional(ctx context.Context, ref fhir.Ref) (string, error) {
 	if ref.Type == "Patient" {
-		return t.g.patientID(t.chart)
+		return t.s.patientIn(t.chart)
 	}
 	id, _ := t.s.name(t.patient, ref.Type+"?"+ref.Query)
 	_, ok := t.planned[ref.Type+"/"+id]
@@ -170,6 +170,19 @@ func (t *serviceWork) conditional(ctx context.Context, ref fhir.Ref) (string, er
 		t.within[ref.Type+"/"+found] = t.patient
 	}
 	return found, err
+}
+
+// patientIn is patientID, by the roll where that has it.
+func (s *Service) patientIn(c *chart) (string, error) {
+	s.p.roll.mu.Lock()
+	known := s.p.roll.read[c.patient]
+	s.p.roll.mu.Unlock()
+	if known != nil && known.id != "" {
+		if v, _, ok := c.current("Patient", known.id); ok && !v.Deleted {
+			return known.id, nil
+		}
+	}
+	return s.g.patientID(c)
 }
 
 // patientID is the FHIR id of a chart's Patient.

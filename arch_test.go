@@ -44,11 +44,13 @@ const plan = `
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
-	internal/gateway < cmd/abaton-gateway;
+	internal/fhir < internal/hl7 < internal/feeder;
+	internal/fhir < internal/cda < internal/gateway;
+	internal/gateway, internal/hl7 < internal/intake < cmd/abaton-gateway;
 	NONE < testdata/patients;
 	internal/durable, internal/people < internal/local;
 	seal, internal/fhir, internal/store < internal/thief;
-	internal/local, internal/thief, testdata/patients < cmd/abaton;
+	internal/feeder, internal/local, internal/thief, testdata/patients < cmd/abaton;
 
 	internal/fhir < internal/fhir/gen;
 	NONE < internal/fhir/structure < internal/fhir/structure/gen;
@@ -56,6 +58,7 @@ const plan = `
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
+	internal/feeder, internal/local, testdata/patients < bench/hl7;
 `
 
 // never is what the shipped binaries do not link, over all their
@@ -86,6 +89,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
+	"internal/hl7", "internal/cda",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -55,6 +55,8 @@ type config struct {
 	Validate string `toml:"validate"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
+	// Intake is where HL7 version 2 messages come in.
+	Intake intakeConfig `toml:"intake"`
 }
 
 func defaults() config {
@@ -76,7 +78,7 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("settings: %w", err)
 	}
 	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps} {
+	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Intake.ClientCA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(base, *p)
 		}
@@ -114,7 +116,10 @@ func (c *config) check() error {
 	if c.Admin != "" && !loopback(c.Admin) {
 		return errors.New("settings: admin must be a loopback address and a port")
 	}
-	return c.checkURL()
+	if err := c.checkURL(); err != nil {
+		return err
+	}
+	return c.Intake.check(c)
 }
 
 // checkURL wants an address for apps where there are any: proofs and

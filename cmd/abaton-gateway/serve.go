@@ -104,14 +104,25 @@ func listen(ctx context.Context, c *config, g *gateway.Gateway, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	admin, err := listenAdmin(c.Admin, g)
+	legacy, err := openIntake(c, g, log)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	admin, err := listenAdmin(c.Admin, append(g.Collectors(), legacy.collectors()...))
+	if err != nil {
+		return errors.Join(err, ln.Close(), legacy.close())
+	}
 	front := &http.Server{Handler: g, ReadHeaderTimeout: gateway.ReadHeaderTimeout, ReadTimeout: gateway.ReadTimeout,
 		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	var wg sync.WaitGroup
+	taking, endIntake := context.WithCancel(ctx)
+	defer endIntake()
+	wg.Go(func() {
+		if err := legacy.serve(taking); err != nil {
+			failed <- err
+		}
+	})
 	wg.Go(func() {
 		if err := front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			failed <- fmt.Errorf("serve: %w", err)
@@ -124,6 +135,7 @@ func listen(ctx context.Context, c *config, g *gateway.Gateway, log *slog.Logger
 	}
 	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), c.shutdown())
 	defer stop()
+	endIntake()
 	err = errors.Join(err, front.Shutdown(grace), admin.Close())
 	wg.Wait()
 	log.Info("gateway stopped")
@@ -151,9 +163,9 @@ func listener(c *config) (net.Listener, error) {
 
 // listenAdmin serves metrics and health to this machine; with no address it
 // serves nothing.
-func listenAdmin(addr string, g *gateway.Gateway) (*http.Server, error) {
+func listenAdmin(addr string, metrics []prometheus.Collector) (*http.Server, error) {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(g.Collectors()...)
+	registry.MustRegister(metrics...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })

@@ -15,9 +15,10 @@ import (
 
 // The people of a sample network, beside its patients.
 const (
-	officeHandle = "records-office" // imports
-	annaHandle   = "dr-anna"        // reads every sample patient
-	benHandle    = "dr-ben"         // holds no grant of a patient
+	officeHandle     = "records-office" // imports
+	annaHandle       = "dr-anna"        // reads every sample patient
+	benHandle        = "dr-ben"         // holds no grant of a patient
+	integratorHandle = "integrator"     // reads what the intake set aside, and nothing else
 )
 
 // sampleLife is how long grants of sample people last.
@@ -26,7 +27,7 @@ const sampleLife = 365 * 24 * time.Hour
 // staff are the clinic's people. Those that are missing are made, published
 // and let into the directory.
 type staff struct {
-	org, office, anna, ben *people.Person
+	org, office, anna, ben, integrator *people.Person
 }
 
 // newStaff loads or makes the clinic's people. c must ask with the
@@ -40,12 +41,12 @@ func newStaff(ctx context.Context, n *local.Network, c *client.Network) (*staff,
 	for _, one := range []struct {
 		into         **people.Person
 		handle, name string
-	}{{&s.office, officeHandle, "Records office"}, {&s.anna, annaHandle, "Dr Anna"}, {&s.ben, benHandle, "Dr Ben"}} {
+	}{{&s.office, officeHandle, "Records office"}, {&s.anna, annaHandle, "Dr Anna"}, {&s.ben, benHandle, "Dr Ben"}, {&s.integrator, integratorHandle, "Integrator"}} {
 		if *one.into, err = clinician(n.People(), one.handle, one.name, s.org); err != nil {
 			return nil, err
 		}
 	}
-	if err := people.Introduce(ctx, c, s.office, s.anna, s.ben); err != nil {
+	if err := people.Introduce(ctx, c, s.office, s.anna, s.ben, s.integrator); err != nil {
 		return nil, err
 	}
 	return s, s.openDirectory(ctx, c)
@@ -59,7 +60,8 @@ func clinician(w *people.World, handle, name string, org *people.Person) (*peopl
 	return p, err
 }
 
-// openDirectory lets the staff read the organisation's directory.
+// openDirectory lets the staff read the organisation's directory, and the
+// integrator its quarantine.
 func (s *staff) openDirectory(ctx context.Context, c *client.Network) error {
 	c.Refresh(s.org.ID)
 	log, err := c.Log(ctx, s.org.ID)
@@ -75,7 +77,11 @@ func (s *staff) openDirectory(ctx context.Context, c *client.Network) error {
 			return err
 		}
 	}
-	return nil
+	if people.Reads(log, s.integrator, time.Now(), time.Hour) {
+		return nil
+	}
+	_, _, err = s.org.Give(ctx, c, people.QuarantineOf(s.integrator, grant.Read))
+	return err
 }
 
 // treating are the terms by which a sample clinician reads a sample patient.

@@ -38,6 +38,7 @@ func commands(e *env) []*cobra.Command {
 		newUpCommand(e),
 		newImportCommand(e),
 		newReconcileCommand(e),
+		newIntakeCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
 		newAppCommand(e),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/local"
+	"github.com/abaton-health/abaton/internal/people"
 	"github.com/abaton-health/abaton/testdata/patients"
 )
 
@@ -114,6 +115,9 @@ func (e *env) sample(ctx context.Context, n *local.Network) error {
 		return err
 	}
 	m.readers = append(m.readers, treating(m.staff.anna))
+	if agent, err := n.Agent(); err == nil {
+		m.readers = append(m.readers, people.Feeding(agent))
+	}
 	out, err := m.run(ctx, sources)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (c *Chart) Add(versions ...Version) error {
 	for i, v := range versions {
 		c.add(v, parsed[i])
 	}
-	c.arrange()
+	c.arrange(versions)
 	return nil
 }
 
@@ -145,18 +145,38 @@ func (i *chartItem) heads() (heads []int) {
 
 func (i *chartItem) version() *Version { return i.versions[i.current] }
 
-// arrange sorts what is not deleted.
-func (c *Chart) arrange() {
-	c.sorted = c.sorted[:0:0]
-	for _, item := range c.items {
-		if !item.version().Deleted {
-			c.sorted = append(c.sorted, item)
+// arrange puts the resources of these versions into their places; the others
+// stand in theirs already, so that a chart which grows by a few costs little.
+func (c *Chart) arrange(versions []Version) {
+	touched := make(map[*chartItem]bool, len(versions))
+	for i := range versions {
+		touched[c.items[chartKey{versions[i].Type, versions[i].ID}]] = true
+	}
+	sorted := make([]*chartItem, 0, len(c.sorted)+len(touched))
+	for _, item := range c.sorted {
+		if !touched[item] {
+			sorted = append(sorted, item)
 		}
 	}
-	slices.SortFunc(c.sorted, func(a, b *chartItem) int {
-		x, y := a.version(), b.version()
-		return cmp.Or(x.LastUpdated.Compare(y.LastUpdated), strings.Compare(x.Type, y.Type), strings.Compare(x.ID, y.ID))
-	})
+	rest := len(sorted)
+	for item := range touched {
+		if !item.version().Deleted {
+			sorted = append(sorted, item)
+		}
+	}
+	slices.SortFunc(sorted[rest:], inOrder)
+	if rest > 0 && rest < len(sorted) { // what is new is mostly newest: then nothing before it moves
+		from, _ := slices.BinarySearchFunc(sorted[:rest], sorted[rest], inOrder)
+		if from < rest {
+			slices.SortFunc(sorted[from:], inOrder)
+		}
+	}
+	c.sorted = sorted
+}
+
+func inOrder(a, b *chartItem) int {
+	x, y := a.version(), b.version()
+	return cmp.Or(x.LastUpdated.Compare(y.LastUpdated), strings.Compare(x.Type, y.Type), strings.Compare(x.ID, y.ID))
 }
 
 // Len is the number of resources that are not deleted.

@@ -166,3 +166,42 @@ func BenchmarkChart(b *testing.B) {
 	}
 	b.ReportMetric(float64(len(versions))*float64(b.N)/b.Elapsed().Seconds(), "resources/s")
 }
+
+// TestArrangedAsIfAtOnce: versions that come in parts, in any order, updates
+// and deletions among them, stand as if all had come at once.
+func TestArrangedAsIfAtOnce(t *testing.T) {
+	base := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	var all []Version
+	for n := range 120 {
+		id := fmt.Sprint("r", n%40)
+		all = append(all, Version{Type: "Basic", ID: id, VersionID: fmt.Sprint("v", n), LastUpdated: base.Add(time.Duration(n*7919%97) * time.Minute),
+			Deleted: n%11 == 0, Body: fmt.Appendf(nil, `{"resourceType":"Basic","id":%q,"code":{"text":"x"}}`, id)})
+		if n >= 40 {
+			all[n].Parents = []string{fmt.Sprint("v", n-40)}
+		}
+	}
+	order := func(c *Chart) (out []string) {
+		for _, item := range c.sorted {
+			out = append(out, item.version().ID+" "+item.version().VersionID)
+		}
+		return out
+	}
+	var once Chart
+	if err := once.Add(all...); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1, 3, 17} {
+		var parts Chart
+		for part := range slices.Chunk(all, size) {
+			if err := parts.Add(part...); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := order(&parts), order(&once); !slices.Equal(got, want) || len(got) == 0 || len(got) == 40 {
+			t.Errorf("in parts of %d: got %v, want %v", size, got, want)
+		}
+	}
+	if !slices.IsSortedFunc(once.sorted, inOrder) {
+		t.Error("the chart is out of order")
+	}
+}

@@ -20,6 +20,7 @@ type call struct {
 	place
 	method                            string
 	query                             string
+	media                             string // Content-Type
 	body                              []byte
 	person                            *person        // nil on open routes
 	access                            [32]byte       // the name of the access value it came with
@@ -47,7 +48,7 @@ const (
 
 // callOf reads the headers that all routes share.
 func callOf(r *http.Request, at place) (*call, error) {
-	c := &call{place: at, method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host, r: r,
+	c := &call{place: at, method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, media: r.Header.Get("Content-Type"), returns: "representation", base: "http://" + r.Host, r: r,
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist"),
 		ifModifiedSince: r.Header.Get("If-Modified-Since")}
 	if r.TLS != nil {
@@ -224,6 +225,10 @@ func (way *route) checkContent(h http.Header) error {
 	case formBody:
 		if !ok || media != "application/x-www-form-urlencoded" {
 			return refusal(http.StatusUnsupportedMediaType, "not-supported", "the body must be application/x-www-form-urlencoded; set Content-Type")
+		}
+	case documentBody:
+		if err != nil || !documentMedia(media, charset) {
+			return noDocument()
 		}
 	default:
 		if !ok || media != "application/json" {

@@ -20,8 +20,14 @@ func (g *Gateway) commit(ctx context.Context, p *person, changes []*change) (pen
 	if len(changes) == 0 {
 		return false, nil
 	}
+	_, pending, err = g.put(ctx, p, changes)
+	return pending, err
+}
+
+// put is commit, and says in which batches the changes lie.
+func (g *Gateway) put(ctx context.Context, p *person, changes []*change) (written *client.Written, pending bool, err error) {
 	if err := g.mayWrite(ctx, p, changes); err != nil {
-		return false, err
+		return nil, false, err
 	}
 	t := client.Transaction{Writes: make([]client.Write, len(changes))}
 	for i, ch := range changes {
@@ -31,13 +37,13 @@ func (g *Gateway) commit(ctx context.Context, p *person, changes []*change) (pen
 	}
 	// Once it is in the outbox it will be written, whether the caller waits
 	// or not; the answer and the charts must know how it ended.
-	written, err := g.writer.Put(context.WithoutCancel(ctx), t)
+	written, err = g.writer.Put(context.WithoutCancel(ctx), t)
 	pending = errors.Is(err, abaton.ErrPending)
 	if err != nil && !pending {
-		return false, g.notWritten(ctx, err)
+		return nil, false, g.notWritten(ctx, err)
 	}
 	g.counters.written(len(changes), pending)
-	return pending, g.show(p, changes, written)
+	return written, pending, g.show(p, changes, written)
 }
 
 // notWritten tells the caller why nothing was written. What is neither a

@@ -27,6 +27,7 @@ func routes() []route {
 		{method: http.MethodPost, pattern: "/logout", policy: bySession, body: noBody, handle: (*Gateway).logout},
 		fhirRoute(http.MethodPost, "/", bundleBody, bundleBodyMax, (*Gateway).bundle),
 		fhirRoute(http.MethodGet, "/Patient/{id}/$everything", noBody, 0, (*Gateway).everything),
+		fhirRoute(http.MethodPost, "/Patient/{id}/$document", documentBody, documentBodyMax, (*Gateway).document),
 		fhirRoute(http.MethodPost, "/{type}/_search", formBody, formBodyMax, (*Gateway).search),
 		fhirRoute(http.MethodPost, "/{type}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),
 		fhirRoute(http.MethodPost, "/{type}/{id}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),

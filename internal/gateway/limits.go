@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/cda"
 	"github.com/abaton-health/abaton/internal/fhir"
 )
 
@@ -14,6 +15,8 @@ const (
 	resourceBodyMax = fhir.ResourceBytesMax
 	// bundleBodyMax caps a Bundle, in bytes; the parser's own limit.
 	bundleBodyMax = fhir.DocumentBytesMax
+	// documentBodyMax caps a document, in bytes; the reader's own limit.
+	documentBodyMax = cda.DocumentBytesMax
 	// formBodyMax caps the body of POST _search, in bytes.
 	formBodyMax = fhir.QueryBytesMax
 	// loginBodyMax caps the body of a login, in bytes: the seeds of ten

@@ -28,6 +28,7 @@ type person struct {
 	limits  *limits // what an app may do with it; nil for the person's own device
 	lender  *person // whose reader this is; nil if its own
 	pace    bucket
+	roll    roll // of a service: who has which identifier
 
 	mu     sync.Mutex
 	held   map[abaton.ActorID]*held
@@ -40,8 +41,9 @@ type person struct {
 type held struct {
 	patient abaton.ActorID
 	grants  []heldGrant
-	chart   *chart // nil when not open
-	part    *chart // opened for some types only, for a search over many; nil when not open
+	drops   map[abaton.Category]abaton.Line // lines it may write to and not read
+	chart   *chart                          // nil when not open
+	part    *chart                          // opened for some types only, for a search over many; nil when not open
 	used    time.Time
 }
 
@@ -78,7 +80,12 @@ func (h *held) take(b session.Bundle) {
 	for _, s := range b.Seeds {
 		if !s.Seed.IsZero() {
 			h.grants[i].lines[s.Line] = s.Category
+			continue
 		}
+		if h.drops == nil {
+			h.drops = make(map[abaton.Category]abaton.Line)
+		}
+		h.drops[s.Category] = s.Line
 	}
 }
 

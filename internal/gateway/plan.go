@@ -285,6 +285,9 @@ func (s *scope) write(ctx context.Context, chart *chart, r fhir.Resource, id str
 		return nil, err
 	}
 	ch.content, ch.envelope.Source, ch.fact = r.Raw(), source, factOf(r)
+	if source != nil { // written twice, after a crash, it is one version and no fork
+		ch.envelope.VersionID = seal.VersionID(s.g.writerID, id, parents, [16]byte(source))
+	}
 	p := ch.plan(status)
 	p.findings = findings
 	return p, nil

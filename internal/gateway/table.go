@@ -33,6 +33,7 @@ const (
 	patchBody             // application/json-patch+json
 	linesBody             // application/fhir+ndjson, or a Bundle
 	anyBody               // application/fhir+json, a Parameters resource or nothing
+	documentBody          // a CDA, a PDF or a text
 )
 
 // route is one entry of the sealed table. A pattern is a path whose segments
@@ -77,7 +78,7 @@ func (r *route) complete() error {
 		return fmt.Errorf("route %s: no handler", r.pattern)
 	case !strings.HasPrefix(r.pattern, "/"):
 		return fmt.Errorf("route %q: no path", r.pattern)
-	case r.body < noBody || r.body > anyBody || (r.body == noBody) != (r.bodyMax == 0):
+	case r.body < noBody || r.body > documentBody || (r.body == noBody) != (r.bodyMax == 0):
 		return fmt.Errorf("route %s: no body kind or cap", r.pattern)
 	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method):
 		return fmt.Errorf("route %s: method %s", r.pattern, r.method)

@@ -100,7 +100,7 @@ func newWorld(t *testing.T) *world {
 	w.org.writer = key.NewSigning()
 	in := w.inception(w.org, set.ID())
 	in.Keys = append(in.Keys, actor.Key{ID: w.org.writer.ID(), Rights: actor.Write})
-	in.Lines = []actor.Epoch{w.org.epoch(login.DirectoryCategory())}
+	in.Lines = []actor.Epoch{w.org.epoch(login.DirectoryCategory()), w.org.epoch(login.QuarantineCategory())}
 	event := w.org.sign(in)
 	w.keepers = custodytest.Start(t, set, identities, w.org.id)
 	keepers := make(map[abaton.KeeperIndex]client.Keeper)

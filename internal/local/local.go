@@ -40,8 +40,12 @@ const (
 	appsFile      = "apps.toml"
 )
 
-// OrganisationHandle is the folder name of the network's one organisation.
-const OrganisationHandle = "clinic"
+// Folder names of the network's one organisation, and of the agent that files
+// what other systems send.
+const (
+	OrganisationHandle = "clinic"
+	AgentHandle        = "intake"
+)
 
 // ErrNone says that the folder holds no network.
 var ErrNone = errors.New("no network here")
@@ -61,6 +65,7 @@ type form struct {
 type addresses struct {
 	Listen string `json:"listen"`
 	Admin  string `json:"admin"`
+	Intake string `json:"intake,omitempty"` // of the gateway: where HL7 messages come in
 }
 
 type address struct {
@@ -156,6 +161,10 @@ func (n *Network) SetApps(text []byte) error {
 
 // GatewayURL is where the gateway serves FHIR.
 func (n *Network) GatewayURL() string { return "http://" + n.form.Gateway.Listen }
+
+// IntakeAddress is where the gateway takes HL7 messages in, over MLLP; "" in a
+// network that was made without.
+func (n *Network) IntakeAddress() string { return n.form.Gateway.Intake }
 
 // GatewayAdminURL is where the gateway tells its metrics.
 func (n *Network) GatewayAdminURL() string { return "http://" + n.form.Gateway.Admin }

@@ -82,16 +82,16 @@ func Make(ctx context.Context, dir string, o Options) (*Network, error) {
 // the gateway's keys, the organisation, then the settings that name them all.
 func makeIn(ctx context.Context, dir string, o Options) error {
 	n := &Network{dir: dir, form: form{V: formVersion}}
-	free, err := freeAddresses(2*Keepers + 2)
+	free, err := freeAddresses(2*Keepers + 3)
 	if err != nil {
 		return err
 	}
-	n.form.Gateway = addresses{Listen: free[0], Admin: free[1]}
+	n.form.Gateway = addresses{Listen: free[0], Admin: free[1], Intake: free[2]}
 	if o.Listen != "" {
 		n.form.Gateway.Listen = o.Listen
 	}
 	for i := range n.form.Keepers {
-		n.form.Keepers[i] = address{abaton.KeeperIndex(i + 1), addresses{Listen: free[2+2*i], Admin: free[3+2*i]}}
+		n.form.Keepers[i] = address{abaton.KeeperIndex(i + 1), addresses{Listen: free[3+2*i], Admin: free[4+2*i]}}
 	}
 	for _, k := range n.form.Keepers {
 		if err := o.initKeeper(ctx, n.KeeperDir(k.X), k); err != nil {
@@ -113,7 +113,11 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
-	return n.writeSettings(o)
+	agent, err := n.people.NewAgent(AgentHandle, "Intake", nil, org)
+	if err != nil {
+		return err
+	}
+	return n.writeSettings(o, agent)
 }
 
 // run runs one of the binaries to its end and gives what it wrote.
@@ -204,7 +208,7 @@ func (o *Options) initGateway(ctx context.Context, dir string) (g people.Gateway
 }
 
 // writeSettings writes every process's settings and, last, network.json.
-func (n *Network) writeSettings(o Options) error {
+func (n *Network) writeSettings(o Options, agent *people.Person) error {
 	for _, k := range n.form.Keepers {
 		settings := map[string]any{
 			"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
@@ -219,7 +223,7 @@ func (n *Network) writeSettings(o Options) error {
 	}
 	settings := map[string]any{"dir": ".", "listen": n.form.Gateway.Listen, "admin": n.form.Gateway.Admin,
 		"set": "../" + setFile, "set_id": n.form.SetID, "organisation": n.form.Organisation,
-		"url": n.GatewayURL(), "apps": appsFile}
+		"url": n.GatewayURL(), "apps": appsFile, "intake": n.intakeSettings(agent)}
 	if err := n.SetApps([]byte(noApps)); err != nil {
 		return err
 	}

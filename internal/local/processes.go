@@ -41,10 +41,11 @@ type Processes struct {
 	lock     *os.File
 	failed   chan error
 
-	mu      sync.Mutex
-	keepers [Keepers + 1]*child
-	gateway *child
-	gone    sync.WaitGroup
+	mu       sync.Mutex
+	keepers  [Keepers + 1]*child
+	gateway  *child
+	gone     sync.WaitGroup
+	endAgent context.CancelFunc // nil while nobody plays the agent's device
 }
 
 // Start starts the keepers and the gateway, waits until all serve, and makes
@@ -62,10 +63,10 @@ func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error
 		err = p.AwaitKeeper(ctx, x)
 	}
 	if err == nil {
-		err = p.introduce(ctx)
+		err = errors.Join(p.introduce(ctx), p.enlist(ctx))
 	}
 	if err == nil {
-		err = p.StartGateway(ctx, Build{})
+		err = errors.Join(p.StartGateway(ctx, Build{}), p.playAgent())
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Stop())
@@ -242,6 +243,9 @@ func (p *Processes) end(c *child, signal syscall.Signal) error {
 // Stop ends all of them in order, the gateway first so that it can hand over
 // what it holds, and lets go of the network.
 func (p *Processes) Stop() error {
+	if p.endAgent != nil {
+		p.endAgent()
+	}
 	err := p.StopGateway()
 	var wg sync.WaitGroup
 	errs := make([]error, Keepers+1)

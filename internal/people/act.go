@@ -76,8 +76,8 @@ func (p *Person) HeldOf(ctx context.Context, n *client.Network, patients ...abat
 			continue
 		}
 		for id, g := range st.Grants() {
-			if g.Grantee != p.ID || g.Actions&grant.Read == 0 {
-				continue
+			if g.Grantee != p.ID || g.Actions&grant.Read == 0 && p.Kind != actor.Agent {
+				continue // an agent lends too where it may write: the line, and no seed
 			}
 			b, err := p.bundle(st, id)
 			if err != nil {

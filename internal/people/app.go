@@ -20,9 +20,6 @@ import (
 	"github.com/abaton-health/abaton/session"
 )
 
-// agentRole is what an app's own agent signs in as.
-const agentRole = "agent"
-
 // AppSource names an agent that stands for an app: a patient's, or, with a
 // zero patient, a service of the organisation.
 func AppSource(app string, patient abaton.ActorID) []byte {

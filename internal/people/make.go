@@ -70,7 +70,8 @@ type Gateway struct {
 	Box    key.BoxPublic
 }
 
-// NewOrganisation makes the organisation with its directory line. Its box key
+// NewOrganisation makes the organisation with its directory's line and its
+// quarantine's. Its box key
 // is the gateway's: deposit grants are addressed to it.
 func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Organisation)
@@ -78,10 +79,9 @@ func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error)
 		return nil, err
 	}
 	p.Box, p.Public = nil, g.Box
-	directory := login.DirectoryCategory()
 	return p, w.begin(p, root, actor.Bound, &actor.Inception{
 		Keys:  []actor.Key{{ID: g.Writer, Rights: actor.Write}},
-		Lines: []actor.Epoch{epoch(p.Root, directory, 1)},
+		Lines: []actor.Epoch{epoch(p.Root, login.DirectoryCategory(), 1), epoch(p.Root, login.QuarantineCategory(), 1)},
 	})
 }
 
@@ -161,6 +161,7 @@ type Terms struct {
 	Actions    grant.Action
 	Categories []fhir.Category // of a patient
 	Directory  bool            // of an organisation: its directory
+	Quarantine bool            // of an organisation: what its intake set aside
 	Purpose    abaton.Purpose
 	Life       time.Duration
 	Quota      uint32 // records
@@ -187,6 +188,9 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	}
 	if t.Directory {
 		add(login.DirectoryCategory(), 1)
+	}
+	if t.Quarantine {
+		add(login.QuarantineCategory(), 1)
 	}
 	g.Sort()
 	return g, seeds

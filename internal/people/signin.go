@@ -24,8 +24,18 @@ import (
 	"github.com/abaton-health/abaton/session"
 )
 
-// staffRole is what sample staff sign in as.
-const staffRole = "clinician"
+// What sample staff and agents sign in as.
+const (
+	staffRole = "clinician"
+	agentRole = "agent"
+)
+
+func roleOf(p *Person) string {
+	if p.Kind == actor.Agent {
+		return agentRole
+	}
+	return staffRole
+}
 
 // answerMax caps what is read of a gateway's answer to a sign-in, in bytes.
 const answerMax = 1 << 20
@@ -69,7 +79,7 @@ func (w *World) SignIn(ctx context.Context, p *Person, url string, bundles []ses
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	first := bundles[:min(len(bundles), session.BundlesMax)]
-	done, err := login.Answer(s.offer, p.Device(w.set.ID(), p.Sponsor, staffRole), first, time.Now())
+	done, err := login.Answer(s.offer, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), first, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -185,7 +195,7 @@ func (w *World) Direct(ctx context.Context, p *Person, n *client.Network, bundle
 	for _, c := range checks {
 		o.Checkpoints = append(o.Checkpoints, string(c))
 	}
-	done, err := login.Answer(o, p.Device(w.set.ID(), p.Sponsor, staffRole), nil, time.Now())
+	done, err := login.Answer(o, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), nil, time.Now())
 	if err != nil {
 		return client.Login{}, fmt.Errorf("begin session: %w", err)
 	}

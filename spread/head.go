@@ -15,6 +15,19 @@ type Dims struct {
 	M, N, K uint8
 }
 
+// Class says what a batch holds, as far as a list must know it without opening
+// anything (PROTOCOL.md#class).
+type Class uint8
+
+// The classes of version 1.
+const (
+	// Ordinary batches are a chart's records. They have no class field.
+	Ordinary Class = 0
+	// PartClass is one part of a large object: it is listed and opened by
+	// itself, never with a chart.
+	PartClass Class = 1
+)
+
 // Head is the immutable, writer-signed description of a batch
 // (PROTOCOL.md#head).
 type Head struct {
@@ -29,6 +42,7 @@ type Head struct {
 	Seq        uint64           `cbor:"9,keyasint"`  // per (writer, patient, line)
 	PrevHead   abaton.BatchName `cbor:"10,keyasint"` // the batch name under the writer's previous seq; zero = none
 	Hour       uint32           `cbor:"11,keyasint"` // hours since 1970-01-01T00:00Z
+	Class      Class            `cbor:"12,keyasint,omitempty"`
 }
 
 // Bytes is the canonical form, what the writer signs.
@@ -47,7 +61,8 @@ func DecodeHead(body []byte) (*Head, error) {
 	d := h.Dims
 	sized := d.M >= 1 && d.M <= abaton.BatchRecordsMax && d.K >= 2 && d.K <= d.N && d.N <= abaton.KeepersMax
 	named := h.Patient != abaton.ActorID{} && h.Line != abaton.Line{} && h.Writer != abaton.KeyID{}
-	if h.Version != wire.Version || !sized || !named {
+	classed := h.Class == Ordinary || h.Class == PartClass && d.M == 1
+	if h.Version != wire.Version || !sized || !named || !classed {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
 	}
 	return h, nil

@@ -129,10 +129,10 @@ func keeperOfReceipt(data []byte, set *actor.Set, batch abaton.BatchName, lock s
 	return r.Keeper, nil
 }
 
-// listing gathers the notices of lines, from the skip'th on, at most
-// NoticesMax, and where to go on (0: done). Receipts are this keeper's own and
-// those written back. Safe for concurrent use.
-func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, skip uint64) (out []keeper.Notice, next uint64, err error) {
+// listing gathers the notices of one class in lines, from the skip'th on, at
+// most NoticesMax, and where to go on (0: done). Receipts are this keeper's own
+// and those written back. Safe for concurrent use.
+func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, class spread.Class, skip uint64) (out []keeper.Notice, next uint64, err error) {
 	n := uint64(0)
 	full := false
 	add := func(make func() keeper.Notice) bool {
@@ -147,14 +147,14 @@ func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, skip uint6
 		return true
 	}
 	for _, line := range lines {
-		if err := k.listLine(patient, line, add); err != nil || full {
+		if err := k.listLine(patient, line, class, add); err != nil || full {
 			return out, n - 1, err
 		}
 	}
 	return out, 0, nil
 }
 
-func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(func() keeper.Notice) bool) error {
+func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, class spread.Class, add func(func() keeper.Notice) bool) error {
 	told, order, err := k.told(patient, line)
 	if err != nil {
 		return err
@@ -163,6 +163,11 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(fun
 	err = k.store.Notices(patient, line, func(b abaton.BatchName, n store.Notice) bool {
 		also := told[b]
 		delete(told, b)
+		held, err := classOf(n.Head)
+		if err != nil || held != class {
+			bad = err
+			return err == nil
+		}
 		return add(func() keeper.Notice { return k.notice(patient, b, n, also) })
 	})
 	if err = errors.Join(err, bad); err != nil {
@@ -173,6 +178,12 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(fun
 		if !only {
 			continue
 		}
+		if held, err := classOf(n.Head); err != nil || held != class {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if n.Gone, _, err = k.store.Erased(patient, b); err != nil {
 			return err
 		}
@@ -181,6 +192,19 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(fun
 		}
 	}
 	return nil
+}
+
+// classOf is the class of a signed HEAD that was verified when it came.
+func classOf(signed []byte) (spread.Class, error) {
+	var s wire.Signed
+	if err := wire.Unmarshal(signed, &s); err != nil {
+		return 0, err
+	}
+	h, err := spread.DecodeHead(s.Body)
+	if err != nil {
+		return 0, err
+	}
+	return h.Class, nil
 }
 
 // notice tells of a batch held here.

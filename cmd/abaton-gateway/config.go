@@ -35,11 +35,15 @@ type config struct {
 	SetID string `toml:"set_id"`
 	// Organisation is whose gateway this is.
 	Organisation string `toml:"organisation"`
+	// ObjectMaxMB is the largest object that comes as a stream, in MiB.
+	ObjectMaxMB int64 `toml:"object_max_mb"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 }
 
-func defaults() config { return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20} }
+func defaults() config {
+	return config{Listen: "127.0.0.1:8080", ShutdownSeconds: 20, ObjectMaxMB: 8192}
+}
 
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
@@ -71,6 +75,8 @@ func (c *config) check() error {
 		return errors.New("settings: set and set_id are needed")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("settings: tls_cert and tls_key go together")
+	case c.ObjectMaxMB < 1 || c.ObjectMaxMB > 65536:
+		return errors.New("settings: object_max_mb must be 1 to 65536")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
 	}

@@ -81,6 +81,7 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 		Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log,
+		Uploads: filepath.Join(c.Dir, "uploads"), ObjectBytesMax: c.ObjectMaxMB << 20,
 	})
 }
 

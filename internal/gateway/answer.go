@@ -29,9 +29,14 @@ type answer struct {
 	modified time.Time
 	location string
 	warning  string // text of a Warning header, fixed
+	sent     bool   // the handler has written it, all or
+	cut      bool   // only a part
 }
 
 func (a *answer) write(w http.ResponseWriter) {
+	if a.sent {
+		return
+	}
 	h := w.Header()
 	if a.etag != "" {
 		h.Set("ETag", a.etag)

@@ -29,6 +29,7 @@ type call struct {
 	strict                            bool
 	purpose                           abaton.Purpose // of the header Abaton-Purpose, empty without one
 	base                              string
+	native                            *native // on routes that look at the request themselves
 }
 
 // Headers of this gateway.
@@ -39,7 +40,7 @@ const (
 )
 
 // callOf reads the headers that all routes share.
-func callOf(r *http.Request, at place) (*call, error) {
+func callOf(r *http.Request, way *route, at place) (*call, error) {
 	c := &call{place: at, method: r.Method, query: r.URL.RawQuery, returns: "representation", base: "http://" + r.Host,
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist")}
 	if r.TLS != nil {
@@ -66,6 +67,9 @@ func callOf(r *http.Request, at place) (*call, error) {
 		c.imports = true
 	default:
 		return nil, refusal(http.StatusBadRequest, "value", "the header Abaton-Import is true or false; correct it")
+	}
+	if way.native {
+		return c, nil
 	}
 	return c, c.accept(r)
 }
@@ -129,6 +133,9 @@ func jsonMedia(media string) bool {
 
 // readBody takes the body in, counted while it streams.
 func readBody(w http.ResponseWriter, r *http.Request, way *route) ([]byte, error) {
+	if way.body == streamBody {
+		return nil, nil
+	}
 	if way.body == noBody {
 		if r.ContentLength > 0 || r.ContentLength < 0 && hasBytes(r.Body) {
 			return nil, refusal(http.StatusBadRequest, "invalid", "this request takes no body; send it without one")

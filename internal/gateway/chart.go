@@ -35,10 +35,11 @@ type chart struct {
 	mapped     map[string]abaton.ActorID                   // of a directory: FHIR patient id -> patient
 	leased     time.Time                                   // when the keepers last permitted all of it
 	bytes      int
-	partial    bool       // some records could not be opened now: what is not here may exist
-	withheld   bool       // a part needs step-up and was not opened
-	referred   []fhir.Ref // what its resources refer to; nil until asked for
-	size       int        // versions when referred was made
+	partial    bool                    // some records could not be opened now: what is not here may exist
+	withheld   bool                    // a part needs step-up and was not opened
+	referred   []fhir.Ref              // what its resources refer to; nil until asked for
+	size       int                     // versions when referred was made
+	objects    map[string]*largeObject // of versions that are large objects, by versionId
 }
 
 func newChart(patient abaton.ActorID, purpose abaton.Purpose) *chart {
@@ -54,6 +55,7 @@ func (c *chart) reset() {
 	c.seen = make(map[abaton.BatchName]uint64)
 	c.strictest = make(map[string]fhir.Category)
 	c.mapped = make(map[string]abaton.ActorID)
+	c.objects = make(map[string]*largeObject)
 	c.referred, c.size = nil, 0
 }
 
@@ -290,6 +292,10 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 		case seal.KindResource:
 			versions = append(versions, versionOf(&r.Envelope, rankOf(r.Hour, r.Name), r.Content))
 			c.remember(r.Line, r.Envelope.Type, r.Envelope.ID, len(r.Content))
+		case seal.KindObject:
+			if v, ok := c.takeObject(&r.Envelope, rankOf(r.Hour, r.Name), r.Content); ok {
+				versions = append(versions, v)
+			}
 		case seal.KindDirectory:
 			c.mapPatient(&r.Envelope, r.Content)
 		}
@@ -376,6 +382,12 @@ func (c *chart) added(changes []*change, written *client.Written) error {
 		c.note(ch.line, name)
 		if ch.envelope.Kind == seal.KindDirectory {
 			c.mapPatient(&ch.envelope, ch.content)
+			continue
+		}
+		if ch.envelope.Kind == seal.KindObject {
+			if v, ok := c.takeObject(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content); ok {
+				versions = append(versions, v)
+			}
 			continue
 		}
 		versions = append(versions, versionOf(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content))

@@ -14,6 +14,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,9 @@ type Config struct {
 	Release   string                               // this software's version, for /metadata
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
+
+	Uploads        string // folder for the sealed state of large uploads; empty: they cannot be resumed
+	ObjectBytesMax int64  // the largest object, in bytes; zero is 8 GiB
 }
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
@@ -65,11 +69,14 @@ type Gateway struct {
 	counters *counters
 	metadata []byte
 
-	sessions accesses
-	offers   offers
-	deposits deposits
-	locks    locks
-	bodies   *semaphore.Weighted
+	sessions  accesses
+	offers    offers
+	deposits  deposits
+	locks     locks
+	bodies    *semaphore.Weighted
+	streams   streams
+	objectMax int64
+	uploads   *uploads
 
 	flight  sync.WaitGroup
 	closing chan struct{}
@@ -91,7 +98,8 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{})}
+		objectMax: cmp.Or(c.ObjectBytesMax, objectBytesMax),
+		closing:   make(chan struct{})}
 	g.sessions.by = make(map[[32]byte]*person)
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
@@ -103,6 +111,9 @@ func New(c Config) (*Gateway, error) {
 		g.clock = time.Now
 	}
 	g.metadata = capability(c.Release, g.clock())
+	if err := g.openUploads(c); err != nil {
+		return nil, err
+	}
 	if err := g.connect(c); err != nil {
 		return nil, err
 	}
@@ -122,6 +133,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: OrgBox is missing")
 	case c.Outbox == "" || c.OutboxKey.IsZero():
 		return errors.New("gateway: Outbox or OutboxKey is missing")
+	case c.ObjectBytesMax < 0:
+		return errors.New("gateway: ObjectBytesMax is negative")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
 	}
@@ -155,6 +168,7 @@ func (g *Gateway) Close() error {
 		g.closed.Lock()
 		g.ended = true
 		g.closed.Unlock()
+		g.streams.stop()
 		g.flight.Wait()
 		close(g.closing)
 		g.sweeper.Wait()
@@ -177,6 +191,7 @@ func (g *Gateway) sweep() {
 		case <-tick.C:
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
+			g.uploads.sweep(g.now())
 		case <-g.closing:
 			return
 		}

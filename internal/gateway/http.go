@@ -17,7 +17,7 @@ func routes() []route {
 	fhirRoute := func(method, pattern string, body bodyKind, bodyMax int64, handle func(*Gateway, context.Context, *call) (*answer, error)) route {
 		return route{method: method, pattern: pattern, policy: bySession, body: body, bodyMax: bodyMax, handle: handle}
 	}
-	return []route{
+	return append(binaryRoutes(), []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
 		{method: http.MethodPost, pattern: "/login/offer", policy: open, body: loginBody, bodyMax: offerBodyMax, handle: (*Gateway).offer},
@@ -34,7 +34,7 @@ func routes() []route {
 		fhirRoute(http.MethodDelete, "/{type}/{id}", noBody, 0, (*Gateway).remove),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history", noBody, 0, (*Gateway).history),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
-	}
+	}...)
 }
 
 // ServeHTTP is the one way in: route, headers, session, body, handler.
@@ -48,26 +48,29 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer g.flight.Done()
 	started := g.now()
-	name, status := g.serve(w, r)
+	name, status, cut := g.serve(w, r)
 	g.counters.served(name, status, g.now().Sub(started))
+	if cut {
+		panic(http.ErrAbortHandler) // the connection breaks: what was sent is not the whole
+	}
 }
 
 // serve answers one request and returns the route's name and the status, for
 // counting.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, status int) {
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, status int, cut bool) {
 	way, at, allow := g.table.find(r.Method, r.URL.EscapedPath())
 	if way == nil {
-		return "unknown", g.unrouted(w, allow)
+		return "unknown", g.unrouted(w, allow), false
 	}
 	name = way.method + " " + way.pattern
 	a, err := g.answerTo(w, r, way, at)
 	if err != nil {
 		o := g.outcome(r.Context(), name, err)
 		refuse(w, o)
-		return name, o.Status
+		return name, o.Status, false
 	}
 	a.write(w)
-	return name, a.status
+	return name, a.status, a.cut
 }
 
 func (g *Gateway) unrouted(w http.ResponseWriter, allow []string) int {
@@ -82,7 +85,7 @@ func (g *Gateway) unrouted(w http.ResponseWriter, allow []string) int {
 }
 
 func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, at place) (*answer, error) {
-	c, err := callOf(r, at)
+	c, err := callOf(r, way, at)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +97,9 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 		}
 	default:
 		panic("gateway: a sealed table holds no route without a policy")
+	}
+	if way.native {
+		c.native = &native{w: w, r: r, control: http.NewResponseController(w)}
 	}
 	release, err := g.room(r.Context(), r, way)
 	if err != nil {
@@ -108,6 +114,9 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 
 // room waits until the body fits among those being worked on.
 func (g *Gateway) room(ctx context.Context, r *http.Request, way *route) (release func(), err error) {
+	if way.body == streamBody {
+		return func() {}, nil // bounded by what is worked on at a time
+	}
 	size := way.bodyMax
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength)

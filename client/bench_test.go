@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,4 +47,36 @@ func BenchmarkPut(b *testing.B) {
 		n.Add(1000)
 	}
 	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkObject writes and reads a large object over five keepers in this
+// process.
+func BenchmarkObject(b *testing.B) {
+	w := newWorld(b)
+	wr := w.writer(b.TempDir())
+	content := randomBytes(16 << 20)
+	b.Run("in", func(b *testing.B) {
+		b.SetBytes(int64(len(content)))
+		for i := range b.N {
+			e := w.scan(fmt.Sprint("in-", i))
+			u := wr.NewUpload(e.Patient, e.Line, e.Type, e.ID, w.doctor.id, 1<<30)
+			if err := wr.PutParts(b.Context(), u, bytes.NewReader(content), true, nothing); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	u := wr.NewUpload(w.patient.id, w.root.Line(general), "Binary", "out", w.doctor.id, 1<<30)
+	if err := wr.PutParts(b.Context(), u, bytes.NewReader(content), true, nothing); err != nil {
+		b.Fatal(err)
+	}
+	w.putManifest(wr, u)
+	opened, _ := w.open("out")
+	b.Run("out", func(b *testing.B) {
+		b.SetBytes(int64(len(content)))
+		for range b.N {
+			if _, err := opened.Copy(b.Context(), io.Discard, 0, opened.Size()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

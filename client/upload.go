@@ -21,13 +21,13 @@ import (
 const (
 	// PartBytes is the size of a part that this software writes. Measured
 	// from 256 KiB to 4 MiB (docs/adr/0016).
-	PartBytes = 1 << 20
+	PartBytes = 512 << 10
 	// partsAtOnce is how many parts one process writes at a time, and how many
 	// it reads, over all objects.
 	partsAtOnce = 4
 	// partsAhead is how many parts of one upload are under way while the
 	// next is read.
-	partsAhead = 2
+	partsAhead = 3
 	// partPatience is how long a part may wait for the write quorum before
 	// its upload stops. Nothing more is read meanwhile.
 	partPatience = 30 * time.Second

@@ -75,8 +75,8 @@ func (c *config) check() error {
 		return errors.New("settings: set and set_id are needed")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("settings: tls_cert and tls_key go together")
-	case c.ObjectMaxMB < 1 || c.ObjectMaxMB > 65536:
-		return errors.New("settings: object_max_mb must be 1 to 65536")
+	case c.ObjectMaxMB < 1 || c.ObjectMaxMB > 32768:
+		return errors.New("settings: object_max_mb must be 1 to 32768")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
 	}

@@ -41,6 +41,7 @@ func commands(e *env) []*cobra.Command {
 		newGrantCommand(e),
 		newAccessCommand(e),
 		newRecordCommand(e),
+		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),
 		newLedgerCommand(e),

@@ -162,7 +162,7 @@ func (s *scope) fhirID(ctx context.Context, patient abaton.ActorID) (string, err
 func (g *Gateway) planBinary(ctx context.Context, c *call, b *arrival) (*scope, *plan, func(), error) {
 	s := g.newScope(c)
 	s.least = b.least
-	stub, err := fhir.ParseResource(stubOf(b.id, b.content, b.about))
+	stub, err := fhir.ParseResource(fhir.BinaryStub(b.id, b.content, b.about))
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -240,7 +240,7 @@ func (g *Gateway) admitBinary(ctx context.Context, c *call) (*arrival, error) {
 		return nil, err
 	}
 	if b.id == "" {
-		stub, err := fhir.ParseResource(stubOf("", b.content, b.about))
+		stub, err := fhir.ParseResource(fhir.BinaryStub("", b.content, b.about))
 		if err != nil {
 			return nil, err
 		}

@@ -303,7 +303,7 @@ func (g *Gateway) giveJSON(ctx context.Context, c *call, v fhir.Version, src *so
 	if src.size > objectJSONMax {
 		return nil, refusal(http.StatusNotAcceptable, "too-costly", "the content is too large for JSON; ask for its own type (Accept: */*), in ranges if you like")
 	}
-	text, err := render(fhir.Version{ID: v.ID, VersionID: v.VersionID, LastUpdated: v.LastUpdated, Body: stubWhole(v.ID, src)})
+	text, err := render(fhir.Version{ID: v.ID, VersionID: v.VersionID, LastUpdated: v.LastUpdated, Body: fhir.BinaryWith(v.ID, src.content, src.about, "@@")})
 	if err != nil {
 		return nil, err
 	}
@@ -351,22 +351,3 @@ func (l *late) Write(p []byte) (int, error) {
 // dataMark stands where data comes. Inside another value its quotes would be
 // escaped.
 const dataMark = `"data":"@@`
-
-// stubWhole is the Binary around its data.
-func stubWhole(id string, src *source) []byte {
-	b := struct {
-		ResourceType string   `json:"resourceType"`
-		ID           string   `json:"id"`
-		ContentType  string   `json:"contentType"`
-		Security     *stubRef `json:"securityContext,omitempty"`
-		Data         string   `json:"data"`
-	}{"Binary", id, src.content, nil, "@@"}
-	if src.about != "" {
-		b.Security = &stubRef{src.about}
-	}
-	text, err := json.Marshal(b)
-	if err != nil {
-		panic("gateway: a stub always encodes")
-	}
-	return text
-}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/abaton-health/abaton"
@@ -25,7 +24,7 @@ func (c *chart) takeObject(e *seal.Envelope, rank string, content []byte) (v fhi
 	if err != nil {
 		return v, false // seal.Open lets none through
 	}
-	body := stubOf(e.ID, manifest.Content, manifest.About)
+	body := fhir.BinaryStub(e.ID, manifest.Content, manifest.About)
 	c.objects[e.VersionID] = &largeObject{envelope: *e, content: content, manifest: manifest}
 	c.remember(e.Line, e.Type, e.ID, len(content)+len(body))
 	return versionOf(e, rank, body), true
@@ -49,41 +48,4 @@ func (c *chart) askFor(line abaton.Line) (client.Ask, bool) {
 		}
 	}
 	return client.Ask{}, false
-}
-
-// stub is a Binary without its data, as lists and searches show a large
-// object.
-type stub struct {
-	ResourceType string   `json:"resourceType"`
-	ID           string   `json:"id,omitempty"`
-	Meta         stubMeta `json:"meta"`
-	ContentType  string   `json:"contentType"`
-	Security     *stubRef `json:"securityContext,omitempty"`
-}
-
-type stubMeta struct {
-	Tag []stubTag `json:"tag"`
-}
-
-type stubTag struct {
-	System string `json:"system"`
-	Code   string `json:"code"`
-}
-
-type stubRef struct {
-	Reference string `json:"reference"`
-}
-
-// stubOf says by the tag SUBSETTED that data is left out (R4, section 3.1.1).
-func stubOf(id, content, about string) []byte {
-	s := stub{ResourceType: "Binary", ID: id, ContentType: content,
-		Meta: stubMeta{Tag: []stubTag{{"http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "SUBSETTED"}}}}
-	if about != "" {
-		s.Security = &stubRef{about}
-	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic("gateway: a stub always encodes")
-	}
-	return b
 }

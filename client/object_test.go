@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -395,5 +397,94 @@ func TestObjectsAtOnce(t *testing.T) {
 		if _, err := opened.Copy(t.Context(), &out, 0, opened.Size()); err != nil || !bytes.Equal(out.Bytes(), contents[i]) {
 			t.Errorf("copy: %v, want the very bytes", err)
 		}
+	}
+}
+
+// TestUploadWithoutQuorum: where too few keepers have room for a part, the
+// upload stops, says so, and goes on when they have.
+func TestUploadWithoutQuorum(t *testing.T) {
+	w := newWorld(t)
+	wr := w.writer(t.TempDir())
+	content := randomBytes(4 * testPart)
+	u := w.upload(wr, "scan")
+	if err := wr.PutParts(t.Context(), u, bytes.NewReader(content[:testPart]), false, nothing); err != nil {
+		t.Fatalf("put parts: %v", err)
+	}
+	full := func(route string, body []byte, next func([]byte) ([]byte, error)) ([]byte, error) {
+		if route == keeper.RouteDeposit {
+			return nil, abaton.Refuse(abaton.ReasonStorage)
+		}
+		return next(body)
+	}
+	for _, x := range []abaton.KeeperIndex{4, 5} {
+		w.wires[x].set(func(c *cable) { c.tap = full })
+	}
+	rest := &counted{r: bytes.NewReader(content[testPart:])}
+	if err := wr.PutParts(t.Context(), u, rest, true, nothing); !errors.Is(err, abaton.ErrPending) || u.Bytes != testPart {
+		t.Fatalf("without a quorum: got %v at %d, want pending at %d", err, u.Bytes, testPart)
+	}
+	w.mend(4, 5)
+	if err := wr.PutParts(t.Context(), u, bytes.NewReader(content[testPart:]), true, nothing); err != nil {
+		t.Fatalf("go on: %v", err)
+	}
+	w.putManifest(wr, u)
+	opened, _ := w.open("scan")
+	var out bytes.Buffer
+	if _, err := opened.Copy(t.Context(), &out, 0, opened.Size()); err != nil || !bytes.Equal(out.Bytes(), content) {
+		t.Errorf("copy: %v, want the very bytes", err)
+	}
+}
+
+// counted tells how much was read.
+type counted struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// TestUploadHoldsBack: while the parts under way wait for their receipts,
+// nothing more is read than they and the next one.
+func TestUploadHoldsBack(t *testing.T) {
+	w := newWorld(t)
+	wr := w.writer(t.TempDir())
+	w.put(wr, w.writes(general, "before", 1)) // the key log is known
+	free := make(chan struct{})
+	hold := func(route string, body []byte, next func([]byte) ([]byte, error)) ([]byte, error) {
+		if route == keeper.RouteDeposit {
+			<-free
+		}
+		return next(body)
+	}
+	var held atomic.Int32
+	for x := range w.wires {
+		w.wires[x].set(func(c *cable) {
+			c.tap = func(route string, body []byte, next func([]byte) ([]byte, error)) ([]byte, error) {
+				if route == keeper.RouteDeposit {
+					held.Add(1)
+				}
+				return hold(route, body, next)
+			}
+		})
+	}
+	body := &counted{r: bytes.NewReader(randomBytes(12 * testPart))}
+	done := make(chan error, 1)
+	go func() { done <- wr.PutParts(t.Context(), w.upload(wr, "scan"), body, true, nothing) }()
+	for held.Load() < 5 && t.Context().Err() == nil {
+		runtime.Gosched()
+	}
+	if got := body.n.Load(); got > 4*testPart {
+		t.Errorf("read %d bytes with no part acknowledged, want at most four parts", got)
+	}
+	close(free)
+	if err := <-done; err != nil {
+		t.Errorf("put parts: %v", err)
+	}
+	if got := body.n.Load(); got != 12*testPart {
+		t.Errorf("read %d bytes, want all", got)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/seal"
@@ -28,9 +27,10 @@ const (
 	// partsAhead is how many parts of one upload are under way while the
 	// next is read.
 	partsAhead = 3
-	// partPatience is how long a part may wait for the write quorum before
-	// its upload stops. Nothing more is read meanwhile.
-	partPatience = 30 * time.Second
+	// partPatience is how many times longer than a Put a part may wait for
+	// the write quorum before its upload stops: 30 s. Nothing more is read
+	// meanwhile.
+	partPatience = 15
 	// BacklogBytesMax is how much may lie in the outbox, for a keeper that is
 	// away, before large objects are refused: some 2.4 GB of them. Ordinary
 	// records are not.
@@ -227,7 +227,7 @@ func (p *uploading) launch(ctx context.Context, buffer []byte, n int) error {
 }
 
 func (w *Writer) putPart(ctx context.Context, write Write) (abaton.BatchName, error) {
-	written, err := w.putWithin(ctx, []Write{write}, partPatience)
+	written, err := w.putWithin(ctx, []Write{write}, partPatience*w.c.Wait)
 	if err != nil {
 		return abaton.BatchName{}, err
 	}

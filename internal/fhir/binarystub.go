@@ -9,7 +9,7 @@ type binaryText struct {
 	Meta         *binaryMeta `json:"meta,omitempty"`
 	ContentType  string      `json:"contentType"`
 	Context      *binaryRef  `json:"securityContext,omitempty"`
-	Data         string      `json:"data,omitempty"`
+	Base64       string      `json:"data,omitempty"`
 }
 
 type binaryMeta struct {
@@ -35,9 +35,9 @@ func BinaryStub(id, contentType, about string) []byte {
 }
 
 // BinaryWith is a Binary with this text as its data.
-func BinaryWith(id, contentType, about, data string) []byte {
+func BinaryWith(id, contentType, about, text string) []byte {
 	b := newBinaryText(id, contentType, about)
-	b.Data = data
+	b.Base64 = text
 	return b.marshal()
 }
 

@@ -211,7 +211,7 @@ func (g *Gateway) send(ctx context.Context, c *call, status int, write func(cont
 		return nil, err
 	}
 	defer done()
-	out := &outgoing{n: c.native, status: status}
+	out := &outgoing{n: c.native, status: status, stall: stallTime}
 	err = write(ctx, out)
 	if err != nil && !out.begun {
 		clearContent(c.native.w.Header())
@@ -307,7 +307,7 @@ func (g *Gateway) giveJSON(ctx context.Context, c *call, v fhir.Version, src *so
 	if err != nil {
 		return nil, err
 	}
-	before, after, ok := bytes.Cut(text, []byte(dataMark))
+	before, after, ok := bytes.Cut(text, []byte(contentMark))
 	if !ok {
 		panic("gateway: a stub holds its mark")
 	}
@@ -348,6 +348,6 @@ func (l *late) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// dataMark stands where data comes. Inside another value its quotes would be
+// contentMark stands where data comes. Inside another value its quotes would be
 // escaped.
-const dataMark = `"data":"@@`
+const contentMark = `"data":"@@`

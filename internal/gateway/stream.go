@@ -89,6 +89,12 @@ func (n *native) breakOff() {
 	n.setRead(time.Unix(1, 0))
 }
 
+func (n *native) isBroken() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.ended
+}
+
 // readBy bounds reads of the body.
 func (n *native) readBy(t time.Time) {
 	n.mu.Lock()
@@ -146,7 +152,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == nil || err == io.EOF:
-	case in.broken() == nil && errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded) && !in.n.isBroken():
 		err = errStalled
 	default:
 		err = fmt.Errorf("%w: %w", errBroken, err)
@@ -159,6 +165,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 type outgoing struct {
 	n      *native
 	status int
+	stall  time.Duration // how long a chunk may take
 	begun  bool
 }
 
@@ -170,7 +177,7 @@ func (o *outgoing) Write(p []byte) (written int, err error) {
 		o.n.w.WriteHeader(o.status)
 	}
 	for len(p) > 0 {
-		if err := o.n.writeBy(time.Now().Add(stallTime)); err != nil {
+		if err := o.n.writeBy(time.Now().Add(o.stall)); err != nil {
 			return written, err
 		}
 		n, err := o.n.w.Write(p[:min(len(p), streamChunk)])

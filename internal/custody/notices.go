@@ -196,15 +196,11 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, class spread
 
 // classOf is the class of a signed HEAD that was verified when it came.
 func classOf(signed []byte) (spread.Class, error) {
-	var s wire.Signed
-	if err := wire.Unmarshal(signed, &s); err != nil {
-		return 0, err
+	class, ok := spread.ClassOf(signed)
+	if !ok {
+		return 0, store.ErrDamaged
 	}
-	h, err := spread.DecodeHead(s.Body)
-	if err != nil {
-		return 0, err
-	}
-	return h.Class, nil
+	return class, nil
 }
 
 // notice tells of a batch held here.

@@ -80,3 +80,28 @@ func BenchmarkObject(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkListBesideParts lists a chart of three records in a line that holds
+// two thousand parts.
+func BenchmarkListBesideParts(b *testing.B) {
+	w := newWorld(b)
+	wr := w.writer(b.TempDir())
+	if _, err := wr.Put(b.Context(), w.writes(general, "a", 3)); err != nil {
+		b.Fatal(err)
+	}
+	r, _, ask := w.reader()
+	list := func(b *testing.B) {
+		for range b.N {
+			if _, err := r.List(b.Context(), ask); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("none", list)
+	u := w.upload(wr, "scan")
+	u.PartBytes = 64
+	if err := wr.PutParts(b.Context(), u, bytes.NewReader(randomBytes(64*2000)), true, nothing); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("2000", list)
+}

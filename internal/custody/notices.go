@@ -18,6 +18,18 @@ import (
 // receipts of those it has.
 const noticeSpace = 'n'
 
+// partSpace holds the same of parts of large objects, so that a list of a chart
+// does not read them.
+const partSpace = 'm'
+
+// spaceOf is where notices of a class lie.
+func spaceOf(class spread.Class) byte {
+	if class == spread.PartClass {
+		return partSpace
+	}
+	return noticeSpace
+}
+
 // WriteBack tells this keeper of a batch that a reader found below the write
 // quorum (RULINGS 19). The door has verified HEAD, LOCK and receipts.
 type WriteBack struct {
@@ -45,7 +57,8 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 		return refused(abaton.ReasonCertificate)
 	}
 	at := noticeKey(w.Head.Patient, w.Head.Line, w.Batch)
-	have, err := c.store.Raw(noticeSpace).Get(at)
+	space := spaceOf(w.Head.Class)
+	have, err := c.store.Raw(space).Get(at)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -53,7 +66,7 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 		return refusedBy(err)
 	}
 	if next := wire.Marshal(w.Notice); !bytes.Equal(next, have) {
-		c.store.Raw(noticeSpace).Into(&t.change).Put(at, next)
+		c.store.Raw(space).Into(&t.change).Put(at, next)
 	}
 	return Output{}
 }
@@ -155,19 +168,19 @@ func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, class spre
 }
 
 func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, class spread.Class, add func(func() keeper.Notice) bool) error {
-	told, order, err := k.told(patient, line)
+	told, order, err := k.told(patient, line, class)
 	if err != nil {
 		return err
 	}
 	var bad error
-	err = k.store.Notices(patient, line, func(b abaton.BatchName, n store.Notice) bool {
+	wanted := func(head []byte) bool {
+		held, err := classOf(head)
+		bad = errors.Join(bad, err)
+		return err == nil && held == class
+	}
+	err = k.store.NoticesOf(patient, line, wanted, func(b abaton.BatchName, n store.Notice) bool {
 		also := told[b]
 		delete(told, b)
-		held, err := classOf(n.Head)
-		if err != nil || held != class {
-			bad = err
-			return err == nil
-		}
 		return add(func() keeper.Notice { return k.notice(patient, b, n, also) })
 	})
 	if err = errors.Join(err, bad); err != nil {
@@ -176,12 +189,6 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, class spread
 	for _, b := range order {
 		n, only := told[b]
 		if !only {
-			continue
-		}
-		if held, err := classOf(n.Head); err != nil || held != class {
-			if err != nil {
-				return err
-			}
 			continue
 		}
 		if n.Gone, _, err = k.store.Erased(patient, b); err != nil {
@@ -219,14 +226,15 @@ func (k *Keeper) notice(patient abaton.ActorID, b abaton.BatchName, n store.Noti
 	return out
 }
 
-// told are the notices readers wrote back for a line, and their order.
-func (k *Keeper) told(patient abaton.ActorID, line abaton.Line) (map[abaton.BatchName]keeper.Notice, []abaton.BatchName, error) {
+// told are the notices of one class that readers and writers wrote back for a
+// line, and their order.
+func (k *Keeper) told(patient abaton.ActorID, line abaton.Line, class spread.Class) (map[abaton.BatchName]keeper.Notice, []abaton.BatchName, error) {
 	prefix := noticeKey(patient, line, abaton.BatchName{})[:48]
 	upper := append(append([]byte(nil), prefix...), bytes.Repeat([]byte{0xff}, 33)...) // above every batch
 	told := make(map[abaton.BatchName]keeper.Notice)
 	var order []abaton.BatchName
 	var bad error
-	err := k.store.Raw(noticeSpace).Scan(prefix, upper, func(key, value []byte) bool {
+	err := k.store.Raw(spaceOf(class)).Scan(prefix, upper, func(key, value []byte) bool {
 		var n keeper.Notice
 		if bad = wire.Unmarshal(value, &n); bad != nil || len(key) != 80 {
 			return false

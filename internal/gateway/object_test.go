@@ -563,6 +563,40 @@ func TestBinaryBreaksOff(t *testing.T) {
 	}
 }
 
+// TestBrokenOffOverHTTP2: there, too, what is not the whole ends as an error of
+// the stream and not as an answer that is merely short.
+func TestBrokenOffOverHTTP2(t *testing.T) {
+	k := newClinic(t)
+	path, _ := k.putBinary("image/png", randomBytes(4*client.PartBytes))
+	var last client.Row
+	for _, p := range k.gateway.sessionsNow() {
+		chart, _ := k.gateway.slot(p, k.patient.id, "")
+		for _, o := range chart.objects {
+			last = client.Row{Batch: o.manifest.Parts[3], Records: 1}
+		}
+	}
+	if out, err := k.net.Erase(t.Context(), client.KeyHand(k.patient.id, k.patient.signing), last); err != nil || !out.InForce {
+		t.Fatalf("erase: %+v, %v", out, err)
+	}
+	web := httptest.NewUnstartedServer(k.gateway)
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	defer web.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "GET", web.URL+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+k.c.access)
+	resp, err := web.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err = io.Copy(io.Discard, resp.Body); err == nil || errors.Is(err, io.ErrUnexpectedEOF) || resp.ProtoMajor != 2 {
+		t.Errorf("HTTP/%d: got %v, want the stream reset", resp.ProtoMajor, err)
+	}
+}
+
 // TestStreamsAreBounded: more than streamsMax at once are told to wait, and a
 // gateway that stops breaks them off.
 func TestStreamsAreBounded(t *testing.T) {

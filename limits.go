@@ -16,7 +16,7 @@ const (
 	// KeepersMax is the most keepers a set may have.
 	KeepersMax = 16
 	// RecordBytesMax is the largest decompressed record; larger objects are
-	// streamed by a later protocol version.
+	// chains of records.
 	RecordBytesMax = 16 << 20
 	// ExpansionMax bounds decompression: rawlen over complen. The best
 	// ratio of real charts is below 100.

@@ -35,7 +35,7 @@ func (r row) ratio() string {
 	if r.Limit == 0 {
 		return ""
 	}
-	if r.Unit == "/s" {
+	if r.Unit == "/s" || r.Unit == "MB/s" {
 		return fmt.Sprintf("%.1fx", r.Limit/r.Value)
 	}
 	return fmt.Sprintf("%.1fx", r.Value/r.Limit)
@@ -54,6 +54,8 @@ type bench struct {
 	bin  string // folder of the built binaries
 	data string // Synthea folder, empty for the committed sample
 	talk *os.File
+
+	object int64 // bytes of the large object
 }
 
 func (b *bench) add(r row) {
@@ -75,8 +77,9 @@ func run(ctx context.Context) error {
 	out := flag.String("out", "", "write the result file into this folder")
 	bin := flag.String("bin", "bin", "folder of the built binaries")
 	data := flag.String("data", "", "folder of Synthea Bundles; empty means the committed sample")
+	object := flag.Int64("object", 2_000_000_000, "bytes of the object that is streamed")
 	flag.Parse()
-	b := &bench{bin: *bin, data: *data, talk: os.Stderr}
+	b := &bench{bin: *bin, data: *data, talk: os.Stderr, object: *object}
 	started := time.Now()
 	before := load()
 	for _, s := range suites() {
@@ -103,6 +106,7 @@ func suites() []suite {
 		{name: "keeper", run: keeperCost},
 		{name: "search", run: searching},
 		{name: "network", run: network},
+		{name: "objects", run: objects},
 		{name: "storage", run: storage, part: true},
 	}
 }

@@ -1,7 +1,9 @@
 package client_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -45,4 +47,61 @@ func BenchmarkPut(b *testing.B) {
 		n.Add(1000)
 	}
 	b.ReportMetric(float64(n.Load())/b.Elapsed().Seconds(), "records/s")
+}
+
+// BenchmarkObject writes and reads a large object over five keepers in this
+// process.
+func BenchmarkObject(b *testing.B) {
+	w := newWorld(b)
+	wr := w.writer(b.TempDir())
+	content := randomBytes(16 << 20)
+	b.Run("in", func(b *testing.B) {
+		b.SetBytes(int64(len(content)))
+		for i := range b.N {
+			e := w.scan(fmt.Sprint("in-", i))
+			u := wr.NewUpload(e.Patient, e.Line, e.Type, e.ID, w.doctor.id, 1<<30)
+			if err := wr.PutParts(b.Context(), u, bytes.NewReader(content), true, nothing); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	u := wr.NewUpload(w.patient.id, w.root.Line(general), "Binary", "out", w.doctor.id, 1<<30)
+	if err := wr.PutParts(b.Context(), u, bytes.NewReader(content), true, nothing); err != nil {
+		b.Fatal(err)
+	}
+	w.putManifest(wr, u)
+	opened, _ := w.open("out")
+	b.Run("out", func(b *testing.B) {
+		b.SetBytes(int64(len(content)))
+		for range b.N {
+			if _, err := opened.Copy(b.Context(), io.Discard, 0, opened.Size()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkListBesideParts lists a chart of three records in a line that holds
+// two thousand parts.
+func BenchmarkListBesideParts(b *testing.B) {
+	w := newWorld(b)
+	wr := w.writer(b.TempDir())
+	if _, err := wr.Put(b.Context(), w.writes(general, "a", 3)); err != nil {
+		b.Fatal(err)
+	}
+	r, _, ask := w.reader()
+	list := func(b *testing.B) {
+		for range b.N {
+			if _, err := r.List(b.Context(), ask); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("none", list)
+	u := w.upload(wr, "scan")
+	u.PartBytes = 64
+	if err := wr.PutParts(b.Context(), u, bytes.NewReader(randomBytes(64*2000)), true, nothing); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("2000", list)
 }

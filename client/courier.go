@@ -30,7 +30,9 @@ var errResting = errors.New("keeper does not answer")
 // post.
 type letter struct {
 	route   string
-	body    []byte         // an upload, event or statement
+	body    []byte         // an event or statement
+	upload  func() []byte  // a sealed upload, fetched when its message is packed; nil if it is gone
+	bytes   int            // of the upload
 	patient abaton.ActorID // of a notice
 	notice  *keeper.Notice
 	reply   func(ok []byte, err error)
@@ -44,7 +46,7 @@ func (l *letter) size() int {
 		}
 		return size
 	}
-	return len(l.body) + 16
+	return len(l.body) + l.bytes + 16
 }
 
 // courier carries what one keeper is to get, many items in one message.
@@ -127,6 +129,9 @@ func bytesMax(route string) int {
 }
 
 func (c *courier) send(letters []letter) {
+	if letters = fetch(letters); len(letters) == 0 {
+		return
+	}
 	body, err := c.n.call(c.n.ctx, c.x, letters[0].route, pack(letters))
 	c.heard(err)
 	if err != nil {
@@ -139,6 +144,27 @@ func (c *courier) send(letters []letter) {
 		return
 	}
 	answer(letters, results.Results, nil)
+}
+
+// errGone says that an upload is no longer in the outbox, or cannot be read.
+var errGone = errors.New("upload cannot be read from the outbox")
+
+// fetch reads the uploads of letters; those that are gone are answered. Until
+// now they lay in the outbox alone: what waits for a slow keeper takes no
+// memory.
+func fetch(letters []letter) []letter {
+	kept := letters[:0:0]
+	for _, l := range letters {
+		if l.upload != nil {
+			if l.body = l.upload(); l.body == nil {
+				answer([]letter{l}, nil, errGone)
+				continue
+			}
+			l.bytes = 0
+		}
+		kept = append(kept, l)
+	}
+	return kept
 }
 
 // errAnswer says that a keeper's answer is not one.

@@ -120,6 +120,9 @@ func (r *Reader) fetch(ctx context.Context, a Ask, mode session.Mode, rows []Row
 	}
 	q := r.sign(a, mode, sessionRows(rows), 0)
 	step := quorum.NewRead(r.n.params, r.prefer(), false)
+	if a.hedge > 0 {
+		step.Hedge = a.hedge
+	}
 	err := drive(ctx, play{
 		start: step.Start, timer: step.Timer,
 		ended: func() bool { return step.State() != quorum.Working },

@@ -59,8 +59,9 @@ func (b *Batch) Rows() Row {
 
 // listing is a List under way.
 type listing struct {
-	r   *Reader
-	ask Ask
+	r     *Reader
+	ask   Ask
+	class spread.Class // what was asked for; a keeper that tells of others is not believed
 
 	mu       sync.Mutex
 	tally    *quorum.Tally
@@ -80,10 +81,23 @@ type listed struct {
 // acknowledged batch is among them. Notices that keepers turn out to lack are
 // written back to them in the background (RULINGS 19).
 func (r *Reader) List(ctx context.Context, a Ask) (*Listing, error) {
-	l := &listing{r: r, ask: a, tally: quorum.NewTally(r.n.params),
+	return r.listing(ctx, a, session.List)
+}
+
+// Parts lists the batches that are parts of large objects, which List leaves
+// out: a chart is opened without them.
+func (r *Reader) Parts(ctx context.Context, a Ask) (*Listing, error) {
+	return r.listing(ctx, a, session.Parts)
+}
+
+func (r *Reader) listing(ctx context.Context, a Ask, mode session.Mode) (*Listing, error) {
+	l := &listing{r: r, ask: a, class: spread.Ordinary, tally: quorum.NewTally(r.n.params),
 		batches: make(map[abaton.BatchName]*listed), receipts: make(map[string]abaton.KeeperIndex)}
+	if mode == session.Parts {
+		l.class = spread.PartClass
+	}
 	step := quorum.NewCollect(r.n.params, r.n.params.R(), r.n.params.R())
-	if err := r.collect(ctx, step, a, session.List, l); err != nil {
+	if err := r.collect(ctx, step, a, mode, l); err != nil {
 		return nil, fmt.Errorf("list: %w", err)
 	}
 	return l.finish(ctx, step.Answered()), nil
@@ -198,7 +212,7 @@ func (l *listing) batch(head, lock wire.Signed, n *keeper.Notice) (*listed, erro
 	}
 	h, k := known.head, known.lock
 	f := fetching{ask: l.ask}
-	if k.Batch != name || f.entitled(h, k) != nil {
+	if k.Batch != name || h.Class != l.class || f.entitled(h, k) != nil {
 		return nil, errAnswer
 	}
 	l.mu.Lock()

@@ -70,6 +70,8 @@ type Network struct {
 	logs     *logCache
 	seals    sealKeys
 	proved   proved
+	partsIn  chan struct{} // one for each part of a large object that is being written
+	partsOut chan struct{} // and read
 
 	ctx    context.Context // ends with Close; only for work that outlives its caller
 	cancel context.CancelFunc
@@ -87,7 +89,7 @@ func New(c Config) (*Network, error) {
 	n := &Network{
 		set: c.Set, asker: c.Asker, log: c.Log, now: c.Now, logs: newLogCache(),
 		params: quorum.Params{N: int(c.Set.N), K: int(c.Set.K), T: int(c.Set.T), W: int(c.Set.W), F: int(c.Set.F)},
-		timers: make(map[*time.Timer]struct{}),
+		timers: make(map[*time.Timer]struct{}), partsIn: make(chan struct{}, partsAtOnce), partsOut: make(chan struct{}, partsAtOnce),
 	}
 	if err := n.params.Validate(); err != nil {
 		return nil, fmt.Errorf("network: %w", err)

@@ -41,6 +41,7 @@ type Outbox struct {
 	marks  *marks
 	files  []*outFile // ascending; the last one is written to
 	group  uint64
+	held   int64          // bytes of items
 	seals  [64]sync.Mutex // one batch of a (patient, line) is sealed at a time
 	closed bool
 }
@@ -218,6 +219,7 @@ func (o *Outbox) noteLazily(kind frameKind, body any, apply func()) error {
 func (o *Outbox) drop(batch abaton.BatchName) {
 	if it := o.items[batch]; it != nil {
 		it.file.live--
+		o.held -= int64(it.size)
 		delete(o.items, batch)
 	}
 }
@@ -243,6 +245,13 @@ func (o *Outbox) load(batch abaton.BatchName) (*outgoing, error) {
 		return nil, fmt.Errorf("read outbox: %w", ErrOutbox)
 	}
 	return out, nil
+}
+
+// Held is how many bytes of sealed batches wait for a keeper.
+func (o *Outbox) Held() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.held
 }
 
 // waiting lists what is in the outbox, in the order of arrival.
@@ -303,6 +312,7 @@ func (o *Outbox) settle(g *group, err error) {
 		if n.item != nil && err == nil {
 			o.items[n.item.name] = n.item
 			n.item.file.live++
+			o.held += int64(n.item.size)
 		}
 	}
 	g.done, g.err = true, err

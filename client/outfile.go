@@ -222,6 +222,7 @@ func (o *Outbox) apply(f *outFile, fr frame) error {
 		o.drop(out.Batch)
 		o.items[out.Batch] = it
 		f.live++
+		o.held += int64(it.size)
 	case frameReceipt:
 		var n receiptNote
 		if wire.Unmarshal(fr.body, &n) != nil {

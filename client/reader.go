@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
@@ -51,6 +52,8 @@ type Ask struct {
 	Purpose abaton.Purpose
 	Lines   []abaton.Line // what to list; records of other lines are not accepted
 	StepUp  *session.SignedStepUp
+
+	hedge time.Duration // how long the keepers asked first have; zero is the usual
 }
 
 // Row names records of one batch: bit j is record j.
@@ -152,7 +155,7 @@ type question struct {
 func (r *Reader) sign(a Ask, mode session.Mode, rows []session.Row, cursor uint64) question {
 	q := session.Request{V: wire.Version, Session: r.id, Patient: a.Patient, Grant: a.Grant, Mode: mode,
 		Purpose: a.Purpose, Rows: rows, Time: r.n.now().Unix(), Cursor: cursor}
-	if mode == session.List {
+	if mode == session.List || mode == session.Parts {
 		q.Lines = a.Lines
 	}
 	if a.StepUp != nil {

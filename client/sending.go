@@ -22,6 +22,7 @@ type sending struct {
 	name     abaton.BatchName
 	patient  abaton.ActorID
 	lockHash [32]byte
+	size     int // of the longest piece, in bytes
 	head     []byte
 	lock     []byte
 	tx       *transaction
@@ -74,7 +75,11 @@ func (w *Writer) newSending(out *outgoing, tx *transaction) (*sending, error) {
 	if wire.Unmarshal(out.Lock, &lock) != nil || len(out.Pieces) != w.n.params.N {
 		return nil, ErrOutbox
 	}
-	return &sending{w: w, name: out.Batch, patient: out.Patient, lockHash: sha256.Sum256(lock.Body), head: out.Head,
+	size := 0
+	for _, p := range out.Pieces {
+		size = max(size, len(p))
+	}
+	return &sending{w: w, name: out.Batch, size: size, patient: out.Patient, lockHash: sha256.Sum256(lock.Body), head: out.Head,
 		lock: out.Lock, tx: tx, commit: out.Commit, pieces: out.Pieces, step: quorum.NewWrite(w.n.params, 0),
 		receipts: make(map[abaton.KeeperIndex][]byte)}, nil
 }
@@ -287,16 +292,23 @@ func (s *sending) turned(state quorum.State, watched bool) {
 
 // send posts the keeper's piece. Callers hold mu.
 func (s *sending) send(x abaton.KeeperIndex) {
-	piece := []byte(nil)
-	if s.pieces != nil {
-		piece = s.pieces[x-1]
-	} else if out, err := s.w.c.Outbox.load(s.name); err == nil && len(out.Pieces) == s.w.n.params.N {
-		piece = out.Pieces[x-1]
-	} else {
-		s.w.n.run(func() { s.feed(func() []quorum.Effect { return s.step.Lost(x) }) })
-		return
+	s.w.n.post(x, letter{route: keeper.RouteDeposit, upload: func() []byte { return s.piece(x) }, bytes: s.size, reply: s.replied(x)})
+}
+
+// piece is the keeper's piece: still in memory until the batch is
+// acknowledged, then from the outbox; nil if it is not there.
+func (s *sending) piece(x abaton.KeeperIndex) []byte {
+	s.mu.Lock()
+	pieces := s.pieces
+	s.mu.Unlock()
+	if pieces == nil {
+		out, err := s.w.c.Outbox.load(s.name)
+		if err != nil || len(out.Pieces) != s.w.n.params.N {
+			return nil
+		}
+		pieces = out.Pieces
 	}
-	s.w.n.post(x, letter{route: keeper.RouteDeposit, body: piece, reply: s.replied(x)})
+	return pieces[x-1]
 }
 
 func (s *sending) replied(x abaton.KeeperIndex) func([]byte, error) {

@@ -112,6 +112,11 @@ func (w *Writer) Put(ctx context.Context, t Transaction) (*Written, error) {
 }
 
 func (w *Writer) put(ctx context.Context, writes []Write) (*Written, error) {
+	return w.putWithin(ctx, writes, w.c.Wait)
+}
+
+// putWithin is put with another patience for a quorum that is not there.
+func (w *Writer) putWithin(ctx context.Context, writes []Write, patience time.Duration) (*Written, error) {
 	var err error
 	for range sealAttempts {
 		var plan *transaction
@@ -122,7 +127,7 @@ func (w *Writer) put(ctx context.Context, writes []Write) (*Written, error) {
 			return nil, fmt.Errorf("put: %w", err)
 		}
 		w.begin(plan)
-		err = plan.wait(ctx, w.c.Wait)
+		err = plan.wait(ctx, patience)
 		if err == nil || errors.Is(err, abaton.ErrPending) {
 			return plan.written(), err
 		}

@@ -71,7 +71,11 @@ func openBody(dek key.Secret, word, aad []byte, dictionary spread.Hash32) ([]byt
 // pack is codec || rawlen || complen || text || zeros to the bucket.
 func pack(raw []byte) ([]byte, error) {
 	codec, text := byte(codecStored), raw
-	if !Identity {
+	try, err := worthwhile(raw)
+	if err != nil {
+		return nil, err
+	}
+	if try && !Identity {
 		frame, err := compress(raw)
 		if err != nil {
 			return nil, err

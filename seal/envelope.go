@@ -22,6 +22,8 @@ const (
 	KindIndex     Kind = 2 // the Index of its batch
 	KindCommit    Kind = 3 // a Commit of a transaction
 	KindDirectory Kind = 4 // an entry of the organisation's directory
+	KindPart      Kind = 5 // a part of a large object, in a batch of spread.PartClass
+	KindObject    Kind = 6 // the Object that names a large object's parts
 )
 
 // Envelope says, inside the seal, what a record is (PROTOCOL.md#envelope). All
@@ -52,7 +54,7 @@ const (
 
 func (e *Envelope) check() error {
 	ok := e.Patient != abaton.ActorID{} && e.Line != abaton.Line{} &&
-		e.Kind >= KindResource && e.Kind <= KindDirectory &&
+		e.Kind >= KindResource && e.Kind <= KindObject &&
 		isName(e.Type) && isName(e.ID) && isName(e.VersionID) &&
 		len(e.Parents) <= ParentsMax &&
 		(len(e.Transaction) == 0 || len(e.Transaction) == TransactionBytes) &&
@@ -60,7 +62,8 @@ func (e *Envelope) check() error {
 	for _, p := range e.Parents {
 		ok = ok && p != "" && isName(p)
 	}
-	if e.Kind == KindResource {
+	switch e.Kind {
+	case KindResource, KindPart, KindObject:
 		ok = ok && e.Type != "" && e.ID != "" && e.VersionID != ""
 	}
 	if !ok {

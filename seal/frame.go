@@ -39,6 +39,21 @@ func compress(raw []byte) ([]byte, error) {
 	return e.EncodeAll(raw, make([]byte, 0, len(raw)/2+64)), nil
 }
 
+// sampleBytes is how much of a long text is tried before all of it is.
+const sampleBytes = 64 << 10
+
+// worthwhile reports whether a text looks as if a frame were shorter: pictures
+// and films are compressed already, and to try costs as much as to encrypt.
+// What it says shows in nothing but the bucket.
+func worthwhile(raw []byte) (bool, error) {
+	if len(raw) <= 4*sampleBytes {
+		return true, nil
+	}
+	at := (len(raw) - sampleBytes) / 2
+	frame, err := compress(raw[at : at+sampleBytes])
+	return len(frame) < sampleBytes-sampleBytes/32, err
+}
+
 // decoders holds one decoder for each dictionary, made at first use.
 var decoders = sync.OnceValue(func() map[spread.Hash32]func() (*zstd.Decoder, error) {
 	all := make(map[spread.Hash32]func() (*zstd.Decoder, error))

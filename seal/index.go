@@ -64,7 +64,7 @@ func ParseIndex(content []byte) (*Index, error) {
 }
 
 func (n *Entry) valid() bool {
-	ok := n.Kind >= KindResource && n.Kind <= KindDirectory && n.Kind != KindIndex &&
+	ok := n.Kind >= KindResource && n.Kind <= KindObject && n.Kind != KindIndex && n.Kind != KindPart &&
 		isName(n.Type) && isName(n.ID) && isName(n.VersionID) &&
 		len(n.Parents) <= ParentsMax && len(n.Transaction) <= TransactionBytes
 	return ok && (&Fact{Date: n.Date, Codes: n.Codes}).valid()

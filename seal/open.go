@@ -140,6 +140,9 @@ func (o *opening) inner(j uint16, raw []byte) (Record, error) {
 	if r.Envelope.Patient != h.Patient || r.Envelope.Line != h.Line || isIndex != (j == 0 && h.Dims.M > 1) {
 		return Record{}, ErrEnvelope
 	}
+	if (r.Envelope.Kind == KindPart) != (h.Class == spread.PartClass) || r.Envelope.Kind == KindObject && !isObject(r.Content) {
+		return Record{}, ErrEnvelope
+	}
 	if !isIndex {
 		return r, nil
 	}

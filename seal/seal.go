@@ -111,6 +111,12 @@ func (b *Batch) check() error {
 		if e.Patient != b.Patient || e.Line != b.Line || e.Kind == KindIndex || e.check() != nil {
 			return fmt.Errorf("seal: envelope of record %d: %w", i, ErrBatch)
 		}
+		if e.Kind == KindPart && len(b.Records) != 1 {
+			return fmt.Errorf("seal: a part beside other records: %w", ErrBatch)
+		}
+		if e.Kind == KindObject && !isObject(b.Records[i].Content) {
+			return fmt.Errorf("seal: object of record %d: %w", i, ErrBatch)
+		}
 	}
 	for i := range b.Facts {
 		if !b.Facts[i].valid() {
@@ -118,6 +124,14 @@ func (b *Batch) check() error {
 		}
 	}
 	return nil
+}
+
+// class is what HEAD says of the batch, inside which it cannot be seen.
+func (b *Batch) class() spread.Class {
+	if b.Records[0].Envelope.Kind == KindPart {
+		return spread.PartClass
+	}
+	return spread.Ordinary
 }
 
 // entropy is all the randomness of one batch, so that vectors can fix it.

@@ -52,7 +52,7 @@ func (s *sealing) head() {
 		Version: wire.Version, Patient: b.Patient, Line: b.Line, Nonce: s.entropy.nonce,
 		Dims:       spread.Dims{M: uint8(s.m), N: s.shape.N, K: s.shape.K},
 		Dictionary: newestDictionary(), BodyRoot: spread.Root(s.leaves),
-		Writer: b.Writer.ID(), Seq: b.Seq, PrevHead: b.PrevHead, Hour: b.Hour,
+		Writer: b.Writer.ID(), Seq: b.Seq, PrevHead: b.PrevHead, Hour: b.Hour, Class: b.class(),
 	}
 	s.headSigned = b.Writer.Seal(wire.Head, h.Bytes())
 	s.name = spread.NameOf(s.headSigned.Body)

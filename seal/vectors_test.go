@@ -99,6 +99,7 @@ func TestVectors(t *testing.T) {
 		{"record.json", recordVectors, decideRecord},
 		{"index.json", indexVectors, decideIndex},
 		{"version.json", versionVectors, decideVersion},
+		{"object.json", objectVectors, decideObject},
 		{"open.json", openVectors, decideOpen},
 	} {
 		t.Run(s.file, func(t *testing.T) {
@@ -326,6 +327,7 @@ func recordVectors(*testing.T, []vector) (out []vector) {
 		out = append(out, vector{comment, "PROTOCOL.md#envelope", in, expect})
 	}
 	add("an observation", "ok", func(*Record) {})
+	add("a part", "ok", func(r *Record) { r.Envelope.Kind, r.Envelope.Type, r.Content = KindPart, "Binary", []byte{0, 1, 2} })
 	add("a deletion, without content", "ok", func(r *Record) { r.Envelope.Deleted, r.Content = true, nil })
 	for _, c := range []struct {
 		comment string
@@ -334,7 +336,9 @@ func recordVectors(*testing.T, []vector) (out []vector) {
 		{"no patient", func(e *Envelope) { e.Patient = abaton.ActorID{} }},
 		{"no line", func(e *Envelope) { e.Line = abaton.Line{} }},
 		{"kind 0", func(e *Envelope) { e.Kind = 0 }},
-		{"kind 5", func(e *Envelope) { e.Kind = 5 }},
+		{"kind 7", func(e *Envelope) { e.Kind = 7 }},
+		{"part without version", func(e *Envelope) { e.Kind, e.VersionID = KindPart, "" }},
+		{"object without id", func(e *Envelope) { e.Kind, e.ID = KindObject, "" }},
 		{"resource of no type", func(e *Envelope) { e.Type = "" }},
 		{"resource without id", func(e *Envelope) { e.ID = "" }},
 		{"id of 65 characters", func(e *Envelope) { e.ID = strings.Repeat("x", 65) }},
@@ -386,6 +390,7 @@ func indexVectors(*testing.T, []vector) (out []vector) {
 	add("one record needs no index", "envelope", func(x *Index) { x.Entries = x.Entries[:1] })
 	add("64 records and the index", "envelope", func(x *Index) { x.Entries = slices.Repeat(x.Entries, 32) })
 	add("an index in an index", "envelope", func(x *Index) { x.Entries[0].Kind = KindIndex })
+	add("a part beside others", "envelope", func(x *Index) { x.Entries[0].Kind = KindPart })
 	add("33 codes", "envelope", func(x *Index) { x.Entries[0].Codes = make([]string, 33) })
 	add("a code of 257 characters", "envelope", func(x *Index) { x.Entries[0].Codes = []string{strings.Repeat("x", 257)} })
 	return out

@@ -21,6 +21,7 @@ const (
 	List                    // names of batches in lines
 	History                 // the patient's disclosures
 	Index                   // parcels of index records
+	Parts                   // names of the batches in lines that are parts of large objects
 )
 
 // RequestBytesMax is the largest signed request, in bytes.
@@ -39,10 +40,10 @@ type Request struct {
 	Mode    Mode                   `cbor:"5,keyasint"`
 	Purpose abaton.Purpose         `cbor:"6,keyasint"`
 	Rows    []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index
-	Lines   []abaton.Line          `cbor:"8,keyasint"` // for List
+	Lines   []abaton.Line          `cbor:"8,keyasint"` // for List and Parts
 	Time    int64                  `cbor:"9,keyasint"` // unix seconds
 	Nonce   [grant.NonceBytes]byte `cbor:"10,keyasint"`
-	Cursor  uint64                 `cbor:"11,keyasint"` // where List and History go on; else zero
+	Cursor  uint64                 `cbor:"11,keyasint"` // where List, Parts and History go on; else zero
 	StepUp  []byte                 `cbor:"12,keyasint"` // canonical SignedStepUp, or empty
 }
 
@@ -101,7 +102,7 @@ func (r *Request) modeFits() bool {
 	switch r.Mode {
 	case Release, Permit, Index:
 		return len(r.Rows) > 0 && len(r.Lines) == 0 && r.Cursor == 0
-	case List:
+	case List, Parts:
 		return len(r.Rows) == 0 && len(r.Lines) > 0
 	case History:
 		return len(r.Rows) == 0 && len(r.Lines) == 0

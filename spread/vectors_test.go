@@ -432,7 +432,13 @@ func signedVectors(t *testing.T) (out []vector) {
 	}
 	add("the batch of the other files, of three records", "ok", func(*Head, *Lock) {})
 	add("a second lock, with an erased record", "ok", func(_ *Head, l *Lock) { l.Number, l.PrevLock, l.Gone = 2, fill32("lock"), 4 })
+	add("a part of a large object", "ok", func(h *Head, l *Lock) {
+		h.Class, h.Dims.M = PartClass, 1
+		l.Batch = NameOf(h.Bytes())
+	})
 	for comment, change := range map[string]func(*Head, *Lock){
+		"head of an unknown class":               func(h *Head, _ *Lock) { h.Class = 2 },
+		"a part of three records":                func(h *Head, _ *Lock) { h.Class = PartClass },
 		"head of version 2":                      func(h *Head, _ *Lock) { h.Version = 2 },
 		"head of no records":                     func(h *Head, _ *Lock) { h.Dims.M = 0 },
 		"head of 65 records":                     func(h *Head, _ *Lock) { h.Dims.M = 65 },
@@ -456,7 +462,7 @@ func signedVectors(t *testing.T) (out []vector) {
 	} {
 		add(comment, "malformed", change)
 	}
-	slices.SortFunc(out[2:], func(a, b vector) int { return bytes.Compare([]byte(a.Comment), []byte(b.Comment)) })
+	slices.SortFunc(out[3:], func(a, b vector) int { return bytes.Compare([]byte(a.Comment), []byte(b.Comment)) })
 	base := out[0].Input
 	raw := func(comment, expect string, change func(head, lock *signedText)) {
 		head, lock := *base.Head, *base.Lock
@@ -467,6 +473,7 @@ func signedVectors(t *testing.T) (out []vector) {
 	raw("no signature on HEAD", "signature", func(h, _ *signedText) { h.Sig = "" })
 	raw("a byte after HEAD", "malformed", func(h, _ *signedText) { h.Body += "00" })
 	raw("HEAD cut short", "malformed", func(h, _ *signedText) { h.Body = h.Body[:len(h.Body)-2] })
+	raw("HEAD that writes out the ordinary class", "malformed", func(h, _ *signedText) { h.Body = "ac" + h.Body[2:] + "0c00" })
 	raw("HEAD with a long integer", "malformed", func(h, _ *signedText) { h.Body = h.Body[:4] + "1801" + h.Body[6:] })
 	return out
 }

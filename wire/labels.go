@@ -62,5 +62,6 @@ const (
 	RowKey      Label = "abaton/v1/row-key"
 	Outbox      Label = "abaton/v1/outbox"
 	FHIRID      Label = "abaton/v1/fhir-id"
+	GatewayUp   Label = "abaton/v1/gateway-upload"
 	GatewayPass Label = "abaton/v1/gateway-access"
 )

@@ -53,6 +53,8 @@ type config struct {
 	// Validate says what is done with writes that are no valid FHIR: off,
 	// warn or refuse.
 	Validate string `toml:"validate"`
+	// ObjectMaxMB is the largest object that comes as a stream, in MiB.
+	ObjectMaxMB int64 `toml:"object_max_mb"`
 	// ShutdownSeconds is how long running requests may take to end.
 	ShutdownSeconds int `toml:"shutdown_seconds"`
 	// Intake is where HL7 version 2 messages come in.
@@ -60,7 +62,7 @@ type config struct {
 }
 
 func defaults() config {
-	return config{Listen: "127.0.0.1:8080", Validate: "off", ShutdownSeconds: 20,
+	return config{Listen: "127.0.0.1:8080", Validate: "off", ShutdownSeconds: 20, ObjectMaxMB: 8192,
 		PerPerson: int(gateway.DefaultPerPerson().PerSecond), PerAddress: int(gateway.DefaultPerOrigin().PerSecond)}
 }
 
@@ -98,6 +100,8 @@ func (c *config) check() error {
 		return errors.New("settings: requests_per_person and requests_per_address must be at least 1")
 	case slices.ContainsFunc(c.NotifyOrigins, func(origin string) bool { return !gateway.CheckOrigin(origin) }):
 		return errors.New("settings: notify_origins must be origins, as https://host:port")
+	case c.ObjectMaxMB < 1 || c.ObjectMaxMB > 32768:
+		return errors.New("settings: object_max_mb must be 1 to 32768")
 	case c.ShutdownSeconds < 1:
 		return errors.New("settings: shutdown_seconds must be at least 1")
 	}

@@ -42,25 +42,37 @@ func (p *progress) took(bytes int64) {
 
 // show writes the line when it is time. Callers hold mu.
 func (p *progress) show() {
+	if !p.due() {
+		return
+	}
+	spent := p.shown.Sub(p.began)
+	line := fmt.Sprintf("%d resources, %.0f a second", p.resources, float64(p.resources)/spent.Seconds())
+	if p.bytes > 0 && p.bytes < p.total {
+		left := time.Duration(float64(spent) * float64(p.total-p.bytes) / float64(p.bytes))
+		line += fmt.Sprintf(", about %v left", left.Round(time.Second))
+	}
+	p.line(line)
+}
+
+// due notes that the line is shown now, if it is time. Callers hold mu.
+func (p *progress) due() bool {
 	wait := 10 * time.Second
 	if p.e.live() {
 		wait = 200 * time.Millisecond
 	}
 	now := time.Now()
 	if now.Sub(p.shown) < wait {
-		return
+		return false
 	}
 	p.shown = now
-	spent := now.Sub(p.began)
-	line := fmt.Sprintf("%d resources, %.0f a second", p.resources, float64(p.resources)/spent.Seconds())
-	if p.bytes > 0 && p.bytes < p.total {
-		left := time.Duration(float64(spent) * float64(p.total-p.bytes) / float64(p.bytes))
-		line += fmt.Sprintf(", about %v left", left.Round(time.Second))
-	}
+	return true
+}
+
+func (p *progress) line(text string) {
 	if p.e.live() {
-		fmt.Fprintf(p.e.stderr, "\r\x1b[K%s", line)
+		fmt.Fprintf(p.e.stderr, "\r\x1b[K%s", text)
 	} else {
-		fmt.Fprintln(p.e.stderr, line)
+		fmt.Fprintln(p.e.stderr, text)
 	}
 }
 

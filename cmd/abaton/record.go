@@ -57,6 +57,7 @@ type ownRecord struct {
 	chart      fhir.Chart
 	categories map[string]fhir.Category  // Type/id -> where it lies
 	persons    map[string]abaton.ActorID // versionId -> who acted
+	sizes      map[string]int            // versionId -> bytes, of large objects
 	caveat     string
 	missing    int
 	hidden     int
@@ -94,7 +95,7 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open record: %w", err)
 	}
-	r := &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
+	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
 	for _, m := range opened.Missing {
 		if !errors.Is(m.Err, abaton.ErrErased) {
 			r.missing++
@@ -108,12 +109,13 @@ func (r *ownRecord) fill(records []client.Record, lines map[abaton.Line]fhir.Cat
 	for i := range records {
 		one := &records[i]
 		e := &one.Envelope
-		if e.Kind != seal.KindResource {
+		body, ok := r.bodyOf(one)
+		if !ok {
 			continue
 		}
 		versions = append(versions, fhir.Version{Type: e.Type, ID: e.ID, VersionID: e.VersionID, Parents: e.Parents, Deleted: e.Deleted,
 			LastUpdated: time.UnixMilli(int64(e.LastUpdated)).UTC(), Rank: fmt.Sprintf("%08x%x%02x", one.Hour, one.Name.Batch[:], one.Name.Index),
-			Body: one.Content})
+			Body: body})
 		r.persons[e.VersionID] = e.Person
 		at := e.Type + "/" + e.ID
 		r.categories[at] = fhir.Stricter(r.categories[at], lines[one.Line])
@@ -122,6 +124,28 @@ func (r *ownRecord) fill(records []client.Record, lines map[abaton.Line]fhir.Cat
 		return fmt.Errorf("index record: %w", err)
 	}
 	return nil
+}
+
+// bodyOf is the text of a resource; a large object's is without its data.
+func (r *ownRecord) bodyOf(record *client.Record) ([]byte, bool) {
+	e := &record.Envelope
+	if e.Kind != seal.KindObject {
+		return record.Content, e.Kind == seal.KindResource
+	}
+	o, err := seal.ParseObject(record.Content)
+	if err != nil {
+		return nil, false
+	}
+	r.sizes[e.VersionID] = int(o.Bytes)
+	return fhir.BinaryStub(e.ID, o.Content, o.About), true
+}
+
+// size is the length of a version in bytes, of its content where that is apart.
+func (r *ownRecord) size(v fhir.Version) int {
+	if n, ok := r.sizes[v.VersionID]; ok {
+		return n
+	}
+	return len(v.Body)
 }
 
 // current are the resources as they stand, in a stable order.
@@ -165,7 +189,7 @@ func (e *env) listRecord(r *ownRecord, asJSON bool) error {
 	}{V: 1, Caveat: r.caveat, Resources: []listedResource{}}
 	for _, v := range r.current() {
 		list.Resources = append(list.Resources, listedResource{v.Type, v.ID, v.VersionID, fhir.Instant(v.LastUpdated),
-			r.categories[v.Type+"/"+v.ID].String(), len(v.Body)})
+			r.categories[v.Type+"/"+v.ID].String(), r.size(v)})
 	}
 	if asJSON {
 		return e.json(list)

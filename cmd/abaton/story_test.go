@@ -46,7 +46,7 @@ func TestStories(t *testing.T) {
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fhir": askFHIR, "killnow": killNow, "await-count": awaitCount, "var": setVar,
+			"fhir": askFHIR, "killnow": killNow, "await-count": awaitCount, "var": setVar, "cutput": cutPut,
 			"appask": appAsk, "appget": appGet, "svcget": serviceGet,
 		},
 	})

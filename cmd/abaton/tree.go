@@ -45,6 +45,7 @@ func commands(e *env) []*cobra.Command {
 		newServiceCommand(e),
 		newAccessCommand(e),
 		newRecordCommand(e),
+		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),
 		newLedgerCommand(e),

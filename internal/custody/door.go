@@ -89,7 +89,9 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 	case session.Release, session.Index:
 		r.Pieces, err = k.pieces(out.Granted)
 	case session.List:
-		r.Notices, r.Next, err = k.listing(asked.Patient, out.Lines, asked.Cursor)
+		r.Notices, r.Next, err = k.listing(asked.Patient, out.Lines, spread.Ordinary, asked.Cursor)
+	case session.Parts:
+		r.Notices, r.Next, err = k.listing(asked.Patient, out.Lines, spread.PartClass, asked.Cursor)
 	case session.History:
 		err = k.history(r, asked.Patient, asked.Cursor)
 	}

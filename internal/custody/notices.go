@@ -18,6 +18,18 @@ import (
 // others' receipts of those it has.
 const noticeSpace = 'n'
 
+// partSpace holds the same of parts of large objects, so that a list of a chart
+// does not read them.
+const partSpace = 'm'
+
+// spaceOf is where notices of a class lie.
+func spaceOf(class spread.Class) byte {
+	if class == spread.PartClass {
+		return partSpace
+	}
+	return noticeSpace
+}
+
 // WriteBack tells this keeper of a batch that a reader found below the write
 // quorum (RULINGS 19). The door has verified HEAD, LOCK and receipts.
 type WriteBack struct {
@@ -45,7 +57,8 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 		return refused(abaton.ReasonCertificate)
 	}
 	at := noticeKey(w.Head.Patient, w.Head.Line, w.Batch)
-	have, err := c.store.Raw(noticeSpace).Get(at)
+	space := spaceOf(w.Head.Class)
+	have, err := c.store.Raw(space).Get(at)
 	if err != nil {
 		return t.fail(err)
 	}
@@ -58,7 +71,7 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 	}
 	w.trim(held)
 	if next := wire.Marshal(w.Notice); !bytes.Equal(next, have) {
-		c.store.Raw(noticeSpace).Into(&t.change).Put(at, next)
+		c.store.Raw(space).Into(&t.change).Put(at, next)
 	}
 	return Output{}
 }
@@ -149,10 +162,10 @@ func keeperOfReceipt(data []byte, set *actor.Set, batch abaton.BatchName, lock s
 	return r.Keeper, nil
 }
 
-// listing gathers the notices of lines, from the skip'th on, at most
-// NoticesMax, and where to go on (0: done). Receipts are this keeper's own and
-// those written back. Safe for concurrent use.
-func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, skip uint64) (out []keeper.Notice, next uint64, err error) {
+// listing gathers the notices of one class in lines, from the skip'th on, at
+// most NoticesMax, and where to go on (0: done). Receipts are this keeper's own
+// and those written back. Safe for concurrent use.
+func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, class spread.Class, skip uint64) (out []keeper.Notice, next uint64, err error) {
 	n := uint64(0)
 	full := false
 	add := func(make func() keeper.Notice) bool {
@@ -167,20 +180,25 @@ func (k *Keeper) listing(patient abaton.ActorID, lines []abaton.Line, skip uint6
 		return true
 	}
 	for _, line := range lines {
-		if err := k.listLine(patient, line, add); err != nil || full {
+		if err := k.listLine(patient, line, class, add); err != nil || full {
 			return out, n - 1, err
 		}
 	}
 	return out, 0, nil
 }
 
-func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(func() keeper.Notice) bool) error {
-	told, order, err := k.told(patient, line)
+func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, class spread.Class, add func(func() keeper.Notice) bool) error {
+	told, order, err := k.told(patient, line, class)
 	if err != nil {
 		return err
 	}
 	var bad error
-	err = k.store.Notices(patient, line, func(b abaton.BatchName, n store.Notice) bool {
+	wanted := func(head []byte) bool {
+		held, err := classOf(head)
+		bad = errors.Join(bad, err)
+		return err == nil && held == class
+	}
+	err = k.store.NoticesOf(patient, line, wanted, func(b abaton.BatchName, n store.Notice) bool {
 		also := told[b]
 		delete(told, b)
 		return add(func() keeper.Notice { return k.notice(patient, b, n, also) })
@@ -203,6 +221,15 @@ func (k *Keeper) listLine(patient abaton.ActorID, line abaton.Line, add func(fun
 	return nil
 }
 
+// classOf is the class of a signed HEAD that was verified when it came.
+func classOf(signed []byte) (spread.Class, error) {
+	class, ok := spread.ClassOf(signed)
+	if !ok {
+		return 0, store.ErrDamaged
+	}
+	return class, nil
+}
+
 // notice tells of a batch held here.
 func (k *Keeper) notice(patient abaton.ActorID, b abaton.BatchName, n store.Notice, also keeper.Notice) keeper.Notice {
 	gone, _, err := k.store.Erased(patient, b)
@@ -219,14 +246,15 @@ func (k *Keeper) notice(patient abaton.ActorID, b abaton.BatchName, n store.Noti
 	return out
 }
 
-// told are the notices readers wrote back for a line, and their order.
-func (k *Keeper) told(patient abaton.ActorID, line abaton.Line) (map[abaton.BatchName]keeper.Notice, []abaton.BatchName, error) {
+// told are the notices of one class that readers and writers wrote back for a
+// line, and their order.
+func (k *Keeper) told(patient abaton.ActorID, line abaton.Line, class spread.Class) (map[abaton.BatchName]keeper.Notice, []abaton.BatchName, error) {
 	prefix := noticeKey(patient, line, abaton.BatchName{})[:48]
 	upper := append(append([]byte(nil), prefix...), bytes.Repeat([]byte{0xff}, 33)...) // above every batch
 	told := make(map[abaton.BatchName]keeper.Notice)
 	var order []abaton.BatchName
 	var bad error
-	err := k.store.Raw(noticeSpace).Scan(prefix, upper, func(key, value []byte) bool {
+	err := k.store.Raw(spaceOf(class)).Scan(prefix, upper, func(key, value []byte) bool {
 		var n keeper.Notice
 		if bad = wire.Unmarshal(value, &n); bad != nil || len(key) != 80 {
 			return false

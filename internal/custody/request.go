@@ -186,7 +186,7 @@ func (v *verdict) grant() abaton.Reason {
 	switch q.Mode {
 	case session.Release, session.Permit, session.Index:
 		return v.grantRows()
-	case session.List:
+	case session.List, session.Parts:
 		return v.grantLines()
 	case session.History:
 		return v.grantHistory()
@@ -361,7 +361,7 @@ func opOf(m session.Mode) ledger.Op {
 		return ledger.OpRelease
 	case session.Permit:
 		return ledger.OpPermit
-	case session.List:
+	case session.List, session.Parts:
 		return ledger.OpList
 	case session.History:
 		return ledger.OpHistory

@@ -41,9 +41,14 @@ type answer struct {
 	retryAfter      string                  // seconds
 	expires         time.Time               // of a job's files
 	stream          func(w io.Writer) error // instead of body, written as it is made
+	sent            bool                    // the handler has written it, all or
+	cut             bool                    // only a part
 }
 
 func (a *answer) write(w http.ResponseWriter) {
+	if a.sent {
+		return
+	}
 	h := w.Header()
 	maps.Copy(h, a.header)
 	if a.etag != "" {

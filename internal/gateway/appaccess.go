@@ -41,6 +41,7 @@ func (g *Gateway) admit(w http.ResponseWriter, way *route, c *call) error {
 		c.person, c.access, err = g.sessions.find(c.r, g.now())
 		return err
 	}
+	c.person, c.access = a.person, a.anchor
 	action, ok := way.appAction()
 	if !ok {
 		return insufficient()
@@ -48,7 +49,6 @@ func (g *Gateway) admit(w http.ResponseWriter, way *route, c *call) error {
 	if c.imports || c.patient != (abaton.ActorID{}) {
 		return refusal(http.StatusForbidden, "forbidden", "the headers Abaton-Import and Abaton-Patient are not for apps; leave them out")
 	}
-	c.person, c.access = a.person, a.anchor
 	if action == smart.Search {
 		c.patient = a.person.limits.context // a search that names no patient is about the one in context
 	}
@@ -118,11 +118,11 @@ var errNoProof = errors.New("no proof of possession, or one that was used")
 // here. 0 is a Bundle, whose entries are asked about one by one.
 func (r *route) appAction() (smart.Action, bool) {
 	switch r.method + " " + r.pattern {
-	case "GET /{type}/{id}", "GET /{type}/{id}/_history", "GET /{type}/{id}/_history/{version}", "GET /Patient/{id}/$everything":
+	case "GET /{type}/{id}", "GET /{type}/{id}/_history", "GET /{type}/{id}/_history/{version}", "GET /Patient/{id}/$everything", "GET /Binary/{id}", "HEAD /Binary/{id}":
 		return smart.Read, true
 	case "GET /{type}", "POST /{type}/_search":
 		return smart.Search, true
-	case "POST /{type}", "PUT /{type}/{id}", "DELETE /{type}/{id}", "PATCH /{type}/{id}":
+	case "POST /{type}", "PUT /{type}/{id}", "DELETE /{type}/{id}", "PATCH /{type}/{id}", "POST /Binary", "PUT /Binary/{id}":
 		return actionOf(r.method), true
 	case "GET /DocumentReference/$docref", "POST /DocumentReference/$docref":
 		return smart.Search, true

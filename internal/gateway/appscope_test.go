@@ -253,6 +253,9 @@ func TestRoutesOfApps(t *testing.T) {
 		"GET /Subscription/{id}/$status": "closed", "POST /Subscription/{id}/$status": "closed",
 		"GET /{type}/_history": "closed", "GET /_history": "closed",
 		"PATCH /{type}": "closed", "PUT /{type}": "closed", "DELETE /{type}": "closed",
+		"GET /Binary/{id}": "r", "HEAD /Binary/{id}": "r", "POST /Binary": "c", "PUT /Binary/{id}": "u", "GET /Binary/{id}/_history/{version}": "closed",
+		"POST /Binary/$upload": "closed", "HEAD /Binary/$upload/{id}": "closed", "PATCH /Binary/$upload/{id}": "closed", "DELETE /Binary/$upload/{id}": "closed",
+		"POST /Patient/{id}/$document": "closed",
 		"POST /{type}/$validate": "closed", "POST /{type}/{id}/$validate": "closed", "POST /login/seeds": "closed", "POST /logout": "closed", "POST /apps/launch": "closed",
 	}
 	for _, way := range k.gateway.table.routes {

@@ -37,6 +37,7 @@ type call struct {
 	purpose                           abaton.Purpose // of the header Abaton-Purpose, empty without one
 	base                              string
 	r                                 *http.Request // for routes that read headers of their own
+	native                            *native       // on routes that look at the request themselves
 }
 
 // Headers of this gateway.
@@ -47,7 +48,7 @@ const (
 )
 
 // callOf reads the headers that all routes share.
-func callOf(r *http.Request, at place) (*call, error) {
+func callOf(r *http.Request, way *route, at place) (*call, error) {
 	c := &call{place: at, method: r.Method, path: r.URL.EscapedPath(), query: r.URL.RawQuery, media: r.Header.Get("Content-Type"), returns: "representation", base: "http://" + r.Host, r: r,
 		ifMatch: r.Header.Get("If-Match"), ifNoneMatch: r.Header.Get("If-None-Match"), ifNoneExist: r.Header.Get("If-None-Exist"),
 		ifModifiedSince: r.Header.Get("If-Modified-Since")}
@@ -75,6 +76,9 @@ func callOf(r *http.Request, at place) (*call, error) {
 		c.imports = true
 	default:
 		return nil, refusal(http.StatusBadRequest, "value", "the header Abaton-Import is true or false; correct it")
+	}
+	if way.native {
+		return c, nil
 	}
 	return c, c.accept(r)
 }
@@ -158,6 +162,9 @@ func (c *call) settle(body []byte) {
 
 // readBody takes the body in, counted while it streams.
 func readBody(w http.ResponseWriter, r *http.Request, way *route) ([]byte, error) {
+	if way.body == streamBody {
+		return nil, nil
+	}
 	if way.body == noBody {
 		if r.ContentLength > 0 || r.ContentLength < 0 && hasBytes(r.Body) {
 			return nil, refusal(http.StatusBadRequest, "invalid", "this request takes no body; send it without one")

@@ -54,7 +54,8 @@ type chart struct {
 	opened     time.Time                                   // when it was first read
 	told       *ledger.History                             // of the patient's own session: what the ledgers said at toldAt
 	toldAt     time.Time
-	aside      string // of computed resources: what Warning says beside them
+	aside      string                  // of computed resources: what Warning says beside them
+	objects    map[string]*largeObject // of versions that are large objects, by versionId
 }
 
 // newChart is an empty chart: of the whole record, or of a part; limited to
@@ -73,6 +74,7 @@ func (c *chart) reset() {
 	c.seen = make(map[abaton.BatchName]uint64)
 	c.strictest = make(map[string]fhir.Category)
 	c.mapped = make(map[string]abaton.ActorID)
+	c.objects = make(map[string]*largeObject)
 	c.referred, c.size = nil, 0
 	c.origins, c.opened = make(map[string]origin), time.Time{}
 }
@@ -320,6 +322,10 @@ func (c *chart) fill(opened *client.Chart, leased time.Time) error {
 			versions = append(versions, versionOf(&r.Envelope, rankOf(r.Hour, r.Name), r.Content))
 			c.remember(r.Line, r.Envelope.Type, r.Envelope.ID, len(r.Content))
 			c.noteOrigin(r)
+		case seal.KindObject:
+			if v, ok := c.takeObject(&r.Envelope, rankOf(r.Hour, r.Name), r.Content); ok {
+				versions = append(versions, v)
+			}
 		case seal.KindDirectory:
 			c.mapPatient(&r.Envelope, r.Content)
 		}
@@ -410,6 +416,12 @@ func (c *chart) added(changes []*change, written *client.Written) error {
 		c.note(ch.line, name)
 		if ch.envelope.Kind == seal.KindDirectory {
 			c.mapPatient(&ch.envelope, ch.content)
+			continue
+		}
+		if ch.envelope.Kind == seal.KindObject {
+			if v, ok := c.takeObject(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content); ok {
+				versions = append(versions, v)
+			}
 			continue
 		}
 		versions = append(versions, versionOf(&ch.envelope, rankOf(uint32(ch.envelope.LastUpdated/3_600_000), name), ch.content))

@@ -60,6 +60,9 @@ type Config struct {
 	Observe   func(Observed)                       // told of each request, at once and from its goroutine; nil tells nobody
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
+
+	Uploads        string // folder for the sealed state of large uploads; empty: they cannot be resumed
+	ObjectBytesMax int64  // the largest object, in bytes; zero is 8 GiB
 }
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
@@ -92,12 +95,15 @@ type Gateway struct {
 	validation Validation
 	checker    func() (*validate.Validator, error)
 
-	sessions accesses
-	apps     *appDesk
-	offers   offers
-	deposits deposits
-	locks    locks
-	bodies   *semaphore.Weighted
+	sessions  accesses
+	apps      *appDesk
+	offers    offers
+	deposits  deposits
+	locks     locks
+	bodies    *semaphore.Weighted
+	streams   streams
+	objectMax int64
+	uploads   *uploads
 
 	jobs    jobs
 	halt    chan struct{} // closed first of all in Close: ends work that outlives its request
@@ -123,7 +129,7 @@ func New(c Config) (*Gateway, error) {
 	}
 	g := &Gateway{org: c.Org, set: c.Set, writerID: c.Writer.ID(), orgBox: c.OrgBox, ids: ids{c.IDKey},
 		log: c.Log, clock: c.Now, table: sealed, counters: newCounters(), bodies: semaphore.NewWeighted(bodiesMax),
-		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace(), validation: c.Validate, checker: checker()}
+		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace(), validation: c.Validate, checker: checker(), objectMax: cmp.Or(c.ObjectBytesMax, objectBytesMax)}
 	g.halt = make(chan struct{})
 	g.jobs.by = make(map[string]*job)
 	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
@@ -144,6 +150,9 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.metadata = capability(c.Release, g.clock(), g.apps.endpoints())
+	if err := g.openUploads(c); err != nil {
+		return nil, err
+	}
 	if err := g.connect(c); err != nil {
 		return nil, err
 	}
@@ -165,6 +174,8 @@ func (c *Config) check() error {
 		return errors.New("gateway: Outbox or OutboxKey is missing")
 	case c.Validate > ValidateRefuse:
 		return errors.New("gateway: Validate is none of its values")
+	case c.ObjectBytesMax < 0:
+		return errors.New("gateway: ObjectBytesMax is negative")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
 	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !CheckOrigin(origin) }):
@@ -203,6 +214,7 @@ func (g *Gateway) Close() error {
 		g.ended = true
 		g.closed.Unlock()
 		close(g.halt)
+		g.streams.stop()
 		g.flight.Wait()
 		g.working.Wait()
 		g.notifier.CloseIdleConnections()
@@ -231,6 +243,7 @@ func (g *Gateway) sweep() {
 			g.sweepApps(false)
 			g.jobs.sweep(g.now(), false)
 			g.subscriptions.sweep(g.now())
+			g.uploads.sweep(g.now())
 		case <-g.closing:
 			return
 		}

@@ -17,7 +17,7 @@ func routes() []route {
 	fhirRoute := func(method, pattern string, body bodyKind, bodyMax int64, handle func(*Gateway, context.Context, *call) (*answer, error)) route {
 		return route{method: method, pattern: pattern, policy: bySession, body: body, bodyMax: bodyMax, handle: handle}
 	}
-	return append(smartRoutes(), []route{
+	return slices.Concat(smartRoutes(), binaryRoutes(), []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
 		{method: http.MethodGet, pattern: "/status", policy: open, body: noBody, handle: (*Gateway).status},
@@ -59,7 +59,7 @@ func routes() []route {
 		fhirRoute(http.MethodPut, "/{type}", resourceBody, resourceBodyMax, (*Gateway).conditionalUpdate),
 		fhirRoute(http.MethodDelete, "/{type}", noBody, 0, (*Gateway).conditionalDelete),
 		fhirRoute(http.MethodGet, "/{type}/{id}/_history/{version}", noBody, 0, (*Gateway).vread),
-	}...)
+	})
 }
 
 // starting marks a GET that begins something.
@@ -85,21 +85,25 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer g.flight.Done()
 	o := observe(r, g.now())
-	o.Route, o.Status = g.serve(w, r)
+	var cut bool
+	o.Route, o.Status, cut = g.serve(w, r)
 	o.Took = g.now().Sub(o.Begun)
 	g.counters.served(o.Route, o.Status, o.Took)
 	g.observed(r.Context(), o)
+	if cut {
+		panic(http.ErrAbortHandler) // the connection breaks: what was sent is not the whole
+	}
 }
 
 // serve answers one request and returns the route's name and the status, for
-// counting.
-func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, status int) {
+// counting; cut tells of an answer that could not be sent whole.
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, status int, cut bool) {
 	if g.shares(w, r) {
-		return "preflight", http.StatusNoContent
+		return "preflight", http.StatusNoContent, false
 	}
 	way, at, allow := g.table.find(r.Method, r.URL.EscapedPath())
 	if way == nil {
-		return "unknown", g.unrouted(w, allow)
+		return "unknown", g.unrouted(w, allow), false
 	}
 	name = way.method + " " + way.pattern
 	a, err := g.answerTo(w, r, way, at)
@@ -107,10 +111,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) (name string, st
 		o := g.outcome(r.Context(), name, err)
 		challenge(w, err)
 		refuse(w, o)
-		return name, o.Status
+		return name, o.Status, false
 	}
 	a.write(w)
-	return name, a.status
+	return name, a.status, a.cut
 }
 
 func (g *Gateway) unrouted(w http.ResponseWriter, allow []string) int {
@@ -125,7 +129,7 @@ func (g *Gateway) unrouted(w http.ResponseWriter, allow []string) int {
 }
 
 func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, at place) (*answer, error) {
-	c, err := callOf(r, at)
+	c, err := callOf(r, way, at)
 	if err != nil {
 		return nil, err
 	}
@@ -133,16 +137,24 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 	case open:
 		err = tooFast(w, g.origins.take(r, g.rates.origin, g.now()))
 	case bySession:
-		if err = g.admit(w, way, c); err == nil {
-			err = tooFast(w, c.person.pace.take(g.rates.person, g.now()))
-		} else if slow := tooFast(w, g.origins.take(r, g.rates.origin, g.now())); slow != nil {
-			err = slow // whoever guesses access values is slowed down
+		err = g.admit(w, way, c)
+		var slow error
+		if c.person != nil {
+			slow = tooFast(w, c.person.pace.take(g.rates.person, g.now()))
+		} else { // whoever guesses access values is slowed down
+			slow = tooFast(w, g.origins.take(r, g.rates.origin, g.now()))
+		}
+		if slow != nil {
+			err = slow
 		}
 	default:
 		panic("gateway: a sealed table holds no route without a policy")
 	}
 	if err != nil {
 		return nil, err
+	}
+	if way.native {
+		c.native = &native{w: w, r: r, control: http.NewResponseController(w)}
 	}
 	release, err := g.room(r.Context(), r, way)
 	if err != nil {
@@ -159,6 +171,9 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 
 // room waits until the body fits among those being worked on.
 func (g *Gateway) room(ctx context.Context, r *http.Request, way *route) (release func(), err error) {
+	if way.body == streamBody {
+		return func() {}, nil // bounded by what is worked on at a time
+	}
 	size := way.bodyMax
 	if r.ContentLength >= 0 {
 		size = min(size, r.ContentLength)

@@ -130,3 +130,29 @@ const (
 	// checkpointWait is how long an offer waits for the keepers' checkpoints.
 	checkpointWait = 3 * time.Second
 )
+
+// Bounds of large objects.
+const (
+	// objectBytesMax is the largest object unless the settings say otherwise,
+	// in bytes: a long film; a CT series is some GB.
+	objectBytesMax = 8 << 30
+	// objectJSONMax is the largest object that is also given as FHIR JSON, in
+	// bytes: what a record may hold.
+	objectJSONMax = 16 << 20
+	// streamsMax is how many objects come in or go out at once; each holds
+	// some three parts.
+	streamsMax = 8
+	// stallTime is how long a client may take to send a part, or to take
+	// streamChunk, all pauses of this gateway aside: 17 kB/s.
+	stallTime = 60 * time.Second
+	// streamChunk is how much is written to a client under one deadline.
+	streamChunk = 256 << 10
+	// uploadLife is how long an upload that nobody goes on with is kept.
+	uploadLife = 7 * 24 * time.Hour
+	// uploadsMax is how many uploads are kept at once; an empty one costs its
+	// client nothing.
+	uploadsMax = 1024
+	// uploadFileMax bounds the state of one upload, in bytes: a frame of some
+	// 250 bytes for each part.
+	uploadFileMax = 64 << 20
+)

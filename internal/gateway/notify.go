@@ -148,7 +148,7 @@ func (g *Gateway) tell(ctx context.Context, s *subscription, kind string, news [
 			}
 			pause *= 2
 		}
-		err := g.send(ctx, s, body)
+		err := g.post(ctx, s, body)
 		if err == nil {
 			s.turn("active", "")
 			return true
@@ -171,8 +171,8 @@ func (e *refusedError) Error() string { return fmt.Sprintf("notify: endpoint ans
 
 var errEndpoint = errors.New("notify: endpoint does not answer well")
 
-// send is one try. Neither the endpoint nor its headers stand in an error.
-func (g *Gateway) send(ctx context.Context, s *subscription, body []byte) error {
+// post is one try. Neither the endpoint nor its headers stand in an error.
+func (g *Gateway) post(ctx context.Context, s *subscription, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, g.pace.perTry)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, bytes.NewReader(body))

@@ -227,7 +227,7 @@ func contentsOf(index *seal.Index) map[string]uint64 {
 		switch e := &index.Entries[i]; e.Kind {
 		case seal.KindCommit:
 			contents[commitKind] |= 1 << (i + 1)
-		case seal.KindResource:
+		case seal.KindResource, seal.KindObject:
 			contents[e.Type] |= 1 << (i + 1)
 		}
 	}

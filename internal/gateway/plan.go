@@ -22,6 +22,7 @@ type scope struct {
 	within  map[string]abaton.ActorID // Type/id written by this request -> whose it is
 	sources map[string][]byte         // Type/id of an import -> its source key
 	asked   map[abaton.ActorID]bool   // charts for which this request has asked for news
+	least   fhir.Category             // what it writes is at least as sensitive
 }
 
 func (g *Gateway) newScope(c *call) *scope {
@@ -279,7 +280,7 @@ func (s *scope) write(ctx context.Context, chart *chart, r fhir.Resource, id str
 	if err != nil {
 		return nil, err
 	}
-	category := fhir.Stricter(fhir.CategoryOf(r), chart.category(r.Type, id))
+	category := fhir.Stricter(fhir.Stricter(fhir.CategoryOf(r), s.least), chart.category(r.Type, id))
 	ch, err := s.change(ctx, chart, r.Type, id, parents, category)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ const (
 	linesBody             // application/fhir+ndjson, or a Bundle
 	anyBody               // application/fhir+json, a Parameters resource or nothing
 	documentBody          // a CDA, a PDF or a text
+	streamBody            // any type; the handler reads it as it comes, and bounds it
 )
 
 // route is one entry of the sealed table. A pattern is a path whose segments
@@ -43,8 +44,9 @@ type route struct {
 	pattern string
 	policy  policy
 	body    bodyKind
-	bodyMax int64 // bytes; 0 for noBody
 	starts  bool  // a GET that begins something, which a HEAD must not
+	bodyMax int64 // bytes; 0 for noBody and streamBody
+	native  bool  // the handler looks at Accept and may answer by itself
 	handle  func(*Gateway, context.Context, *call) (*answer, error)
 
 	segments []string
@@ -78,9 +80,9 @@ func (r *route) complete() error {
 		return fmt.Errorf("route %s: no handler", r.pattern)
 	case !strings.HasPrefix(r.pattern, "/"):
 		return fmt.Errorf("route %q: no path", r.pattern)
-	case r.body < noBody || r.body > documentBody || (r.body == noBody) != (r.bodyMax == 0):
+	case r.body < noBody || r.body > streamBody || (r.body == noBody || r.body == streamBody) != (r.bodyMax == 0):
 		return fmt.Errorf("route %s: no body kind or cap", r.pattern)
-	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method):
+	case !slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, r.method):
 		return fmt.Errorf("route %s: method %s", r.pattern, r.method)
 	}
 	return nil

@@ -16,6 +16,10 @@ const HedgeAfter = 60 * time.Millisecond
 // every keeper that refuses, fails or answers what does not help, and all
 // when the timer fires.
 type Read struct {
+	// Hedge is how long those asked first have; NewRead sets HedgeAfter.
+	// Replies of megabytes need longer, or everybody sends them.
+	Hedge time.Duration
+
 	p        Params
 	order    []abaton.KeeperIndex
 	wide     bool
@@ -30,7 +34,7 @@ type Read struct {
 // NewRead asks in the order of prefer, then whom it leaves out. wide asks all
 // at once.
 func NewRead(p Params, prefer []abaton.KeeperIndex, wide bool) *Read {
-	r := &Read{p: p, wide: wide, order: make([]abaton.KeeperIndex, 0, p.N)}
+	r := &Read{Hedge: HedgeAfter, p: p, wide: wide, order: make([]abaton.KeeperIndex, 0, p.N)}
 	seen := Keepers(0)
 	for _, x := range prefer {
 		if All(p.N).Has(x) && !seen.Has(x) {
@@ -73,7 +77,7 @@ func (r *Read) Start() []Effect {
 		return r.out.list
 	}
 	r.ask(r.p.T)
-	r.out.wake(0, HedgeAfter)
+	r.out.wake(0, r.Hedge)
 	return r.out.list
 }
 
@@ -123,7 +127,7 @@ func (r *Read) Lost(x abaton.KeeperIndex) []Effect {
 	return r.out.list
 }
 
-// Timer: HedgeAfter has passed; ask everybody.
+// Timer: Hedge has passed; ask everybody.
 func (r *Read) Timer() []Effect {
 	r.out.reset()
 	if r.state == Working {

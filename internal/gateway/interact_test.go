@@ -39,6 +39,7 @@ func TestPatchKeepsWhatItDoesNotName(t *testing.T) {
 		status                     int
 	}{
 		{"stale", path, `[{"op":"replace","path":"/status","value":"final"}]`, first, 412},
+		{"stale, and does not fit", path, `[{"op":"remove","path":"/none"}]`, first, 412},
 		{"test does not hold", path, `[{"op":"replace","path":"/status","value":"x"},{"op":"test","path":"/x-unknown/0","value":2}]`, "", 422},
 		{"id", path, `[{"op":"replace","path":"/id","value":"other"}]`, "", 422},
 		{"type", path, `[{"op":"replace","path":"/resourceType","value":"Basic"}]`, "", 422},
@@ -94,7 +95,9 @@ func TestConditionalUpdate(t *testing.T) {
 		t.Errorf("one match: got %s of %s, want an update of %s", got, idOf(resp), id)
 	}
 	k.c.want(http.StatusOK, "PUT", path, with(id, "final"), nil)
-	k.c.want(http.StatusBadRequest, "PUT", path, with("another", "final"), nil)
+	if _, got := k.c.want(http.StatusBadRequest, "PUT", path, with("another", "final"), nil); !bytes.Contains(got, []byte("the query finds a resource with another id")) {
+		t.Errorf("another id: got %s", got)
+	}
 	k.c.want(http.StatusCreated, "PUT", "/Observation?identifier=urn:l%7C8", with("chosen", "final"), nil)
 	k.c.want(http.StatusConflict, "PUT", "/Observation?identifier=urn:l%7C9", with("chosen", "final"), nil)
 	k.c.want(http.StatusPreconditionFailed, "PUT", path, with("", "final"), nil) // two have it now

@@ -55,8 +55,15 @@ func newEndpoint(k *clinic) *endpoint {
 	e := &endpoint{got: make(chan notice, 64), answer: func() int { return 200 }}
 	e.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		e.got <- notice{r.Header.Clone(), body}
-		w.WriteHeader(e.answer())
+		select {
+		case e.got <- notice{r.Header.Clone(), body}:
+		default: // far more than any test asks for
+		}
+		status := e.answer()
+		if status == http.StatusTemporaryRedirect {
+			w.Header().Set("Location", e.URL+"/elsewhere")
+		}
+		w.WriteHeader(status)
 	}))
 	k.t.Cleanup(e.Close)
 	k.gateway.notifyOrigins = []string{e.URL}

@@ -92,7 +92,7 @@ func TestNoRouteEscapesTheScopes(t *testing.T) {
 		"a new patient":                    {content: []byte(`{"resourceType":"Patient"}`), envelope: seal.Envelope{Type: "Patient", ID: "new"}},
 		"an entry of the directory":        {envelope: seal.Envelope{Kind: seal.KindDirectory, Type: "Patient", ID: "new"}},
 	} {
-		ch.home = k.patient.id
+		ch.home, ch.line = k.patient.id, k.patient.root.Line(fhir.General.ID()) // where the app may add
 		if ch.envelope.Kind == 0 {
 			ch.envelope.Kind = seal.KindResource
 		}
@@ -230,6 +230,21 @@ func TestEachActionIsItsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A condition is a search, and an import reads what is there: neither comes
+// with the right to add.
+func TestAddingIsNotLooking(t *testing.T) {
+	k := newClinic(t)
+	a := k.patientApp("patient/Observation.c")
+	for name, value := range map[string]string{"If-None-Exist": "_id=x", headerImport: "true", headerPatient: k.patient.id.String()} {
+		h := map[string]string{"Authorization": "DPoP " + a.got.Access, "DPoP": a.proof("POST", k.web.URL+"/Observation", a.got.Access),
+			"Content-Type": "application/fhir+json", name: value}
+		if resp, got := a.send("POST", "/Observation", k.observation(""), h); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: got %d %s, want 403", name, resp.StatusCode, clip(got))
+		}
+	}
+	a.want(http.StatusCreated, "POST", "/Observation", k.observation(""))
 }
 
 // An app writes under the patient's grant to the app: without one for the part

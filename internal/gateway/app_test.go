@@ -279,6 +279,23 @@ func TestPageOfTheAsk(t *testing.T) {
 	(&caller{w: k.world}).want(http.StatusNotFound, "POST", "/apps/request", `{"code":"`+code+`"}`, nil)
 }
 
+// The page's own request for news is answered when there is some.
+func TestPageIsToldAtOnce(t *testing.T) {
+	k := newClinic(t)
+	k.register(publicApp("growth", "patient/*.rs"))
+	a := k.app("growth", true)
+	page, code := a.ask(a.params("patient/*.rs"))
+	held := make(chan *http.Response, 1)
+	go func() {
+		resp, _ := a.send("GET", page+"?"+againQuery, "", nil)
+		held <- resp
+	}()
+	(&caller{w: k.world}).want(http.StatusNoContent, "POST", "/apps/decline", `{"code":"`+code+`"}`, nil)
+	if to := (<-held).Header.Get("Location"); !strings.Contains(to, "error=access_denied") {
+		t.Errorf("held request: got %q, want the answer to the app", to)
+	}
+}
+
 // A value bound to a key is worth nothing without a fresh proof for this very
 // request, and a proof works once.
 func TestProofsOfPossession(t *testing.T) {

@@ -48,7 +48,10 @@ func TestPatientAppJourney(t *testing.T) {
 	}
 
 	before := a.got
-	status, next, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}})
+	if status, _, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}, "scope": {"patient/*.r"}}); status != 400 || failed != "invalid_scope" {
+		t.Errorf("renewal with another scope: got %d %s, want invalid_scope", status, failed)
+	}
+	status, next, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}, "scope": {before.Scope}})
 	if status != http.StatusOK || next.Access == before.Access || next.Again == before.Again {
 		t.Fatalf("renewal: got %d %s", status, failed)
 	}
@@ -264,6 +267,8 @@ func TestPageOfTheAsk(t *testing.T) {
 		}
 	}
 	stranger := k.app("growth", true)
+	other, _ := secret()
+	stranger.cookie = []*http.Cookie{{Name: a.cookie[0].Name, Value: other}}
 	if resp, _ := stranger.send("GET", page, "", nil); resp.StatusCode != http.StatusGone {
 		t.Errorf("page in another browser: got %d, want 410", resp.StatusCode)
 	}

@@ -170,7 +170,7 @@ func (k *planted) over(id, category string) string {
 // Counts and totals do not tell of what is not covered.
 func TestScopesLeaveNoTraceInCounts(t *testing.T) {
 	k := plant(t)
-	a := k.patientApp("launch/patient patient/Observation.rs?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
+	a := k.patientApp("launch/patient patient/Observation.rus?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
 	var found struct{ Total int }
 	if err := json.Unmarshal(a.want(http.StatusOK, "GET", "/Observation?patient="+k.id, ""), &found); err != nil || found.Total != 2 {
 		t.Errorf("total of observations: got %d, %v, want 2", found.Total, err)
@@ -229,6 +229,18 @@ func TestEachActionIsItsOwn(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// In a batch one entry that is not allowed leaves the others as they are.
+func TestBatchRefusesEntryByEntry(t *testing.T) {
+	k := newClinic(t)
+	a := k.patientApp("patient/Observation.c")
+	got := a.want(http.StatusOK, "POST", "/", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Observation"},"resource":`+k.observation("")+
+		`},{"request":{"method":"POST","url":"Condition"},"resource":{"resourceType":"Condition","subject":{"reference":"Patient/`+k.id+`"}}}]}`)
+	var b struct{ Entry []struct{ Response struct{ Status string } } }
+	if err := json.Unmarshal(got, &b); err != nil || len(b.Entry) != 2 || b.Entry[0].Response.Status != "201 Created" || b.Entry[1].Response.Status != "403 Forbidden" {
+		t.Errorf("got %+v, %v, want 201 and 403", b.Entry, err)
 	}
 }
 

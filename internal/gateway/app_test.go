@@ -48,7 +48,10 @@ func TestPatientAppJourney(t *testing.T) {
 	}
 
 	before := a.got
-	status, next, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}})
+	if status, _, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}, "scope": {"patient/*.r"}}); status != 400 || failed != "invalid_scope" {
+		t.Errorf("renewal with another scope: got %d %s, want invalid_scope", status, failed)
+	}
+	status, next, failed := a.exchange(url.Values{"grant_type": {"refresh_token"}, "refresh_token": {before.Again}, "scope": {before.Scope}})
 	if status != http.StatusOK || next.Access == before.Access || next.Again == before.Again {
 		t.Fatalf("renewal: got %d %s", status, failed)
 	}
@@ -264,6 +267,8 @@ func TestPageOfTheAsk(t *testing.T) {
 		}
 	}
 	stranger := k.app("growth", true)
+	other, _ := secret()
+	stranger.cookie = []*http.Cookie{{Name: a.cookie[0].Name, Value: other}}
 	if resp, _ := stranger.send("GET", page, "", nil); resp.StatusCode != http.StatusGone {
 		t.Errorf("page in another browser: got %d, want 410", resp.StatusCode)
 	}
@@ -277,6 +282,23 @@ func TestPageOfTheAsk(t *testing.T) {
 		t.Errorf("answer to the app: got %v, want access_denied", q)
 	}
 	(&caller{w: k.world}).want(http.StatusNotFound, "POST", "/apps/request", `{"code":"`+code+`"}`, nil)
+}
+
+// The page's own request for news is answered when there is some.
+func TestPageIsToldAtOnce(t *testing.T) {
+	k := newClinic(t)
+	k.register(publicApp("growth", "patient/*.rs"))
+	a := k.app("growth", true)
+	page, code := a.ask(a.params("patient/*.rs"))
+	held := make(chan *http.Response, 1)
+	go func() {
+		resp, _ := a.send("GET", page+"?"+againQuery, "", nil)
+		held <- resp
+	}()
+	(&caller{w: k.world}).want(http.StatusNoContent, "POST", "/apps/decline", `{"code":"`+code+`"}`, nil)
+	if to := (<-held).Header.Get("Location"); !strings.Contains(to, "error=access_denied") {
+		t.Errorf("held request: got %q, want the answer to the app", to)
+	}
 }
 
 // A value bound to a key is worth nothing without a fresh proof for this very

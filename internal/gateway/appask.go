@@ -35,6 +35,7 @@ type ask struct {
 	expires time.Time
 	launch  *launch // nil for a standalone one
 	state   askState
+	decided chan struct{} // closed when a person has
 	given   *authorized
 	until   time.Time // until when the authorization code holds
 }
@@ -120,7 +121,7 @@ func (a *ask) cookie() string { return "abaton_ask_" + a.handle[:8] }
 func (d *appDesk) file(r *smart.Request, now time.Time) (*ask, string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	a := &ask{Request: r, state: askWaits, expires: now.Add(smart.AskLife)}
+	a := &ask{Request: r, state: askWaits, decided: make(chan struct{}), expires: now.Add(smart.AskLife)}
 	if r.Launch != "" {
 		if a.launch = d.takeLaunch(r.Launch, r.App.ID, now); a.launch == nil {
 			return nil, "", &smart.Error{Code: smart.InvalidRequest, Says: "this launch is used, too old or not for this app; launch again"}
@@ -171,8 +172,10 @@ func (d *appDesk) asked(r *http.Request, handle string, now time.Time) *ask {
 }
 
 // wait answers GET /authorize/{id}: the page that says what is asked and shows
-// the code, until the person has decided; then the way back to the app.
-func (g *Gateway) wait(_ context.Context, c *call) (*answer, error) {
+// the code, until the person has decided; then the way back to the app. The
+// page asks for itself anew, and that request is held a while: the page stays
+// as it is, with what has the focus, until there is news.
+func (g *Gateway) wait(ctx context.Context, c *call) (*answer, error) {
 	d, err := g.desk()
 	if err != nil {
 		return nil, err
@@ -180,6 +183,15 @@ func (g *Gateway) wait(_ context.Context, c *call) (*answer, error) {
 	a := d.asked(c.r, c.id, g.now())
 	if a == nil {
 		return gonePage(), nil
+	}
+	if c.query == againQuery {
+		hold := time.NewTimer(waitHold)
+		defer hold.Stop()
+		select {
+		case <-a.decided:
+		case <-hold.C:
+		case <-ctx.Done():
+		}
 	}
 	to, waits := d.outcome(a, g.now())
 	switch {
@@ -232,6 +244,7 @@ func (d *appDesk) refuse(a *ask) bool {
 		return false
 	}
 	a.state = askRefused
+	close(a.decided)
 	delete(d.byCode, a.code)
 	return true
 }
@@ -255,6 +268,7 @@ func (d *appDesk) approve(a *ask, given *authorized) bool {
 		return false
 	}
 	a.state, a.given = askApproved, given
+	close(a.decided)
 	delete(d.byCode, a.code)
 	return true
 }

@@ -45,17 +45,13 @@ func (g *Gateway) exchanged(d *appDesk, c *call) (*granted, error) {
 	if err != nil {
 		return nil, err
 	}
-	proof, err := g.proofOf(d, c, "/token")
-	if err != nil {
-		return nil, err
-	}
 	switch params["grant_type"] {
 	case smart.ByCode:
-		return g.byCode(d, app, params, proof)
+		return g.byCode(d, app, params, c)
 	case smart.ByRenewal:
-		return g.byRenewal(d, app, params, proof)
+		return g.byRenewal(d, app, params, c)
 	case smart.ByService:
-		return g.byService(d, app, params, proof)
+		return g.byService(d, app, params, c)
 	}
 	return nil, &smart.Error{Code: smart.UnsupportedGrantType, Says: "grant_type is authorization_code, refresh_token or client_credentials"}
 }
@@ -87,13 +83,14 @@ func (g *Gateway) client(d *appDesk, c *call, path string) (smart.Params, *smart
 	return params, app, nil
 }
 
-// proofOf is the thumbprint of the key that proves this request, "" if none
-// is sent.
-func (g *Gateway) proofOf(d *appDesk, c *call, path string) (string, error) {
+// proofOf is the thumbprint of the key that proves a request for access, "" if
+// none is sent. It is asked once it is known that the caller holds something:
+// what a stranger proves is not remembered.
+func (g *Gateway) proofOf(d *appDesk, c *call) (string, error) {
 	if len(c.r.Header.Values("DPoP")) == 0 {
 		return "", nil
 	}
-	thumbprint, err := d.possession(c.r, smart.Possession{Method: c.method, URL: d.base + path, Now: g.now()})
+	thumbprint, err := d.possession(c.r, smart.Possession{Method: c.method, URL: d.base + "/token", Now: g.now()})
 	if err != nil {
 		return "", &smart.Error{Code: smart.InvalidProof, Says: "the DPoP proof does not hold: one header, for this method and address, made now and used once"}
 	}
@@ -105,7 +102,7 @@ func lost(says string) error { return &smart.Error{Code: smart.InvalidGrant, Say
 // byCode exchanges an authorization code. A code is tried once: a second try,
 // or one that does not hold, ends what it stands for, for somebody else has
 // seen it (RFC 6749, section 10.5).
-func (g *Gateway) byCode(d *appDesk, app *smart.App, params smart.Params, proof string) (*granted, error) {
+func (g *Gateway) byCode(d *appDesk, app *smart.App, params smart.Params, c *call) (*granted, error) {
 	a, again := d.redeemed(params["code"], g.now())
 	if a == nil {
 		return nil, lost("the code is not known here, or too old; ask for access again")
@@ -114,7 +111,11 @@ func (g *Gateway) byCode(d *appDesk, app *smart.App, params smart.Params, proof 
 		g.endApp(a.given)
 		return nil, lost("the code was used before or is too old; access by it has ended, ask again")
 	}
-	if err := a.Redeem(app, params, proof); err != nil {
+	proof, err := g.proofOf(d, c)
+	if err == nil {
+		err = a.Redeem(app, params, proof)
+	}
+	if err != nil {
 		g.endApp(a.given)
 		return nil, err
 	}
@@ -147,11 +148,18 @@ func (g *Gateway) grant(a *authorized) (*granted, error) {
 
 // byRenewal gives new access for a renewal value, which is used up and
 // replaced. A used one that comes again ends everything: two hold it.
-func (g *Gateway) byRenewal(d *appDesk, app *smart.App, params smart.Params, proof string) (*granted, error) {
+func (g *Gateway) byRenewal(d *appDesk, app *smart.App, params smart.Params, c *call) (*granted, error) {
 	name, ok := nameOf(params["refresh_token"])
-	a, again := d.renew(name, app, proof)
+	a, again := d.renew(name, app)
 	if !ok || a == nil {
 		return nil, lost("the refresh_token is not known here, or not this app's; ask for access again")
+	}
+	proof, err := g.proofOf(d, c)
+	if err != nil {
+		return nil, err
+	}
+	if proof != a.proof {
+		return nil, lost("the refresh_token goes with a key: prove it as when access was given")
 	}
 	if again {
 		g.endApp(a)
@@ -168,13 +176,12 @@ func (g *Gateway) byRenewal(d *appDesk, app *smart.App, params smart.Params, pro
 	return g.grant(a)
 }
 
-// renew finds what a renewal value stands for; nil if it is not for this app,
-// or without the proof that the access is bound to.
-func (d *appDesk) renew(name [32]byte, app *smart.App, proof string) (a *authorized, again bool) {
+// renew finds what a renewal value stands for; nil if it is not for this app.
+func (d *appDesk) renew(name [32]byte, app *smart.App) (a *authorized, again bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	r, ok := d.renewals[name]
-	if !ok || r.of.app.ID != app.ID || r.of.proof != proof {
+	if !ok || r.of.app.ID != app.ID {
 		return nil, false
 	}
 	return r.of, r.used
@@ -202,7 +209,7 @@ func (d *appDesk) spend(name [32]byte) {
 
 // byService gives a backend service a view on the session that its
 // organisation lent it (SMART Backend Services).
-func (g *Gateway) byService(d *appDesk, app *smart.App, params smart.Params, proof string) (*granted, error) {
+func (g *Gateway) byService(d *appDesk, app *smart.App, params smart.Params, c *call) (*granted, error) {
 	if app.Kind != smart.Backend {
 		return nil, &smart.Error{Code: smart.UnauthorizedClient, Says: "only a backend service may ask in its own name"}
 	}
@@ -219,6 +226,10 @@ func (g *Gateway) byService(d *appDesk, app *smart.App, params smart.Params, pro
 	scopes := asked.Within(s.lent.scopes)
 	if scopes.Empty() {
 		return nil, &smart.Error{Code: smart.InvalidScope, Says: "nothing of the scope asked for is lent to this service"}
+	}
+	proof, err := g.proofOf(d, c)
+	if err != nil {
+		return nil, err
 	}
 	view, err := g.view(s, scopes, proof)
 	if err != nil {

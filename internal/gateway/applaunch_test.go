@@ -161,6 +161,18 @@ func TestBackendService(t *testing.T) {
 	if err := json.Unmarshal(text, &in); resp.StatusCode != 200 || err != nil || !in.Active || in.Client != "nightly" || in.Scope != wide.Scope {
 		t.Errorf("introspection: got %d, %v", resp.StatusCode, err)
 	}
+	k.lend(http.StatusOK, d, "system/*.rs", bundles...)
+	status, got, _ = a.exchange(serviceForm("system/Patient.r"))
+	if status != http.StatusOK {
+		t.Fatalf("on the next session: got %d", status)
+	}
+	k.gateway.apps.mu.Lock()
+	lent := k.gateway.apps.services["nightly"].lent
+	k.gateway.apps.mu.Unlock()
+	a.got = got
+	a.want(http.StatusOK, "GET", "/Patient/"+k.id, "")
+	k.gateway.sessions.end(lent.anchor)
+	a.want(http.StatusUnauthorized, "GET", "/Patient/"+k.id, "") // a view ends with what it is a view on
 	a.got = wide
 	k.lend(http.StatusOK, d, "system/*.rs", bundles...) // in place of the one before, which ends
 	a.want(http.StatusUnauthorized, "GET", "/Patient/"+k.id, "")

@@ -72,8 +72,12 @@ type page struct {
 	Style template.CSS
 }
 
-// waitSeconds is how often the page looks whether the person has decided.
-const waitSeconds = "2"
+// waitSeconds is how long a page stands before it asks for news, and againQuery
+// what tells that it does.
+const (
+	waitSeconds = "1"
+	againQuery  = "again"
+)
 
 func (p page) answer(status int) *answer {
 	p.Style = pageStyle
@@ -104,7 +108,7 @@ func askPage(a *ask, now time.Time) *answer {
 		Code:  shownCode(a.code),
 		Until: a.expires.UTC().Format("15:04") + " UTC",
 		No:    "/authorize/" + a.handle,
-		Again: waitSeconds,
+		Again: waitSeconds + "; url=/authorize/" + a.handle + "?" + againQuery,
 	}
 	p.Says = append(p.Says, "It is registered here as "+a.App.ID+" and will be answered at "+hostOf(a.Redirect)+".")
 	if a.launch != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/smart"
+	"github.com/abaton-health/abaton/seal"
 )
 
 // planted is a record of which an app with granular scopes may see a part:
@@ -16,6 +17,7 @@ type planted struct {
 	*clinic
 	seen, hidden, condition, mixed string // ids; mixed was a laboratory result once
 	mixedFirst                     string // its first version
+	became                         string // a laboratory result now, and not in its first version
 }
 
 const hiddenMark = "KEEP-THIS-HIDDEN"
@@ -37,6 +39,8 @@ func plant(t *testing.T) *planted {
 	p.mixed, p.mixedFirst = make("/Observation", k.observation(coded("laboratory")+`,"note":[{"text":"`+hiddenMark+`"}]`))
 	next := strings.Replace(k.observation(coded("social-history")+`,"note":[{"text":"`+hiddenMark+`"}]`), `"Observation",`, `"Observation","id":"`+p.mixed+`",`, 1)
 	k.c.want(http.StatusOK, "PUT", "/Observation/"+p.mixed, next, nil)
+	p.became, _ = make("/Observation", k.observation(coded("vital-signs")+`,"note":[{"text":"`+hiddenMark+`"}]`))
+	k.c.want(http.StatusOK, "PUT", "/Observation/"+p.became, p.over(p.became, "laboratory"), nil)
 	return p
 }
 
@@ -47,7 +51,7 @@ const laboratory = "http://terminology.hl7.org/CodeSystem/observation-category|l
 // results. Nothing that it answers may hold a mark of what lies beside them.
 func TestNoRouteEscapesTheScopes(t *testing.T) {
 	k := plant(t)
-	a := k.patientApp("launch/patient patient/Observation.cruds?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
+	a := k.patientApp("launch/patient patient/Observation.cruds?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.cr")
 	walked := 0
 	for _, way := range k.gateway.table.routes {
 		if way.policy != bySession {
@@ -79,11 +83,34 @@ func TestNoRouteEscapesTheScopes(t *testing.T) {
 	a.want(http.StatusNotFound, "GET", "/Observation/"+k.hidden, "")    // one of a type
 	a.want(http.StatusNotFound, "GET", "/Observation/"+k.mixed, "")
 	a.want(http.StatusNotFound, "GET", "/Observation/"+k.mixed+"/_history/"+k.mixedFirst, "")
+	// The last look at what is written stands by itself.
+	p := a.session()
+	for name, ch := range map[string]*change{
+		"an update of what is not covered": {content: []byte(k.over(k.hidden, "laboratory")), envelope: seal.Envelope{Type: "Observation", ID: k.hidden, Parents: []string{"x"}}},
+		"a deletion of it":                 {content: []byte(k.over(k.hidden, "laboratory")), envelope: seal.Envelope{Type: "Observation", ID: k.hidden, Deleted: true}},
+		"what is not covered":              {content: []byte(k.observation(coded("vital-signs"))), envelope: seal.Envelope{Type: "Observation", ID: "new"}},
+		"a new patient":                    {content: []byte(`{"resourceType":"Patient"}`), envelope: seal.Envelope{Type: "Patient", ID: "new"}},
+		"an entry of the directory":        {envelope: seal.Envelope{Kind: seal.KindDirectory, Type: "Patient", ID: "new"}},
+	} {
+		ch.home, ch.line = k.patient.id, k.patient.root.Line(fhir.General.ID()) // where the app may add
+		if ch.envelope.Kind == 0 {
+			ch.envelope.Kind = seal.KindResource
+		}
+		if err := k.gateway.mayWrite(t.Context(), p, []*change{ch}); err == nil {
+			t.Errorf("%s: may be written", name)
+		}
+	}
+}
+
+// session is what the app's access stands for.
+func (a *app) session() *person {
+	name, _ := nameOf(a.got.Access)
+	return a.w.gateway.apps.accessed(name, a.w.clock.now()).person
 }
 
 // pathsOf are the paths of a route for every type and id there is.
 func (k *planted) pathsOf(way *route) (paths []string) {
-	for _, at := range [][2]string{{"Observation", k.seen}, {"Observation", k.hidden}, {"Observation", k.mixed}, {"Condition", k.condition}, {"Patient", k.id}} {
+	for _, at := range [][2]string{{"Observation", k.seen}, {"Observation", k.hidden}, {"Observation", k.mixed}, {"Observation", k.became}, {"Condition", k.condition}, {"Patient", k.id}} {
 		path := strings.NewReplacer("{type}", at[0], "{id}", at[1], "{version}", k.mixedFirst).Replace(way.pattern)
 		if way.method == http.MethodDelete && (at[1] == k.seen || at[1] == k.id) {
 			continue
@@ -143,13 +170,13 @@ func (k *planted) over(id, category string) string {
 // Counts and totals do not tell of what is not covered.
 func TestScopesLeaveNoTraceInCounts(t *testing.T) {
 	k := plant(t)
-	a := k.patientApp("launch/patient patient/Observation.rs?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
+	a := k.patientApp("launch/patient patient/Observation.rus?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
 	var found struct{ Total int }
-	if err := json.Unmarshal(a.want(http.StatusOK, "GET", "/Observation?patient="+k.id, ""), &found); err != nil || found.Total != 1 {
-		t.Errorf("total of observations: got %d, %v, want 1", found.Total, err)
+	if err := json.Unmarshal(a.want(http.StatusOK, "GET", "/Observation?patient="+k.id, ""), &found); err != nil || found.Total != 2 {
+		t.Errorf("total of observations: got %d, %v, want 2", found.Total, err)
 	}
-	if err := json.Unmarshal(a.want(http.StatusOK, "GET", "/Patient/"+k.id+"/$everything", ""), &found); err != nil || found.Total != 1 {
-		t.Errorf("total of everything: got %d, %v, want 1: Patient may be read and not searched for", found.Total, err)
+	if err := json.Unmarshal(a.want(http.StatusOK, "GET", "/Patient/"+k.id+"/$everything", ""), &found); err != nil || found.Total != 2 {
+		t.Errorf("total of everything: got %d, %v, want 2: Patient may be read and not searched for", found.Total, err)
 	}
 	other := a.want(http.StatusNotFound, "GET", "/Observation/"+k.hidden, "")
 	none := a.want(http.StatusNotFound, "GET", "/Observation/"+k.gateway.ids.fresh(k.patient.id), "")
@@ -203,6 +230,33 @@ func TestEachActionIsItsOwn(t *testing.T) {
 			}
 		})
 	}
+}
+
+// In a batch one entry that is not allowed leaves the others as they are.
+func TestBatchRefusesEntryByEntry(t *testing.T) {
+	k := newClinic(t)
+	a := k.patientApp("patient/Observation.c")
+	got := a.want(http.StatusOK, "POST", "/", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Observation"},"resource":`+k.observation("")+
+		`},{"request":{"method":"POST","url":"Condition"},"resource":{"resourceType":"Condition","subject":{"reference":"Patient/`+k.id+`"}}}]}`)
+	var b struct{ Entry []struct{ Response struct{ Status string } } }
+	if err := json.Unmarshal(got, &b); err != nil || len(b.Entry) != 2 || b.Entry[0].Response.Status != "201 Created" || b.Entry[1].Response.Status != "403 Forbidden" {
+		t.Errorf("got %+v, %v, want 201 and 403", b.Entry, err)
+	}
+}
+
+// A condition is a search, and an import reads what is there: neither comes
+// with the right to add.
+func TestAddingIsNotLooking(t *testing.T) {
+	k := newClinic(t)
+	a := k.patientApp("patient/Observation.c")
+	for name, value := range map[string]string{"If-None-Exist": "_id=x", headerImport: "true", headerPatient: k.patient.id.String()} {
+		h := map[string]string{"Authorization": "DPoP " + a.got.Access, "DPoP": a.proof("POST", k.web.URL+"/Observation", a.got.Access),
+			"Content-Type": "application/fhir+json", name: value}
+		if resp, got := a.send("POST", "/Observation", k.observation(""), h); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: got %d %s, want 403", name, resp.StatusCode, clip(got))
+		}
+	}
+	a.want(http.StatusCreated, "POST", "/Observation", k.observation(""))
 }
 
 // An app writes under the patient's grant to the app: without one for the part

@@ -57,6 +57,9 @@ const (
 	// appAccessMax is how long an app's access value lives that can be
 	// renewed; the lent session's end comes first if it is earlier.
 	appAccessMax = 10 * time.Minute
+	// waitHold is how long a page's request for news is held; a gateway that
+	// stops waits for it.
+	waitHold = 10 * time.Second
 	// viewsMax is how many combinations of scopes and keys one service uses
 	// under one lent session; each has charts of its own.
 	viewsMax = 8

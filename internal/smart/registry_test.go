@@ -105,6 +105,35 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
+func TestRedeem(t *testing.T) {
+	const v, c = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+	public, weak, signs := &App{ID: "a", Kind: Public}, &App{ID: "a", Kind: Public, ProofOptional: true}, &App{ID: "a", Kind: Confidential}
+	for _, x := range []struct {
+		name              string
+		app               *App
+		bound, proof, uri string
+		want              Code
+	}{
+		{"proved", public, "", "key", "u", ""},
+		{"not proved", public, "", "", "u", InvalidProof},
+		{"optional", weak, "", "", "u", ""},
+		{"signs", signs, "", "", "u", ""},
+		{"announced key", public, "key", "key", "u", ""},
+		{"another than the announced", public, "key", "other", "u", InvalidGrant},
+		{"announced and not proved", weak, "key", "", "u", InvalidGrant},
+		{"another address", public, "", "key", "w", InvalidGrant},
+		{"another app", &App{ID: "b", Kind: Public}, "", "key", "u", InvalidGrant},
+		{"no app", nil, "", "key", "u", InvalidGrant},
+	} {
+		r := &Request{App: public, Redirect: "u", Challenge: c, Proof: x.bound}
+		err := r.Redeem(x.app, Params{"redirect_uri": x.uri, "code_verifier": v}, x.proof)
+		refused, ok := errors.AsType[*Error](err)
+		if ok != (x.want != "") || ok && refused.Code != x.want {
+			t.Errorf("%s: got %v, want %q", x.name, err, x.want)
+		}
+	}
+}
+
 func TestAnswerKeepsTheQuery(t *testing.T) {
 	u, err := url.Parse(Answer("https://a.test/b?x=1", "https://gateway.test", "code", "c&d", "state", "s t", "empty", ""))
 	if err != nil {

@@ -39,7 +39,7 @@ func TestSubset(t *testing.T) {
 		}
 	}
 	for src, want := range map[string]string{
-		`{"resourceType":"Basic"}`:                                                     `{"resourceType":"Basic","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}`,
+		`{"resourceType":"Basic"}`: `{"resourceType":"Basic","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}`,
 		`{"resourceType":"Basic","meta":{"tag":[{"code":"x"}],"source":"s"},"code":1}`: `{"resourceType":"Basic","meta":{"tag":[{"code":"x"},{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}],"source":"s"},"code":1}`,
 		`{"resourceType":"Basic","meta":{"tag":[]}}`:                                   `{"resourceType":"Basic","meta":{"tag":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}]}}`,
 	} {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
@@ -245,5 +247,40 @@ func TestHiddenPartIsNotSearched(t *testing.T) {
 		if o.want(http.StatusOK, "GET", "/Observation"+query, "", &b); b.Total != 0 {
 			t.Errorf("Observation%s: got %d, want none", query, b.Total)
 		}
+	}
+}
+
+// TestSearchesAtOnce: searches that widen the same parts, whole charts being
+// opened and writes go on side by side, and each sees what is there.
+func TestSearchesAtOnce(t *testing.T) {
+	w := newWard(t, 3)
+	c := w.fresh()
+	work := new(errgroup.Group)
+	for _, path := range []string{"/Observation?code=c1", "/Condition?code=c1", "/Patient?name=family", "/Patient?_has:Condition:patient:code=c2",
+		"/Observation?patient.name=family&code=c0", "/Condition?patient=" + w.ids[0], "/Patient?_id=" + w.ids[1] + "," + w.ids[2] + "," + w.ids[0]} {
+		for range 2 {
+			work.Go(func() error {
+				status, _, answer, err := c.try("GET", path, "")
+				if err != nil || status != http.StatusOK || !strings.Contains(string(answer), `"total":3`) {
+					return fmt.Errorf("%s: got %d %s, %v, want three", shape(path), status, clip(answer), err)
+				}
+				return nil
+			})
+		}
+	}
+	for i := range 3 {
+		work.Go(func() error {
+			status, _, answer, err := c.try("POST", "/Encounter", `{"resourceType":"Encounter","status":"finished","subject":{"reference":"Patient/`+w.ids[i]+`"}}`)
+			if err != nil || status != http.StatusCreated {
+				return fmt.Errorf("create: got %d %s, %v", status, clip(answer), err)
+			}
+			return nil
+		})
+	}
+	if err := work.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.total(c, "/Encounter?status=finished"); n != 3 {
+		t.Errorf("what was written meanwhile: got %d, want 3", n)
 	}
 }

@@ -43,7 +43,7 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	if a.event.Kind == EventInception {
 		return s.admitInception(a, door, now)
 	}
-	if s.full(a.event.Kind) {
+	if full(len(s.knots), a.event.Kind) {
 		return tooLarge()
 	}
 	parents, err := s.place(a)
@@ -63,13 +63,14 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	return s.admitBody(a.body, parents, now)
 }
 
-// full reports whether the log takes no more events of this kind. What takes away
-// is taken longer: who filled the log must not keep what they gave themselves.
-func (s *State) full(kind EventKind) bool {
+// full reports whether a log of so many events takes no more of this kind. What
+// takes away is taken longer: who filled the log must not keep what they gave
+// themselves.
+func full(events int, kind EventKind) bool {
 	if Narrows(kind) {
-		return len(s.knots) >= 2*abaton.LogEventsMax
+		return events >= 2*abaton.LogEventsMax
 	}
-	return len(s.knots) >= abaton.LogEventsMax
+	return events >= abaton.LogEventsMax
 }
 
 // place finds an event's parents and checks that it continues them.

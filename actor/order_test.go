@@ -95,11 +95,11 @@ func TestArrivalOrder(t *testing.T) {
 	w := newWorld(t)
 	l := w.patient("ana")
 	merged := 0
-	for round := range uint64(60) {
+	for round := range uint64(40) {
 		r := rand.New(rand.NewPCG(round, 2))
 		all := arrivals(w, l, r)
 		first := hear(t, l.st, all, r)
-		for range 4 {
+		for range 3 {
 			other := hear(t, l.st, all, r)
 			if got, want := summary(other), summary(first); got != want {
 				t.Fatalf("round %d: two orders, two logs: got\n%s\nwant\n%s", round, got, want)

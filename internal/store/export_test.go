@@ -112,7 +112,7 @@ func exampleSeal() rowSeal { return rowKey{generation: 2, secret: [32]byte{1}}.r
 
 // SealedExample is a sealed row of two shares.
 func SealedExample() []byte {
-	return exampleSeal().seal(abaton.BatchName{1}, &shareRow{held: 5})
+	return exampleSeal().seal(abaton.BatchName{1}, &shareRow{held: 5, plain: make([]byte, 64)})
 }
 
 // OpenExample opens a row as SealedExample seals it and says which records it

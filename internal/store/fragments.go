@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 )
@@ -41,24 +42,38 @@ func (r *ParcelRecord) append(out []byte) []byte {
 	return append(out, r.Fragment...)
 }
 
-// parseFragmentRow is strict; the fragments are parts of b. ErrDamaged.
+// parseFragmentRow reads all of a row; the fragments are parts of b. ErrDamaged.
 func parseFragmentRow(b []byte) (*fragmentRow, error) {
-	if len(b) < 8 {
-		return nil, ErrDamaged
-	}
-	f := &fragmentRow{held: binary.BigEndian.Uint64(b)}
-	b = b[8:]
-	for rest := f.held; rest != 0; rest &= rest - 1 {
-		r, left, err := cutFragment(b)
-		if err != nil || !r.liesTogether() {
-			return nil, ErrDamaged
-		}
-		f.records[bits.TrailingZeros64(rest)], b = r, left
-	}
-	if f.held == 0 || len(b) != 0 {
-		return nil, ErrDamaged
+	f := new(fragmentRow)
+	var err error
+	f.held, err = walkFragments(b, func(j int, r ParcelRecord) { f.records[j] = r })
+	if err != nil {
+		return nil, err
 	}
 	return f, nil
+}
+
+// walkFragments yields the fragments of a row, which are parts of b, and
+// returns which they were. It is strict: after ErrDamaged what was yielded does
+// not count.
+func walkFragments(b []byte, yield func(j int, r ParcelRecord)) (held uint64, err error) {
+	if len(b) < 8 {
+		return 0, ErrDamaged
+	}
+	held = binary.BigEndian.Uint64(b)
+	b = b[8:]
+	for rest := held; rest != 0; rest &= rest - 1 {
+		r, left, err := cutFragment(b)
+		if err != nil || !r.liesTogether() {
+			return 0, ErrDamaged
+		}
+		yield(bits.TrailingZeros64(rest), r)
+		b = left
+	}
+	if held == 0 || len(b) != 0 {
+		return 0, ErrDamaged
+	}
+	return held, nil
 }
 
 // parseFragment reads the row of a fragment that lies alone.
@@ -115,36 +130,41 @@ func putFragmentRow(c *Change, p pseudonym, batch abaton.BatchName, f *fragmentR
 	}
 }
 
-// fragments reads those of the wanted records, which must all be there.
-func (s *Store) fragments(p pseudonym, batch abaton.BatchName, wanted uint64) (records [64]ParcelRecord, err error) {
+// fragments reads those of the wanted records, which must all be there, in
+// order and without their shares.
+func (s *Store) fragments(p pseudonym, batch abaton.BatchName, wanted uint64) ([]Kept, error) {
 	if wanted == 0 {
-		return records, nil
+		return nil, nil
 	}
 	b, err := getOrNil(s.records, batchKey(tableFragment, p, batch))
 	if err != nil {
-		return records, err
+		return nil, err
 	}
-	together := new(fragmentRow)
+	kept, together := make([]Kept, 0, bits.OnesCount64(wanted)), uint64(0)
 	if b != nil { // else all of them lie alone
-		if together, err = parseFragmentRow(b); err != nil {
-			return records, err
+		together, err = walkFragments(b, func(j int, r ParcelRecord) {
+			if wanted&(1<<j) != 0 {
+				kept = append(kept, Kept{Index: j, ParcelRecord: r})
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	for rest := wanted; rest != 0; rest &= rest - 1 {
+	for rest := wanted &^ together; rest != 0; rest &= rest - 1 {
 		j := bits.TrailingZeros64(rest)
-		if together.held&(1<<j) != 0 {
-			records[j] = together.records[j]
-			continue
-		}
 		b, err := s.records.Get(recordKey(tableFragment, p, batch, j))
 		if err != nil {
-			return records, lost(err)
+			return nil, lost(err)
 		}
-		if records[j], err = parseFragment(b); err != nil {
-			return records, err
+		r, err := parseFragment(b)
+		if err != nil {
+			return nil, err
 		}
+		kept = append(kept, Kept{Index: j, ParcelRecord: r})
 	}
-	return records, nil
+	slices.SortFunc(kept, func(a, b Kept) int { return a.Index - b.Index })
+	return kept, nil
 }
 
 // dropFragments deletes those of the records in the bitmap and returns how

@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 
 	"github.com/abaton-health/abaton"
 )
@@ -125,16 +124,12 @@ func (s *Store) held(patient abaton.ActorID, batch abaton.BatchName) (h holding,
 }
 
 func (s *Store) kept(h holding, live uint64, shares *shareRow) ([]Kept, error) {
-	records, err := s.fragments(h.patient, h.batch, live)
+	kept, err := s.fragments(h.patient, h.batch, live)
 	if err != nil {
 		return nil, fmt.Errorf("read fragments: %w", err)
 	}
-	kept := make([]Kept, 0, bits.OnesCount64(live))
-	for rest := live; rest != 0; rest &= rest - 1 {
-		j := bits.TrailingZeros64(rest)
-		r := records[j]
-		r.Share = shares.shares[j]
-		kept = append(kept, Kept{Index: j, ParcelRecord: r})
+	for i := range kept {
+		kept[i].Share = shares.share(kept[i].Index)
 	}
 	return kept, nil
 }
@@ -179,7 +174,7 @@ func (s *Store) Piece(patient abaton.ActorID, batch abaton.BatchName, wanted uin
 	}
 	list := make([]Share, h.size)
 	for j := range list {
-		list[j] = Share{Bytes: open.shares[j]}
+		list[j] = Share{Bytes: open.share(j)}
 		if h.live&(1<<j) == 0 {
 			list[j] = Share{Erased: true, Bytes: t.leaves[j]}
 		}

@@ -13,8 +13,32 @@ import (
 // of the bitmap, ascending. The bitmap and the batch are bound to the box, so a
 // row moved or shortened by whoever can write the disk does not open.
 type shareRow struct {
-	held   uint64
-	shares [64][32]byte
+	held  uint64
+	plain []byte // the shares of held, ascending
+}
+
+func (r *shareRow) add(j int, share [32]byte) {
+	r.held |= 1 << j
+	r.plain = append(r.plain, share[:]...)
+}
+
+// share returns zeros for a record that the row does not hold.
+func (r *shareRow) share(j int) (share [32]byte) {
+	if r.held&(1<<j) != 0 {
+		at := 32 * bits.OnesCount64(r.held&(1<<j-1))
+		copy(share[:], r.plain[at:])
+	}
+	return share
+}
+
+// without is the row less some records.
+func (r *shareRow) without(gone uint64) *shareRow {
+	left := new(shareRow)
+	for rest := r.held &^ gone; rest != 0; rest &= rest - 1 {
+		j := bits.TrailingZeros64(rest)
+		left.add(j, r.share(j))
+	}
+	return left
 }
 
 // Sizes of a sealed row of shares.
@@ -26,16 +50,11 @@ const (
 )
 
 func (r rowSeal) seal(batch abaton.BatchName, row *shareRow) []byte {
-	n := bits.OnesCount64(row.held)
-	plain := make([]byte, 0, 32*n)
-	for rest := row.held; rest != 0; rest &= rest - 1 {
-		plain = append(plain, row.shares[bits.TrailingZeros64(rest)][:]...)
-	}
-	out := make([]byte, 0, shareRowBytes+len(plain))
+	out := make([]byte, 0, shareRowBytes+len(row.plain))
 	out = binary.BigEndian.AppendUint32(out, r.generation)
 	out = binary.BigEndian.AppendUint64(out, row.held)
 	out = append(out, r.nonce()...)
-	return r.aead.Seal(out, out[shareHead-nonceBytes:], plain, shareContext(batch, row.held))
+	return r.aead.Seal(out, out[shareHead-nonceBytes:], row.plain, shareContext(batch, row.held))
 }
 
 func (r rowSeal) open(batch abaton.BatchName, sealed []byte) (*shareRow, error) {
@@ -47,13 +66,9 @@ func (r rowSeal) open(batch abaton.BatchName, sealed []byte) (*shareRow, error) 
 		return nil, ErrDamaged
 	}
 	nonce, box := sealed[shareHead-nonceBytes:shareHead], sealed[shareHead:]
-	plain, err := r.aead.Open(nil, nonce, box, shareContext(batch, row.held))
-	if err != nil {
+	var err error
+	if row.plain, err = r.aead.Open(nil, nonce, box, shareContext(batch, row.held)); err != nil {
 		return nil, ErrDamaged
-	}
-	for rest := row.held; rest != 0; rest &= rest - 1 {
-		copy(row.shares[bits.TrailingZeros64(rest)][:], plain)
-		plain = plain[32:]
 	}
 	return row, nil
 }
@@ -65,9 +80,10 @@ func shareContext(batch abaton.BatchName, held uint64) []byte {
 
 func putShares(c *Change, p pseudonym, row rowKey, parcel *Parcel, live uint64) {
 	c.rows = append(c.rows, rowUse{patient: p, generation: row.generation})
-	shares := shareRow{held: live}
-	for j := range parcel.Records {
-		shares.shares[j] = parcel.Records[j].Share
+	var shares shareRow
+	for rest := live; rest != 0; rest &= rest - 1 {
+		j := bits.TrailingZeros64(rest)
+		shares.add(j, parcel.Records[j].Share)
 	}
 	c.batch.Put(batchKey(tableShare, p, parcel.Batch), row.ready().seal(parcel.Batch, &shares))
 }
@@ -106,8 +122,7 @@ func (s *Store) reseal(c *Change, p pseudonym, gone map[abaton.BatchName]uint64,
 		case err != nil || row.held&^gone[batch] == 0:
 			c.batch.Delete(key)
 		default:
-			row.held &^= gone[batch]
-			c.batch.Put(key, next.seal(batch, row))
+			c.batch.Put(key, next.seal(batch, row.without(gone[batch])))
 		}
 		return true
 	})

@@ -1,11 +1,9 @@
-# Plain commands; anything cleverer is a Go program in tools/.
 GO ?= go
 SEED ?= 1
 SEEDS ?= 20000
 FUZZTIME ?= 60s
 DATA ?= ../shared/data
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
-ROOMS_WITH_VECTORS = ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger
 .PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients
 build:
 	$(BUILD) -o bin/ ./cmd/...
@@ -23,7 +21,7 @@ static:
 	staticcheck ./...
 	govulncheck $(if $(VULNDB),-db file://$(abspath $(VULNDB))) ./...
 vectors:
-	$(GO) test -count=1 $(ROOMS_WITH_VECTORS) -run Vectors -update
+	$(GO) test -count=1 ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger -run Vectors -update
 	git diff --exit-code -- vectors
 reproduce: build
 	cd tools && $(GO) run ./reproduce ..
@@ -36,6 +34,6 @@ bench: build
 fuzz:
 	cd tools && $(GO) run ./fuzz -time $(FUZZTIME) ..
 clients: build
-	for d in smart clients; do (cd interop/$$d && npm ci --ignore-scripts --omit=optional --no-audit --no-fund && npm test) || exit 1; done
+	interop/run
 data-check: build
 	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir/... ./internal/gateway

@@ -25,7 +25,7 @@ var outcomeRooms = map[string]struct {
 
 // passedOn are the functions that hand on what another outcome said, or make
 // its text from parts.
-var passedOn = []string{"take", "homeOf", "refusal", "refuse"}
+var passedOn = []string{"take", "homeOf", "refusal", "refuse", "partTrouble"}
 
 // httpStatuses are the names of statuses that refusals use.
 var httpStatuses = map[string]string{

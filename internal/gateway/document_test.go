@@ -44,7 +44,7 @@ func TestDocuments(t *testing.T) {
 	}
 	binary, reference, _ := strings.Cut(places[0], " ")
 	var kept struct{ Data, ContentType string }
-	c.want(http.StatusOK, "GET", "/"+strings.SplitN(binary, "/_history", 2)[0], "", &kept)
+	c.want(http.StatusOK, "GET", "/"+strings.SplitN(binary, "/_history", 2)[0]+"?_format=json", "", &kept)
 	if got, _ := base64.StdEncoding.DecodeString(kept.Data); string(got) != clinicalDocument || kept.ContentType != "application/hl7-cda+xml" {
 		t.Errorf("the document is not as it was, or is called %s", kept.ContentType)
 	}

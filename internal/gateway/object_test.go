@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -514,6 +515,9 @@ func TestUploadTakenOver(t *testing.T) {
 	if _, err := feed.Write(content); err != nil { // how much of it has come in is not known
 		t.Fatal(err)
 	}
+	for !k.gateway.uploads.claimed(path[strings.LastIndexByte(path, '/')+1:]) { // the gateway has taken the request up
+		runtime.Gosched()
+	}
 	at, done := k.offset(path)
 	if at != 0 && at != client.PartBytes || done {
 		t.Errorf("taken over: at %d, want nothing or what was whole", at)
@@ -636,4 +640,11 @@ func TestBinaryByActor(t *testing.T) {
 		t.Errorf("context: got %q, want the Patient", resp.Header.Get(headerContext))
 	}
 	c.want(http.StatusCreated, "POST", "/Binary/$upload", "", nil)
+}
+
+// claimed reports whether a request is at the upload.
+func (u *uploads) claimed(name string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.running[name] != nil
 }

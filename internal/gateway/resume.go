@@ -65,7 +65,7 @@ func (n *native) number(header string, missing int64) (int64, error) {
 	}
 	v, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || v < 0 || strings.HasPrefix(text, "+") {
-		return 0, refusal(http.StatusBadRequest, "value", "the header "+header+" is a number of bytes; correct it")
+		return 0, refusal(http.StatusBadRequest, "value", "Upload-Offset and Upload-Length are numbers of bytes; correct them")
 	}
 	return v, nil
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -110,10 +111,10 @@ const uploadSuffix = ".upload"
 // create keeps a new upload and gives it a name.
 func (u *uploads) create(h uploadHead) (name string, err error) {
 	if u.dir == "" {
-		return "", refusal(501, "not-supported", "this gateway keeps no uploads; send the object in one request")
+		return "", refusal(http.StatusNotImplemented, "not-supported", "this gateway keeps no uploads; send the object in one request")
 	}
 	if n, err := u.count(); err != nil || n >= uploadsMax {
-		return "", errors.Join(refusal(503, "throttled", "too many uploads are unfinished here; finish or delete some"), err)
+		return "", errors.Join(refusal(http.StatusServiceUnavailable, "throttled", "too many uploads are unfinished here; finish or delete some"), err)
 	}
 	var random [32]byte
 	rand.Read(random[:])

@@ -30,7 +30,7 @@ var passedOn = []string{"take", "homeOf", "refusal", "refuse", "partTrouble"}
 // httpStatuses are the names of statuses that refusals use.
 var httpStatuses = map[string]string{
 	"StatusBadRequest": "400", "StatusUnauthorized": "401", "StatusForbidden": "403", "StatusNotFound": "404", "StatusMethodNotAllowed": "405",
-	"StatusNotAcceptable": "406", "StatusConflict": "409", "StatusGone": "410", "StatusPreconditionFailed": "412", "StatusRequestEntityTooLarge": "413",
+	"StatusNotAcceptable": "406", "StatusConflict": "409", "StatusGone": "410", "StatusPreconditionFailed": "412", "StatusRequestTimeout": "408", "StatusRequestEntityTooLarge": "413",
 	"StatusUnsupportedMediaType": "415", "StatusUnprocessableEntity": "422", "StatusTooManyRequests": "429", "StatusInternalServerError": "500",
 	"StatusBadGateway": "502", "StatusServiceUnavailable": "503", "StatusRequestedRangeNotSatisfiable": "416", "StatusNotImplemented": "501",
 	"statusBadRequest": "400", "statusNotFound": "404", "statusNotAllowed": "405", "statusPrecondition": "412", "statusTooLarge": "413",

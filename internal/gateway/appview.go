@@ -177,7 +177,7 @@ func (g *Gateway) mayWrite(ctx context.Context, p *person, changes []*change) er
 // of the directory.
 func (ch *change) action() smart.Action {
 	switch e := &ch.envelope; {
-	case e.Kind != seal.KindResource:
+	case e.Kind != seal.KindResource && e.Kind != seal.KindObject:
 		return 0
 	case e.Deleted:
 		return smart.Delete

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"context"
-	"errors"
 	"mime"
 	"net/http"
 	"strings"
@@ -37,7 +36,7 @@ func (g *Gateway) document(ctx context.Context, c *call) (*answer, error) {
 	switch media {
 	case cda.ContentType, "application/xml", "text/xml":
 		if d, err = cda.Parse(c.body); err != nil {
-			return nil, refusal(http.StatusUnprocessableEntity, "structure", documentText(err))
+			return nil, noCDA()
 		}
 		if born := birthDate(v.Body); born != "" && d.BirthDate != "" && born != d.BirthDate {
 			return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "the document is about somebody born on another day; post it to that patient")
@@ -67,12 +66,10 @@ func birthDate(body []byte) string {
 	return r.Get("birthDate").Text()
 }
 
-// documentText is why a document is not taken, and what to do.
-func documentText(err error) string {
-	if errors.Is(err, cda.ErrDocument) {
-		return strings.TrimPrefix(err.Error(), cda.ErrDocument.Error()+": ") + "; send a CDA document in UTF-8 without a document type, or another kind of document"
-	}
-	return "the document cannot be read; send another"
+// noCDA is the one answer to what cda.Parse refuses: its own words name the
+// place, and an error from inside a document is nothing to repeat.
+func noCDA() error {
+	return refusal(http.StatusUnprocessableEntity, "structure", "the body is no CDA document that can be read; send one in UTF-8 without a document type, or another kind of document")
 }
 
 // documentMedia reports whether a Content-Type is one that $document takes.

@@ -240,10 +240,19 @@ func partRefusal(err error) error {
 	if !ok {
 		return err
 	}
-	o := outcomeOf(part.Err)
-	if errors.Is(err, seal.ErrFaulty) {
-		o = refusal(http.StatusBadGateway, "exception", "it does not hold what its writer signed for; ask the writer to send the object again")
+	return partTrouble(part, outcomeOf(partCause(part)))
+}
+
+// partCause is why, in words for a client.
+func partCause(part *client.PartError) error {
+	if errors.Is(part.Err, seal.ErrFaulty) {
+		return refusal(http.StatusBadGateway, "exception", "it does not hold what its writer signed for; ask the writer to send the object again")
 	}
+	return part.Err
+}
+
+// partTrouble is an outcome that names the part.
+func partTrouble(part *client.PartError, o *fhir.OutcomeError) error {
 	return refusal(o.Status, o.Code, fmt.Sprintf("part %d of %d: %s", part.Part+1, part.Of, o.Diagnostics))
 }
 

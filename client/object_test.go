@@ -16,6 +16,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -361,8 +362,7 @@ func (s *stopAt) Write(p []byte) (int, error) {
 // when it is back it gets its parts from the outbox.
 func TestObjectKeeperAway(t *testing.T) {
 	w := newWorld(t)
-	dir := t.TempDir()
-	wr := w.writer(dir)
+	wr := w.writer(t.TempDir())
 	w.cut(5)
 	content := randomBytes(8*testPart + 1)
 	o := w.putObject(wr, "scan", content)
@@ -376,6 +376,36 @@ func TestObjectKeeperAway(t *testing.T) {
 	}
 	w.mend(5)
 	settled(t, wr)
+}
+
+// TestBacklog: when too much waits for a keeper that is away, large objects are
+// refused and records are not.
+func TestBacklog(t *testing.T) {
+	w := newWorld(t)
+	box, err := client.OpenOutbox(t.TempDir(), key.Secret{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	wr, err := w.net.NewWriter(client.WriterConfig{Outbox: box, Writer: w.org.signing,
+		Author: seal.Author{Actor: w.org.id, Key: w.org.signing}, Backlog: 4 * testPart})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.cut(5)
+	u := w.upload(wr, "scan")
+	if err := wr.PutParts(t.Context(), u, bytes.NewReader(randomBytes(12*testPart)), true, nothing); !errors.Is(err, client.ErrBacklog) || u.Bytes == 0 {
+		t.Errorf("with a full outbox: got %v at %d, want ErrBacklog behind the first parts", err, u.Bytes)
+	}
+	if held := box.Held(); held < 4*testPart || held > 12*testPart {
+		t.Errorf("the outbox says it holds %d bytes, want a little more than the bound", held)
+	}
+	w.put(wr, w.writes(general, "ordinary", 1))
+	w.mend(5)
+	settled(t, wr)
+	if held := box.Held(); held != 0 {
+		t.Errorf("the outbox says it holds %d bytes when all is at all keepers", held)
+	}
 }
 
 func TestObjectsAtOnce(t *testing.T) {

@@ -198,7 +198,7 @@ func (p *uploading) launch(ctx context.Context, buffer []byte, n int) error {
 	if p.at += int64(n); p.at > p.u.BytesMax {
 		return seal.ErrTooLarge
 	}
-	if p.w.c.Outbox.Held() > BacklogBytesMax {
+	if p.w.c.Outbox.Held() > p.w.c.Backlog {
 		return ErrBacklog
 	}
 	p.sum.Write(buffer[:n])

@@ -45,6 +45,9 @@ type WriterConfig struct {
 	// Gather holds single writes this long, to be sealed with others of the
 	// same patient and line; at most GatherMost. Zero does not wait.
 	Gather time.Duration
+	// Backlog is how many bytes may lie in the outbox, for a keeper that is
+	// away, before large objects are refused; zero is BacklogBytesMax.
+	Backlog int64
 	// Wait bounds how long Put waits when the quorum is not there; zero is
 	// two seconds.
 	Wait time.Duration
@@ -92,6 +95,9 @@ func (n *Network) NewWriter(c WriterConfig) (*Writer, error) {
 	}
 	if c.Wait == 0 {
 		c.Wait = pendingPatience
+	}
+	if c.Backlog == 0 {
+		c.Backlog = BacklogBytesMax
 	}
 	w := &Writer{n: n, c: c, sends: make(map[abaton.BatchName]*sending), gathering: make(map[markKey]*gathering)}
 	return w, w.resume()

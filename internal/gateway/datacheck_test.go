@@ -71,6 +71,7 @@ func (c *caller) try(method, path, body string) (status int, location string, an
 		r.Header.Set("Content-Type", "application/fhir+json")
 	}
 	r.Header.Set("Authorization", "Bearer "+c.access)
+	r.Header.Set("Accept", "application/fhir+json") // a Binary comes in its own type otherwise
 	for n, v := range c.header {
 		r.Header.Set(n, v)
 	}

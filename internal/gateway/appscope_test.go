@@ -238,7 +238,9 @@ func TestBatchRefusesEntryByEntry(t *testing.T) {
 	a := k.patientApp("patient/Observation.c")
 	got := a.want(http.StatusOK, "POST", "/", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Observation"},"resource":`+k.observation("")+
 		`},{"request":{"method":"POST","url":"Condition"},"resource":{"resourceType":"Condition","subject":{"reference":"Patient/`+k.id+`"}}}]}`)
-	var b struct{ Entry []struct{ Response struct{ Status string } } }
+	var b struct {
+		Entry []struct{ Response struct{ Status string } }
+	}
 	if err := json.Unmarshal(got, &b); err != nil || len(b.Entry) != 2 || b.Entry[0].Response.Status != "201 Created" || b.Entry[1].Response.Status != "403 Forbidden" {
 		t.Errorf("got %+v, %v, want 201 and 403", b.Entry, err)
 	}

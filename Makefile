@@ -6,7 +6,7 @@ FUZZTIME ?= 60s
 DATA ?= ../shared/data
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 ROOMS_WITH_VECTORS = ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger
-.PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients
+.PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check
 build:
 	$(BUILD) -o bin/ ./cmd/...
 	$(BUILD) -tags mutant -o bin/mutant/ ./cmd/...
@@ -35,7 +35,5 @@ bench: build
 	$(GO) run ./bench
 fuzz:
 	cd tools && $(GO) run ./fuzz -time $(FUZZTIME) ..
-clients: build
-	for d in smart clients; do (cd interop/$$d && npm ci --ignore-scripts --omit=optional --no-audit --no-fund && npm test) || exit 1; done
 data-check: build
 	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir ./internal/gateway

@@ -13,7 +13,7 @@ function wrap(base, access) {
     search: (resourceType, searchParams) => kit.search({ resourceType, searchParams }),
     create: (body) => kit.create({ resourceType: body.resourceType, body }),
     update: (body) => kit.update({ resourceType: body.resourceType, id: body.id, body }),
-    patch: (resourceType, id, JSONPatch) => kit.patch({ resourceType, id, JSONPatch }),
+    patch: (resourceType, id, jsonPatch) => kit.patch({ resourceType, id, jsonPatch }),
     remove: (resourceType, id) => kit.delete({ resourceType, id }),
     history: (resourceType, id) => kit.history({ resourceType, id }),
     transaction: (body) => kit.transaction({ body }),

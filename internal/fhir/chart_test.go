@@ -29,13 +29,6 @@ func versionIDs(versions []Version) (ids []string) {
 	return ids
 }
 
-func ids(versions []Version) (ids []string) {
-	for _, v := range versions {
-		ids = append(ids, v.Type+"/"+v.ID)
-	}
-	return ids
-}
-
 func TestChartVersions(t *testing.T) {
 	const body = `{"resourceType":"Basic"}`
 	var c Chart

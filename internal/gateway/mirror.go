@@ -18,11 +18,6 @@ import (
 // (docs/CONSENT.md). They stand in searches beside stored ones of the same
 // type, and never in $everything, exports or histories of the chart.
 
-// mirrors reports whether resources of a type are computed too.
-func mirrors(kind string) bool {
-	return kind == "Consent" || kind == "AuditEvent" || kind == "Provenance" || kind == "Subscription"
-}
-
 // mirrored are the computed resources of a type about one patient, as far as
 // this session may see them: the patient all, anybody else the own ones.
 func (g *Gateway) mirrored(ctx context.Context, p *person, c *chart, kind string) (versions []fhir.Version, warning string, err error) {

@@ -124,9 +124,7 @@ func (d *definitions) writePrograms(b *bytes.Buffer) error {
 // programs are the lines of one base type.
 func (d *definitions) programs(base string) (lines []string, err error) {
 	hand := byHand(base)
-	for _, line := range hand {
-		lines = append(lines, line)
-	}
+	lines = append(lines, hand...)
 	for i := range d.searches {
 		row := &d.searches[i]
 		name, _, _ := strings.Cut(row.Code, " ")

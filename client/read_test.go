@@ -3,10 +3,12 @@ package client_test
 import (
 	"bytes"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/key"
 )
 
 // check compares a chart with what was written.
@@ -74,7 +76,15 @@ func TestNamesOfPut(t *testing.T) {
 func TestTwoDead(t *testing.T) {
 	w := newWorld(t)
 	tx := w.writes(general, "a", 9)
-	w.put(w.writer(t.TempDir()), tx)
+	box, err := client.OpenOutbox(t.TempDir(), key.Secret{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer box.Close()
+	w.put(w.writerOver(w.net, box), tx)
+	for box.Len() > 0 { // two may be away once all five have it
+		runtime.Gosched()
+	}
 	r, _, ask := w.reader()
 	for x := abaton.KeeperIndex(1); x <= 5; x++ {
 		for y := x + 1; y <= 5; y++ {
@@ -88,7 +98,7 @@ func TestTwoDead(t *testing.T) {
 		}
 	}
 	w.cut(1, 2, 3)
-	_, err := r.Chart(t.Context(), ask)
+	_, err = r.Chart(t.Context(), ask)
 	if !errors.Is(err, abaton.ErrUnavailable) {
 		t.Errorf("three keepers away: got %v, want too few keepers", err)
 	}

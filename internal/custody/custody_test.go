@@ -378,12 +378,12 @@ func TestRolledBackKeeperIsQuarantined(t *testing.T) {
 
 func TestStorageFailureStopsTheKeeper(t *testing.T) {
 	w := newWorld(t, 1)
-	w.Keepers[2].Records.Fail = errors.New("no space left on device")
+	w.Keepers[2].Records.Fail(errors.New("no space left on device"))
 	r := w.deposits(t, w.seals(t, 1, 1))
 	if r[2].Reason != abaton.ReasonStorage {
 		t.Errorf("deposit on a full disk: got %q, want %q", r[2].Reason, abaton.ReasonStorage)
 	}
-	w.Keepers[2].Records.Fail = nil
+	w.Keepers[2].Records.Fail(nil)
 	if r := w.deposits(t, w.seals(t, 2, 1)); r[2].Reason != abaton.ReasonStorage {
 		t.Errorf("after a failed write: got %q, want the keeper stopped", r[2].Reason)
 	}

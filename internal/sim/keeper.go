@@ -166,7 +166,7 @@ var errDisk = errors.New("no space left on device")
 // operator makes room and starts it again.
 func (k *keeper) fillDisk() {
 	k.w.note("disk full", k.place(), 0, 0)
-	k.records.Fail = errDisk
+	k.records.Fail(errDisk)
 }
 
 // reasonOf is why an input was refused, empty when it was not.

@@ -77,7 +77,7 @@ func (w *world) crashFor(k *keeper, down time.Duration) {
 
 // makeRoom ends a full disk: the operator starts the keeper anew.
 func (w *world) makeRoom(k *keeper) {
-	k.records.Fail = nil
+	k.records.Fail(nil)
 	if k.up && k.mode() == custody.Stopped {
 		w.crashFor(k, 100*time.Millisecond)
 	}
@@ -179,7 +179,8 @@ func (w *world) heal() {
 	w.note("healed", 0, 0, 0)
 	w.calm = true
 	for _, k := range w.keepers[1:] {
-		k.skew, k.slow, k.records.Fail = 0, 0, nil
+		k.skew, k.slow = 0, 0
+		k.records.Fail(nil)
 		switch {
 		case !k.up:
 			k.start()

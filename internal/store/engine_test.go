@@ -27,7 +27,7 @@ func TestMemory(t *testing.T) {
 		Reopen: func(_ *testing.T, e store.Engine) store.Engine {
 			return e.(*store.Memory).Crash()
 		},
-		Break: func(_ *testing.T, e store.Engine) { e.(*store.Memory).Fail = syscall.ENOSPC },
+		Break: func(_ *testing.T, e store.Engine) { e.(*store.Memory).Fail(syscall.ENOSPC) },
 		Seed:  1,
 	})
 }

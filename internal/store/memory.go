@@ -13,18 +13,24 @@ type Memory struct {
 	// database with lazy fsync does: Crash loses all since the last Sync.
 	// Set it before the engine is used.
 	Unsynced bool
-	// Fail, if set, is the error the next Commit runs into, after which the
-	// engine is poisoned. Set it only while no Commit runs.
-	Fail error
 
 	mu     sync.Mutex
 	root   *twig
 	synced *twig
+	fail   error // what the next Commit runs into
 	ended  error // nil while it works
 }
 
 // NewMemory returns an empty engine.
 func NewMemory() *Memory { return &Memory{} }
+
+// Fail makes the next Commit run into err, after which the engine is poisoned;
+// nil takes it back.
+func (m *Memory) Fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = err
+}
 
 // Get implements Engine.
 func (m *Memory) Get(key []byte) ([]byte, error) {
@@ -62,8 +68,8 @@ func (m *Memory) Commit(b *Batch) error {
 	if m.ended != nil {
 		return m.ended
 	}
-	if m.Fail != nil {
-		m.ended = fmt.Errorf("%w: %w", ErrPoisoned, m.Fail)
+	if m.fail != nil {
+		m.ended = fmt.Errorf("%w: %w", ErrPoisoned, m.fail)
 		return m.ended
 	}
 	root, e := m.root, &edit{}

@@ -12,6 +12,7 @@ import (
 // An importer plays what a gateway does with Bundles, with a directory chart.
 type importer struct {
 	directory Chart
+	named     map[string][]string // by type, system and value: ids in the directory
 	next      int
 	homes     map[Home]int
 	reasons   map[string]int
@@ -20,7 +21,7 @@ type importer struct {
 }
 
 func newImporter() *importer {
-	return &importer{homes: map[Home]int{}, reasons: map[string]int{}, category: map[Category]int{}, types: map[string]map[Category]int{}}
+	return &importer{named: map[string][]string{}, homes: map[Home]int{}, reasons: map[string]int{}, category: map[Category]int{}, types: map[string]map[Category]int{}}
 }
 
 func (i *importer) assign(*Entry) (string, error) {
@@ -34,22 +35,28 @@ func (i *importer) conditional(r Ref) (string, error) {
 		return "", refuse(412, "not-supported", "", "the set asks by identifier alone")
 	}
 	system, value, _ := strings.Cut(params[0].Value, "|")
-	found := ""
-	for v := range i.directory.All() {
-		body, err := ParseResource(v.Body)
-		if err != nil || v.Type != r.Type {
-			continue
-		}
-		for identifier := range body.Get("identifier").Each() {
-			if identifier.Get("system").Is(system) && identifier.Get("value").Is(value) {
-				if found != "" && found != v.ID {
-					return "", refuse(412, "multiple-matches", "", "several match")
-				}
-				found = v.ID
-			}
+	switch found := i.named[r.Type+" "+system+" "+value]; len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", refuse(412, "multiple-matches", "", "several match")
+}
+
+// name notes the identifiers of a resource of the directory.
+func (i *importer) name(t *testing.T, v Version) {
+	t.Helper()
+	r, err := ParseResource(v.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for identifier := range r.Get("identifier").Each() {
+		at := v.Type + " " + identifier.Get("system").Text() + " " + identifier.Get("value").Text()
+		if !slices.Contains(i.named[at], v.ID) {
+			i.named[at] = append(i.named[at], v.ID)
 		}
 	}
-	return found, nil
 }
 
 // take imports a Bundle and checks every resource of it on the way.
@@ -131,6 +138,9 @@ func (i *importer) keep(t *testing.T, operations []Operation) {
 		}
 	}
 	mustAdd(t, &i.directory, versions...)
+	for _, v := range versions {
+		i.name(t, v)
+	}
 }
 
 func (i *importer) log(t *testing.T) {

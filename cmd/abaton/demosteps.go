@@ -221,6 +221,9 @@ func (d *demo) shown() func(at string) bool {
 // twoKilled kills two keepers and reads on.
 func (d *demo) twoKilled(ctx context.Context) (result, error) {
 	r := result{unit: "ms"}
+	if err := d.settled(ctx); err != nil {
+		return r, err
+	}
 	a, b := d.dice.two(local.Keepers)
 	x, y := abaton.KeeperIndex(a), abaton.KeeperIndex(b)
 	if err := errors.Join(d.run.KillKeeper(x), d.run.KillKeeper(y)); err != nil {
@@ -249,6 +252,9 @@ func (d *demo) oneLostOneLying(ctx context.Context) (result, error) {
 	r := result{unit: "proofs"}
 	if d.grant == (abaton.GrantID{}) {
 		return r, errBefore
+	}
+	if err := d.settled(ctx); err != nil {
+		return r, err
 	}
 	a, b := d.dice.two(local.Keepers)
 	lost, liar := abaton.KeeperIndex(a), abaton.KeeperIndex(b)

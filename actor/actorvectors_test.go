@@ -49,7 +49,7 @@ func fixedAssertion(t testing.TB, name string, challenge [32]byte) *key.Assertio
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &key.Assertion{Credential: cachedCredential(name), AuthData: auth, ClientData: client, Sig: sig}
+	return &key.Assertion{Public: cachedPublic(name), AuthData: auth, ClientData: client, Sig: sig}
 }
 
 // TestEventVectors: one event of each kind, and every defect that shows
@@ -100,7 +100,13 @@ func TestEventVectors(t *testing.T) {
 		{"erase a batch twice", &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{1}, Bits: 1}, {Batch: abaton.BatchName{1}, Bits: 2}}}},
 		{"key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 16}}},
 		{"key without rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}}}},
-		{"passkey of unknown class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedCredential("ana"), Class: 3}}},
+		{"passkey of unknown class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedPublic("ana"), Class: 3}}},
+		{"passkey without a public key", &actor.CredentialAdd{Credential: actor.Credential{Class: actor.Bound}}},
+		{"passkey of unknown algorithm", &actor.CredentialAdd{Credential: actor.Credential{Public: spoiled(0), Class: actor.Bound}}},
+		{"passkey off the curve", &actor.CredentialAdd{Credential: actor.Credential{Public: spoiled(65), Class: actor.Bound}}},
+		{"passkey of an even modulus", &actor.CredentialAdd{Credential: actor.Credential{Public: evenModulus(), Class: actor.Synced}}},
+		{"passkey longer than any", &actor.CredentialAdd{Credential: actor.Credential{Public: make(key.Public, key.PublicBytesMax+1), Class: actor.Synced}}},
+		{"passkey of zero removed", &actor.CredentialRemove{}},
 		{"grant that is none", &actor.Granted{Grant: []byte{0xa0}}},
 		{"revoke nothing", &actor.Revoke{}},
 		{"bar nobody", &actor.Bar{}},
@@ -112,6 +118,9 @@ func TestEventVectors(t *testing.T) {
 	add("key added without its own proof", actor.Signed(adding, byKey("ana")(adding)).Marshal())
 	add("key added with another's proof", actor.Signed(adding, byKey("ana")(adding), byKey("second")(adding)).Marshal())
 	in := w.inception(actor.Patient, "ben")
+	in.Credentials[0].Class = actor.Synced
+	add("inception by a passkey that is not of its class", signed(actor.NewInception(w.now.Unix(), in), byFixedPasskey(t, "ben")).Marshal())
+	in.Credentials[0].Class = actor.Bound
 	add("inception signed by a key it does not list", signed(actor.NewInception(w.now.Unix(), in), byKey("stranger")).Marshal())
 	in.Invitation = nil
 	add("inception without an invitation", signed(actor.NewInception(w.now.Unix(), in), byKey("ben")).Marshal())

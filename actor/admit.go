@@ -149,11 +149,11 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 	case *KeyAdd:
 		return fresh(s.keys[b.Key.ID])
 	case *CredentialAdd:
-		return fresh(s.credentials[b.Credential.Public])
+		return fresh(s.credentials[b.Credential.Public.Credential()])
 	case *KeyRemove:
 		return s.admitRemoval(parents, b.ID, key.Credential{}, s.keys[b.ID] != nil)
 	case *CredentialRemove:
-		return s.admitRemoval(parents, abaton.KeyID{}, b.Public, s.credentials[b.Public] != nil)
+		return s.admitRemoval(parents, abaton.KeyID{}, b.Name, s.credentials[b.Name] != nil)
 	case *Epoch:
 		return s.admitEpoch(b, parents)
 	case *Granted:

@@ -54,7 +54,7 @@ func (s *State) begin(a *Authentic) error {
 		give(&s.keys, k.ID, k.Rights, n)
 	}
 	for _, c := range in.Credentials {
-		give(&s.credentials, c.Public, c.Class, n)
+		give(&s.credentials, c.Public.Credential(), c.Class, n)
 	}
 	for i := range in.Lines {
 		s.announce(&in.Lines[i], n)
@@ -84,7 +84,7 @@ func (s *State) effect(body Body, n *knot) {
 	case *KeyAdd:
 		give(&s.keys, b.Key.ID, b.Key.Rights, n)
 	case *CredentialAdd:
-		give(&s.credentials, b.Credential.Public, b.Credential.Class, n)
+		give(&s.credentials, b.Credential.Public.Credential(), b.Credential.Class, n)
 	case *Epoch:
 		s.announce(b, n)
 	case *Granted:
@@ -94,7 +94,7 @@ func (s *State) effect(body Body, n *knot) {
 	case *KeyRemove:
 		remove(&s.keys, b.ID, n)
 	case *CredentialRemove:
-		remove(&s.credentials, b.Public, n)
+		remove(&s.credentials, b.Name, n)
 	case *Revoke:
 		remove(&s.grants, b.Grant, n)
 		if b.Urgent {

@@ -98,15 +98,20 @@ func (a *Authentic) readInception(in *Inception, trusted bool) (err error) {
 }
 
 // checkPublicKeys refuses box keys that nobody could seal to, so that no
-// reader meets one later.
+// reader meets one later, and passkeys under which nobody, or anybody, could
+// sign.
 func (a *Authentic) checkPublicKeys() error {
 	var boxes [][]byte
+	var passkeys []Credential
 	switch b := a.body.(type) {
+	case *CredentialAdd:
+		passkeys = []Credential{b.Credential}
 	case *Epoch:
 		boxes = [][]byte{b.Segment}
 	case *SetChange:
 		boxes = [][]byte{b.Keeper.Box}
 	case *Inception:
+		passkeys = b.Credentials
 		if len(b.Box) > 0 {
 			boxes = append(boxes, b.Box)
 		}
@@ -117,6 +122,11 @@ func (a *Authentic) checkPublicKeys() error {
 			for i := range a.document.Keepers {
 				boxes = append(boxes, a.document.Keepers[i].Box)
 			}
+		}
+	}
+	for _, c := range passkeys {
+		if !c.Public.Valid() {
+			return malformed()
 		}
 	}
 	for _, box := range boxes {

@@ -50,14 +50,24 @@ const (
 	Bound                   // bound to one device
 )
 
-// Credential is a passkey and its class.
+// ClassOf is the class that an assertion claims by its flag BE. It means
+// nothing before the assertion was verified.
+func ClassOf(a *key.Assertion) Class {
+	if a.Synced() {
+		return Synced
+	}
+	return Bound
+}
+
+// Credential is a passkey and its class. What the authenticator says about
+// itself at every use must fit the class (PROTOCOL.md#who-may-sign).
 type Credential struct {
-	Public key.Credential `cbor:"1,keyasint"`
-	Class  Class          `cbor:"2,keyasint"`
+	Public key.Public `cbor:"1,keyasint"`
+	Class  Class      `cbor:"2,keyasint"`
 }
 
 func (c Credential) valid() bool {
-	return c.Public != (key.Credential{}) && (c.Class == Synced || c.Class == Bound)
+	return len(c.Public) > 0 && len(c.Public) <= key.PublicBytesMax && (c.Class == Synced || c.Class == Bound)
 }
 
 // KeyAdd adds a signing key.
@@ -77,7 +87,7 @@ type CredentialAdd struct {
 
 // CredentialRemove removes a passkey for ever.
 type CredentialRemove struct {
-	Public key.Credential `cbor:"1,keyasint"`
+	Name key.Credential `cbor:"1,keyasint"`
 }
 
 // Epoch announces a line's next segment (PROTOCOL.md#epoch). The first epoch
@@ -236,7 +246,7 @@ func valid(ok bool) error {
 func (b *KeyAdd) validate() error           { return valid(b.Key.valid()) }
 func (b *KeyRemove) validate() error        { return valid(b.ID != (abaton.KeyID{})) }
 func (b *CredentialAdd) validate() error    { return valid(b.Credential.valid()) }
-func (b *CredentialRemove) validate() error { return valid(b.Public != (key.Credential{})) }
+func (b *CredentialRemove) validate() error { return valid(b.Name != (key.Credential{})) }
 func (b *Revoke) validate() error           { return valid(b.Grant != (abaton.GrantID{})) }
 func (b *Bar) validate() error              { return valid(b.Actor != (abaton.ActorID{})) }
 func (b *Merge) validate() error            { return nil }

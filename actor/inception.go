@@ -63,7 +63,7 @@ func (b *Inception) validateKeys() error {
 		}
 	}
 	ok := unique(b.Keys, func(k Key) abaton.KeyID { return k.ID }) &&
-		unique(b.Credentials, func(c Credential) key.Credential { return c.Public }) &&
+		unique(b.Credentials, func(c Credential) key.Credential { return c.Public.Credential() }) &&
 		len(b.Box) == key.BoxPublicBytes && len(b.Document) == 0 && b.Set != (abaton.ActorID{})
 	return valid(ok)
 }

@@ -23,10 +23,10 @@ var samples = []sample{
 	}},
 	{actor.EventKeyRemove, actor.Patient, func(l *log) actor.Body { return &actor.KeyRemove{ID: signing("ana write").ID()} }},
 	{actor.EventCredentialAdd, actor.Patient, func(l *log) actor.Body {
-		return &actor.CredentialAdd{Credential: actor.Credential{Public: passkey(l.w.t, "new passkey").Credential(), Class: actor.Synced}}
+		return &actor.CredentialAdd{Credential: actor.Credential{Public: passkey(l.w.t, "new passkey").Public(), Class: actor.Synced}}
 	}},
 	{actor.EventCredentialRemove, actor.Patient, func(l *log) actor.Body {
-		return &actor.CredentialRemove{Public: passkey(l.w.t, "ana").Credential()}
+		return &actor.CredentialRemove{Name: passkey(l.w.t, "ana").Credential()}
 	}},
 	{actor.EventEpoch, actor.Patient, func(l *log) actor.Body { return l.epoch(2) }},
 	{actor.EventGrant, actor.Patient, func(l *log) actor.Body { return l.granted(abaton.ActorID{7}, 1) }},

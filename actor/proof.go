@@ -44,7 +44,13 @@ func Signed(event []byte, proofs ...Proof) SignedEvent {
 // provers are the keys and credentials whose proofs an event carries.
 type provers struct {
 	keys        []abaton.KeyID
-	credentials []key.Credential
+	credentials []claim
+}
+
+// claim is a passkey that proved something and the class it claimed doing so.
+type claim struct {
+	name  key.Credential
+	class Class
 }
 
 // read parses the proofs and, unless trusted, verifies each one.
@@ -64,7 +70,7 @@ func (p *provers) read(proofs []Proof, h Hash, rp key.RelyingParty, trusted bool
 		}
 	}
 	ok := unique(p.keys, func(k abaton.KeyID) abaton.KeyID { return k }) &&
-		unique(p.credentials, func(c key.Credential) key.Credential { return c })
+		unique(p.credentials, func(c claim) key.Credential { return c.name })
 	return valid(ok)
 }
 
@@ -87,7 +93,7 @@ func (p *provers) readOne(proof Proof, h Hash, rp key.RelyingParty, trusted bool
 		if !trusted && a.Verify(h, rp) != nil {
 			return abaton.Refuse(abaton.ReasonSignature)
 		}
-		p.credentials = append(p.credentials, a.Credential)
+		p.credentials = append(p.credentials, claim{name: a.Credential(), class: ClassOf(&a)})
 	default:
 		return malformed()
 	}

@@ -49,13 +49,15 @@ func signersOf(actor Kind, event EventKind) signers {
 }
 
 // standing says who is live as one place in a log sees it: the rights of a
-// key (zero when not live) and whether a passkey is live.
+// key and the class of a passkey, zero when not live.
 type standing struct {
-	rights  func(abaton.KeyID) Rights
-	passkey func(key.Credential) bool
+	rights func(abaton.KeyID) Rights
+	class  func(key.Credential) Class
 }
 
-// entitled reports whether at least one prover may prove this kind of event.
+// entitled reports whether at least one prover may prove this kind of event. A
+// passkey that claims another class than it was enrolled with may not: one of
+// the two is a lie.
 func entitled(actor Kind, event EventKind, by provers, s standing) bool {
 	need := signersOf(actor, event)
 	for _, k := range by.keys {
@@ -64,7 +66,7 @@ func entitled(actor Kind, event EventKind, by provers, s standing) bool {
 		}
 	}
 	for _, c := range by.credentials {
-		if need.passkey && s.passkey(c) {
+		if class := s.class(c.name); need.passkey && class != 0 && class == c.class {
 			return true
 		}
 	}
@@ -82,13 +84,13 @@ func inceptionRights(in *Inception) standing {
 			}
 			return 0
 		},
-		passkey: func(c key.Credential) bool {
+		class: func(c key.Credential) Class {
 			for _, have := range in.Credentials {
-				if have.Public == c {
-					return true
+				if have.Public.Credential() == c {
+					return have.Class
 				}
 			}
-			return false
+			return 0
 		},
 	}
 }

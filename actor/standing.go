@@ -40,9 +40,9 @@ func (s *State) standing(parents []*knot, counts func(removal *knot) bool) stand
 			rights, _ := onBranch(s, s.keys[id], parents, counts)
 			return rights
 		},
-		passkey: func(c key.Credential) bool {
-			_, ok := onBranch(s, s.credentials[c], parents, counts)
-			return ok
+		class: func(c key.Credential) Class {
+			class, _ := onBranch(s, s.credentials[c], parents, counts)
+			return class
 		},
 	}
 }
@@ -76,14 +76,19 @@ func (s *State) lastProof(parents []*knot, dropKey abaton.KeyID, dropCredential 
 			}
 			return all.rights(id)
 		},
-		passkey: func(c key.Credential) bool { return c != dropCredential && all.passkey(c) },
+		class: func(c key.Credential) Class {
+			if c == dropCredential {
+				return 0
+			}
+			return all.class(c)
+		},
 	}
 	var everyone provers
 	for id := range s.keys {
 		everyone.keys = append(everyone.keys, id)
 	}
 	for c := range s.credentials {
-		everyone.credentials = append(everyone.credentials, c)
+		everyone.credentials = append(everyone.credentials, claim{name: c, class: left.class(c)})
 	}
 	return !entitled(s.Kind(), EventKeyAdd, everyone, left)
 }

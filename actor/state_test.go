@@ -35,7 +35,7 @@ func TestNarrowingNeedsNoCertificate(t *testing.T) {
 		{&actor.Bar{Actor: abaton.ActorID{9}}, func() bool { return l.st.Barred(abaton.ActorID{9}) }},
 		{&actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{3}, Bits: 6}}}, func() bool { return l.st.Erased(abaton.BatchName{3}) == 6 }},
 		{&actor.KeyRemove{ID: signing("ana write").ID()}, func() bool { return l.st.KeyRights(signing("ana write").ID()) == 0 }},
-		{&actor.CredentialRemove{Public: cachedCredential("ana")}, func() bool { return l.st.CredentialClass(cachedCredential("ana")) == 0 }},
+		{&actor.CredentialRemove{Name: cachedCredential("ana")}, func() bool { return l.st.CredentialClass(cachedCredential("ana")) == 0 }},
 	} {
 		if b.holds() {
 			t.Errorf("%T: holds before it was said", b.body)
@@ -139,20 +139,20 @@ func TestAdmitBody(t *testing.T) {
 			return &actor.KeyAdd{Key: actor.Key{ID: signing("ana write").ID(), Rights: actor.Manage}}
 		}, abaton.ReasonCredential},
 		{"passkey that is there", func(*log) actor.Body {
-			return &actor.CredentialAdd{Credential: actor.Credential{Public: cachedCredential("ana"), Class: actor.Synced}}
+			return &actor.CredentialAdd{Credential: actor.Credential{Public: cachedPublic("ana"), Class: actor.Synced}}
 		}, abaton.ReasonCredential},
 		{"removing a key that is not there", func(*log) actor.Body {
 			return &actor.KeyRemove{ID: signing("stranger").ID()}
 		}, abaton.ReasonCredential},
 		{"removing the last key, a passkey left", func(*log) actor.Body { return &actor.KeyRemove{ID: signing("ana").ID()} }, ""},
 		{"removing the last that may manage", func(l *log) actor.Body {
-			l.add(&actor.CredentialRemove{Public: cachedCredential("ana")}, byKey("ana"))
+			l.add(&actor.CredentialRemove{Name: cachedCredential("ana")}, byKey("ana"))
 			return &actor.KeyRemove{ID: signing("ana").ID()}
 		}, abaton.ReasonCredential},
 		{"removing the last passkey, no key left", func(l *log) actor.Body {
 			l.add(&actor.KeyAdd{Key: actor.Key{ID: signing("second").ID(), Rights: actor.Manage}}, byKey("ana"))
 			l.add(&actor.KeyRemove{ID: signing("second").ID()}, byKey("ana"))
-			l.add(&actor.CredentialRemove{Public: cachedCredential("ana")}, byKey("ana"))
+			l.add(&actor.CredentialRemove{Name: cachedCredential("ana")}, byKey("ana"))
 			return &actor.KeyRemove{ID: signing("ana").ID()}
 		}, abaton.ReasonCredential},
 		{"barring oneself", func(l *log) actor.Body { return &actor.Bar{Actor: l.st.Actor()} }, abaton.ReasonBarred},
@@ -203,7 +203,7 @@ func TestBodyForms(t *testing.T) {
 		{"remove no passkey", &actor.CredentialRemove{}, abaton.ReasonMalformed},
 		{"add no key", &actor.KeyAdd{Key: actor.Key{Rights: actor.Write}}, abaton.ReasonMalformed},
 		{"add a key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 16}}, abaton.ReasonMalformed},
-		{"add a passkey without a class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedCredential("second")}}, abaton.ReasonMalformed},
+		{"add a passkey without a class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedPublic("second")}}, abaton.ReasonMalformed},
 		{"epoch 0", epoch(func(e *actor.Epoch) { e.Epoch = 0 }), abaton.ReasonMalformed},
 		{"level 0", epoch(func(e *actor.Epoch) { e.Level = 0 }), abaton.ReasonMalformed},
 		{"level 4", epoch(func(e *actor.Epoch) { e.Level = 4 }), abaton.ReasonMalformed},

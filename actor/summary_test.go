@@ -47,11 +47,13 @@ func summary(s *actor.State) string {
 // names are all the keys that tests add and remove.
 var names = []string{"ana", "ana write", "org", "org write", "new key", "second", "stranger", "phone", "thief"}
 
-func cachedCredential(name string) key.Credential {
+func cachedCredential(name string) key.Credential { return cachedPublic(name).Credential() }
+
+func cachedPublic(name string) key.Public {
 	scalar := seed(name)
 	p, err := key.ParsePasskey(scalar[:], party)
 	if err != nil {
 		panic("a test scalar is a valid passkey")
 	}
-	return p.Credential()
+	return p.Public()
 }

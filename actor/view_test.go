@@ -36,7 +36,7 @@ func TestViewTakesUp(t *testing.T) {
 	late := *s.w
 	late.now = s.w.now.Add(time.Hour)
 	ahead := late.authentic((&log{w: &late, st: s.st}).after(s.granted(abaton.ActorID{7}, 2), s.base), byKey("ana"))
-	old := s.w.authentic(s.after(&actor.CredentialRemove{Public: cachedCredential("ana")}, s.base), byKey("ana"))
+	old := s.w.authentic(s.after(&actor.CredentialRemove{Name: cachedCredential("ana")}, s.base), byKey("ana"))
 	orphan := s.w.authentic(s.after(&actor.Bar{Actor: abaton.ActorID{2}}, placeOf(ahead)), byKey("ana"))
 	restamped := s.w.authentic(s.theft.Signed().Event, byKey("stranger"))
 	for _, c := range []struct {

@@ -158,7 +158,7 @@ func (w *world) inception(kind actor.Kind, name string) *actor.Inception {
 			{ID: signing(name).ID(), Rights: actor.Manage},
 			{ID: signing(name + " write").ID(), Rights: actor.Write},
 		},
-		Credentials: []actor.Credential{{Public: passkey(w.t, name).Credential(), Class: actor.Bound}},
+		Credentials: []actor.Credential{{Public: passkey(w.t, name).Public(), Class: actor.Bound}},
 		Nonce:       [16]byte(binary.BigEndian.AppendUint64([]byte("nonce---"), w.count)),
 	}
 	if kind == actor.Patient || kind == actor.Organisation {

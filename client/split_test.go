@@ -306,7 +306,7 @@ func TestOldKeyCannotBeVouchedIn(t *testing.T) {
 	if p, err := w.net.Append(t.Context(), hand, &actor.KeyRemove{ID: w.patient.signing.ID()}); err != nil || p.At < 4 {
 		t.Fatalf("remove the stolen key: %+v, %v", p, err)
 	}
-	late := w.after(tip, &actor.CredentialRemove{Public: w.patient.passkey.Credential()})
+	late := w.after(tip, &actor.CredentialRemove{Name: w.patient.passkey.Credential()})
 	w.tell(1, func(told [][]byte) [][]byte { return append([][]byte{statement(late)}, told...) })
 	w.cut(2) // so that the liar is heard
 	if st := w.log(w.net); st.CredentialClass(w.patient.passkey.Credential()) == 0 {

@@ -62,7 +62,7 @@ func newPerson(t testing.TB) *person {
 func (p *person) inception(kind actor.Kind, set abaton.ActorID) *actor.Inception {
 	in := &actor.Inception{Kind: kind, Set: set, Box: p.box.Public().Bytes(),
 		Keys:        []actor.Key{{ID: p.signing.ID(), Rights: actor.Manage | actor.Write}},
-		Credentials: []actor.Credential{{Public: p.passkey.Credential(), Class: actor.Bound}}}
+		Credentials: []actor.Credential{{Public: p.passkey.Public(), Class: actor.Bound}}}
 	rand.Read(in.Nonce[:])
 	return in
 }

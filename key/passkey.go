@@ -17,13 +17,6 @@ import (
 // and relying party.
 var ErrAssertion = errors.New("passkey assertion does not hold")
 
-// CredentialBytes is the length of a credential's public key: an uncompressed
-// P-256 point (ES256, COSE algorithm -7).
-const CredentialBytes = 65
-
-// Credential is the public key of a passkey.
-type Credential [CredentialBytes]byte
-
 // RelyingParty is where an assertion must come from. It stands in the
 // keeper-set document.
 type RelyingParty struct {
@@ -32,25 +25,39 @@ type RelyingParty struct {
 }
 
 // Assertion is what a passkey returns (WebAuthn Level 3, section 6.3.3): the
-// credential that signed, authenticator data, client data and an ASN.1 ECDSA
-// signature.
+// public key that signed, authenticator data, client data and the signature
+// in the form of the algorithm.
 type Assertion struct {
-	Credential Credential `cbor:"1,keyasint"`
-	AuthData   []byte     `cbor:"2,keyasint"`
-	ClientData []byte     `cbor:"3,keyasint"`
-	Sig        []byte     `cbor:"4,keyasint"`
+	Public     Public `cbor:"1,keyasint"`
+	AuthData   []byte `cbor:"2,keyasint"`
+	ClientData []byte `cbor:"3,keyasint"`
+	Sig        []byte `cbor:"4,keyasint"`
+}
+
+// Credential is the name of the passkey that signed.
+func (a *Assertion) Credential() Credential { return a.Public.Credential() }
+
+// Synced reports whether the authenticator says that this passkey may leave
+// the device (bit BE; WebAuthn Level 3, section 6.1.3). It never changes in
+// the life of a passkey, and it means nothing before Verify.
+func (a *Assertion) Synced() bool {
+	return len(a.AuthData) >= authDataBytes && a.AuthData[flagsAt]&flagBackupEligible != 0
 }
 
 // Flags of authenticator data (WebAuthn Level 3, section 6.1).
 const (
-	flagUserPresent  = 1 << 0
-	flagUserVerified = 1 << 2
-	authDataBytes    = 37
+	flagUserPresent    = 1 << 0
+	flagUserVerified   = 1 << 2
+	flagBackupEligible = 1 << 3
+	flagBackedUp       = 1 << 4
+	flagsAt            = 32
+	authDataBytes      = 37
 )
 
 // Verify checks the assertion over challenge: type, challenge, exact origin,
-// not cross-origin, RP ID hash, user present and verified, signature. Whether
-// the credential is live is the caller's question.
+// not cross-origin, RP ID hash, user present and verified, not backed up where
+// that cannot be, signature. Whether the credential is live, and whether it was
+// enrolled as one that syncs, is the caller's question.
 func (a *Assertion) Verify(challenge [32]byte, rp RelyingParty) error {
 	if err := checkClientData(a.ClientData, challenge, rp.Origins); err != nil {
 		return err
@@ -63,16 +70,19 @@ func (a *Assertion) Verify(challenge [32]byte, rp RelyingParty) error {
 		return fmt.Errorf("relying party: %w", ErrAssertion)
 	}
 	const need = flagUserPresent | flagUserVerified
-	if a.AuthData[32]&need != need {
+	flags := a.AuthData[flagsAt]
+	if flags&need != need {
 		return fmt.Errorf("user verification: %w", ErrAssertion)
 	}
-	public, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), a.Credential[:])
-	if err != nil {
+	if flags&(flagBackupEligible|flagBackedUp) == flagBackedUp {
+		return fmt.Errorf("backup state: %w", ErrAssertion)
+	}
+	verify := a.Public.parse()
+	if verify == nil {
 		return fmt.Errorf("credential: %w", ErrAssertion)
 	}
 	client := sha256.Sum256(a.ClientData)
-	sum := sha256.Sum256(append(append([]byte(nil), a.AuthData...), client[:]...))
-	if !ecdsa.VerifyASN1(public, sum[:], a.Sig) {
+	if !verify(append(append([]byte(nil), a.AuthData...), client[:]...), a.Sig) {
 		return fmt.Errorf("signature: %w", ErrAssertion)
 	}
 	return nil
@@ -110,13 +120,23 @@ func plainOrigin(origin string) bool {
 }
 
 // Passkey is a software authenticator for the command line and for tests: one
-// P-256 credential bound to one relying party. It says "user verified"
-// because whoever runs it has unlocked the folder that holds it.
+// P-256 credential (ES256) bound to one relying party, which says that it does
+// not sync. It says "user verified" because whoever runs it has unlocked the
+// folder that holds it.
 type Passkey struct {
 	private *ecdsa.PrivateKey
 	rpID    string
 	origin  string
 	count   uint32
+	syncs   bool
+}
+
+// WithSync is the same passkey, but it says that it may leave the device
+// (class Synced).
+func (p *Passkey) WithSync() *Passkey {
+	q := *p
+	q.syncs = true
+	return &q
 }
 
 // NewPasskey makes a credential for the relying party's first origin.
@@ -153,21 +173,27 @@ func (p *Passkey) Bytes() []byte {
 	return b
 }
 
-// Credential is the public key.
-func (p *Passkey) Credential() (c Credential) {
+// Public is the public key.
+func (p *Passkey) Public() Public {
 	b, err := p.private.PublicKey.Bytes()
-	if err != nil || len(b) != CredentialBytes {
-		panic("key: a P-256 key always encodes to 65 bytes")
+	if err != nil {
+		panic("key: a P-256 key always encodes")
 	}
-	copy(c[:], b)
-	return c
+	return append(Public{AlgorithmES256}, b...)
 }
+
+// Credential is the passkey's name.
+func (p *Passkey) Credential() Credential { return p.Public().Credential() }
 
 // Assert signs challenge as an authenticator would.
 func (p *Passkey) Assert(challenge [32]byte) (*Assertion, error) {
 	p.count++
 	rpHash := sha256.Sum256([]byte(p.rpID))
-	authData := append(rpHash[:], flagUserPresent|flagUserVerified)
+	flags := byte(flagUserPresent | flagUserVerified)
+	if p.syncs {
+		flags |= flagBackupEligible
+	}
+	authData := append(rpHash[:], flags)
 	authData = binary.BigEndian.AppendUint32(authData, p.count)
 	clientData := append(clientPrefix(challenge), p.origin+`","crossOrigin":false}`...)
 	client := sha256.Sum256(clientData)
@@ -176,5 +202,5 @@ func (p *Passkey) Assert(challenge [32]byte) (*Assertion, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign assertion: %w", err)
 	}
-	return &Assertion{Credential: p.Credential(), AuthData: authData, ClientData: clientData, Sig: sig}, nil
+	return &Assertion{Public: p.Public(), AuthData: authData, ClientData: clientData, Sig: sig}, nil
 }

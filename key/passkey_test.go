@@ -2,9 +2,6 @@ package key_test
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -21,7 +18,7 @@ var rp = key.RelyingParty{ID: "portal.abaton.example", Origins: []string{"https:
 type parts struct {
 	rp         key.RelyingParty
 	challenge  [32]byte
-	private    *ecdsa.PrivateKey
+	signer     signer
 	authData   []byte
 	clientData []byte
 	assertion  key.Assertion
@@ -45,33 +42,25 @@ func clientDataFor(challenge [32]byte, origin, rest string) []byte {
 
 func (p *parts) sign() {
 	client := sha256.Sum256(p.clientData)
-	sum := sha256.Sum256(append(bytes.Clone(p.authData), client[:]...))
-	sig, err := ecdsa.SignASN1(rand.Reader, p.private, sum[:])
-	if err != nil {
-		panic("key_test: " + err.Error())
-	}
-	p.assertion.AuthData, p.assertion.ClientData, p.assertion.Sig = p.authData, p.clientData, sig
+	p.assertion.Sig = p.signer.sign(append(bytes.Clone(p.authData), client[:]...))
+	p.assertion.AuthData, p.assertion.ClientData = p.authData, p.clientData
 }
 
 // assertionCase spoils an assertion before or after the device signs it.
 type assertionCase struct {
 	name   string
-	want   string // "ok" or the check that refuses
+	want   string        // "ok" or the check that refuses
+	make   func() signer // nil: ES256
 	before func(*parts)
 	after  func(*parts)
 }
 
 func (c assertionCase) build() *parts {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		panic("key_test: " + err.Error())
+	if c.make == nil {
+		c.make = newES256
 	}
-	p := &parts{rp: rp, challenge: sha256.Sum256([]byte("a statement")), private: private}
-	public, err := private.PublicKey.Bytes()
-	if err != nil {
-		panic("key_test: " + err.Error())
-	}
-	copy(p.assertion.Credential[:], public)
+	p := &parts{rp: rp, challenge: sha256.Sum256([]byte("a statement")), signer: c.make()}
+	p.assertion.Public = p.signer.public
 	p.authData = authDataFor(rp.ID, userPresent|userVerified)
 	p.clientData = clientDataFor(p.challenge, rp.Origins[0], `,"crossOrigin":false}`)
 	if c.before != nil {
@@ -86,9 +75,10 @@ func (c assertionCase) build() *parts {
 
 func (c assertionCase) vector() assertionVector {
 	p := c.build()
+	name := p.assertion.Credential()
 	return assertionVector{
 		Comment: c.name, Source: "PROTOCOL.md#passkey", Challenge: hex.EncodeToString(p.challenge[:]),
-		RPID: p.rp.ID, Origins: p.rp.Origins, Credential: hex.EncodeToString(p.assertion.Credential[:]),
+		RPID: p.rp.ID, Origins: p.rp.Origins, Public: hex.EncodeToString(p.assertion.Public), Credential: hex.EncodeToString(name[:]),
 		AuthData: hex.EncodeToString(p.assertion.AuthData), ClientData: hex.EncodeToString(p.assertion.ClientData),
 		Sig: hex.EncodeToString(p.assertion.Sig), Expect: c.want,
 	}
@@ -173,6 +163,7 @@ func assertionCases(t *testing.T) []assertionCase {
 		flags("user not verified", "user verification", userPresent),
 		flags("user verified but not present", "user verification", userVerified),
 		flags("no flags", "user verification", 0),
+		flags("backed up although it does not sync", "backup state", userPresent|userVerified|0x10),
 		flags("all flags but the two", "user verification", 0xff&^(userPresent|userVerified)),
 		{name: "authenticator data cut short", want: "authenticator data", before: func(p *parts) { p.authData = p.authData[:36] }},
 		{name: "no authenticator data", want: "authenticator data", before: func(p *parts) { p.authData = nil }},
@@ -193,15 +184,14 @@ func assertionCases(t *testing.T) []assertionCase {
 			p.assertion.ClientData = clientDataFor(p.challenge, rp.Origins[1], `,"crossOrigin":false}`)
 		}},
 		{name: "credential of another passkey", want: "signature", after: func(p *parts) {
-			p.assertion.Credential = assertionCase{}.build().assertion.Credential
+			p.assertion.Public = newES256().public
 		}},
-		{name: "credential is no point", want: "credential", after: func(p *parts) { p.assertion.Credential[64] ^= 1 }},
-		{name: "zero credential", want: "credential", after: func(p *parts) { p.assertion.Credential = key.Credential{} }},
+		{name: "another passkey's ES256 signature under EdDSA", want: "signature", after: func(p *parts) { p.assertion.Public = newEdDSA().public }},
 	}
 }
 
 func TestAssertionVerify(t *testing.T) {
-	for _, c := range assertionCases(t) {
+	for _, c := range append(assertionCases(t), algorithmCases()...) {
 		t.Run(c.name, func(t *testing.T) {
 			p := c.build()
 			err := p.assertion.Verify(p.challenge, p.rp)
@@ -231,11 +221,15 @@ func TestPasskey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Credential != p.Credential() {
+	if a.Credential() != p.Credential() || a.Synced() {
 		t.Error("assertion: got another credential, want the passkey's")
 	}
 	if err := a.Verify(challenge, rp); err != nil {
 		t.Errorf("verify: got %v, want it to hold", err)
+	}
+	b, err := p.WithSync().Assert(challenge)
+	if err != nil || !b.Synced() || b.Verify(challenge, rp) != nil || b.Credential() != p.Credential() {
+		t.Errorf("a passkey that syncs: got %v, want the same passkey saying so", err)
 	}
 	if err := a.Verify(sha256.Sum256([]byte("y")), rp); !errors.Is(err, key.ErrAssertion) {
 		t.Errorf("other challenge: got %v, want ErrAssertion", err)

@@ -117,18 +117,20 @@ func TestStepUp(t *testing.T) {
 		lines  []abaton.Line
 		now    time.Time
 		want   abaton.Reason
+		class  actor.Class // another than the session's
 	}{
-		{"valid", nil, "ana", lines, start, ""},
-		{"fewer lines", nil, "ana", lines[:1], start, ""},
-		{"five minutes old", nil, "ana", lines, start.Add(session.StepUpMax), ""},
-		{"older", nil, "ana", lines, start.Add(session.StepUpMax + time.Second), abaton.ReasonStepUp},
-		{"from the future", nil, "ana", lines, start.Add(-abaton.ClockSkewMax - time.Second), abaton.ReasonStepUp},
-		{"a line more", nil, "ana", append(lines, abaton.Line{3}), start, abaton.ReasonStepUp},
-		{"no lines asked", nil, "ana", nil, start, abaton.ReasonStepUp},
-		{"another passkey", nil, "ben", lines, start, abaton.ReasonStepUp},
-		{"another session", func(u *session.StepUp) { u.Session[0] ^= 1 }, "ana", lines, start, abaton.ReasonStepUp},
-		{"another patient", func(u *session.StepUp) { u.Patient[0] ^= 1 }, "ana", lines, start, abaton.ReasonStepUp},
-		{"another purpose", func(u *session.StepUp) { u.Purpose = abaton.Research }, "ana", lines, start, abaton.ReasonStepUp},
+		{"valid", nil, "ana", lines, start, "", 0},
+		{"fewer lines", nil, "ana", lines[:1], start, "", 0},
+		{"five minutes old", nil, "ana", lines, start.Add(session.StepUpMax), "", 0},
+		{"older", nil, "ana", lines, start.Add(session.StepUpMax + time.Second), abaton.ReasonStepUp, 0},
+		{"from the future", nil, "ana", lines, start.Add(-abaton.ClockSkewMax - time.Second), abaton.ReasonStepUp, 0},
+		{"a line more", nil, "ana", append(lines, abaton.Line{3}), start, abaton.ReasonStepUp, 0},
+		{"no lines asked", nil, "ana", nil, start, abaton.ReasonStepUp, 0},
+		{"another passkey", nil, "ben", lines, start, abaton.ReasonStepUp, 0},
+		{"another session", func(u *session.StepUp) { u.Session[0] ^= 1 }, "ana", lines, start, abaton.ReasonStepUp, 0},
+		{"another patient", func(u *session.StepUp) { u.Patient[0] ^= 1 }, "ana", lines, start, abaton.ReasonStepUp, 0},
+		{"another purpose", func(u *session.StepUp) { u.Purpose = abaton.Research }, "ana", lines, start, abaton.ReasonStepUp, 0},
+		{"by a passkey that suddenly does not sync", nil, "ana", lines, start, abaton.ReasonStepUp, actor.Bound},
 	}
 	for _, tt := range tests {
 		r := request(s.ID())
@@ -136,7 +138,11 @@ func TestStepUp(t *testing.T) {
 		if tt.change != nil {
 			tt.change(&u)
 		}
-		assertion, err := passkey(t, tt.signer).Assert(u.Challenge())
+		signer := a.passkey(tt.signer)
+		if tt.class != 0 {
+			signer = passkey(t, tt.signer)
+		}
+		assertion, err := signer.Assert(u.Challenge())
 		if err != nil {
 			t.Fatal(err)
 		}

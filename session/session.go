@@ -43,7 +43,7 @@ const (
 type Statement struct {
 	V            uint64                 `cbor:"1,keyasint"`
 	Actor        abaton.ActorID         `cbor:"2,keyasint"`
-	Credential   key.Credential         `cbor:"3,keyasint"`
+	Credential   key.Credential         `cbor:"3,keyasint"` // the passkey that signs
 	Key          abaton.KeyID           `cbor:"4,keyasint"` // signs the requests
 	Reply        []byte                 `cbor:"5,keyasint"` // box public key, 1,216 bytes
 	NotBefore    int64                  `cbor:"6,keyasint"` // unix seconds, inclusive
@@ -90,6 +90,7 @@ type Session struct {
 	id        abaton.SessionID
 	statement Statement
 	reply     key.BoxPublic
+	class     actor.Class // what the assertion claims; Live compares
 }
 
 // Authenticate checks form and assertion and keeps no state; rp is where the
@@ -104,9 +105,10 @@ func Authenticate(signed *Signed, rp key.RelyingParty) (*Session, error) {
 	if err := s.statement.validate(); err != nil {
 		return nil, err
 	}
-	if signed.Assertion.Credential != s.statement.Credential || signed.Assertion.Verify(s.id, rp) != nil {
+	if signed.Assertion.Credential() != s.statement.Credential || signed.Assertion.Verify(s.id, rp) != nil {
 		return nil, abaton.Refuse(abaton.ReasonSession)
 	}
+	s.class = actor.ClassOf(&signed.Assertion)
 	var err error
 	if s.reply, err = key.ParseBoxPublic(s.statement.Reply); err != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
@@ -186,7 +188,7 @@ func (s *Session) Admit(c Check) error {
 }
 
 // Live decides whether an admitted session still holds: it has not ended, its
-// credential is live and the organisation still stands behind the person.
+// credential is live and of the class it was enrolled with, and the organisation still stands behind the person.
 // Check.Fresh is not asked. ReasonSession, ReasonActor, ReasonCredential,
 // ReasonStanding.
 func (s *Session) Live(c Check) error {
@@ -197,7 +199,7 @@ func (s *Session) Live(c Check) error {
 		return abaton.Refuse(abaton.ReasonSession)
 	}
 	class := c.Actor.CredentialClass(s.statement.Credential)
-	if class == 0 || c.Actor.SetID() != s.statement.Set {
+	if class == 0 || class != s.class || c.Actor.SetID() != s.statement.Set {
 		return abaton.Refuse(abaton.ReasonCredential)
 	}
 	if c.Actor.Kind() == actor.Patient {

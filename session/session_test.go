@@ -81,48 +81,54 @@ func TestAdmit(t *testing.T) {
 		statement func(*session.Statement)
 		check     func(*actors, *session.Check)
 		want      abaton.Reason
+		says      actor.Class // the passkey, when not what was enrolled
 	}{
-		{"patient", actor.Patient, actor.Synced, nil, nil, ""},
-		{"clinician", actor.Clinician, actor.Bound, nil, nil, ""},
-		{"device", actor.Device, actor.Bound, nil, nil, ""},
-		{"agent", actor.Agent, actor.Bound, nil, nil, ""},
-		{"organisation", actor.Organisation, actor.Bound, nil, nil, ""},
-		{"zero check", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { *c = session.Check{} }, abaton.ReasonKeeperSet},
-		{"another keeper set", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Set[0]++ }, abaton.ReasonKeeperSet},
+		{"patient", actor.Patient, actor.Synced, nil, nil, "", 0},
+		{"clinician", actor.Clinician, actor.Bound, nil, nil, "", 0},
+		{"device", actor.Device, actor.Bound, nil, nil, "", 0},
+		{"agent", actor.Agent, actor.Bound, nil, nil, "", 0},
+		{"organisation", actor.Organisation, actor.Bound, nil, nil, "", 0},
+		{"zero check", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { *c = session.Check{} }, abaton.ReasonKeeperSet, 0},
+		{"another keeper set", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Set[0]++ }, abaton.ReasonKeeperSet, 0},
 		{"set of another log", actor.Patient, actor.Synced, func(s *session.Statement) { s.Set = abaton.ActorID{6} },
-			func(_ *actors, c *session.Check) { c.Set = abaton.ActorID{6} }, abaton.ReasonCredential},
-		{"log unknown", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Actor = nil }, abaton.ReasonActor},
-		{"log empty", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Actor = new(actor.State) }, abaton.ReasonActor},
-		{"another actor's log", actor.Patient, actor.Synced, nil, func(a *actors, c *session.Check) { c.Actor = a.org }, abaton.ReasonActor},
-		{"not yet", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(-abaton.ClockSkewMax - time.Second) }, abaton.ReasonSession},
-		{"within the skew", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(-abaton.ClockSkewMax) }, ""},
-		{"last second", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(abaton.PatientSessionMax - time.Second) }, ""},
-		{"over", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(abaton.PatientSessionMax) }, abaton.ReasonSession},
-		{"patient's session too long", actor.Patient, actor.Synced, func(s *session.Statement) { s.Expires++ }, nil, abaton.ReasonSession},
-		{"clinician's session too long", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Expires++ }, nil, abaton.ReasonSession},
+			func(_ *actors, c *session.Check) { c.Set = abaton.ActorID{6} }, abaton.ReasonCredential, 0},
+		{"log unknown", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Actor = nil }, abaton.ReasonActor, 0},
+		{"log empty", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Actor = new(actor.State) }, abaton.ReasonActor, 0},
+		{"another actor's log", actor.Patient, actor.Synced, nil, func(a *actors, c *session.Check) { c.Actor = a.org }, abaton.ReasonActor, 0},
+		{"not yet", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(-abaton.ClockSkewMax - time.Second) }, abaton.ReasonSession, 0},
+		{"within the skew", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(-abaton.ClockSkewMax) }, "", 0},
+		{"last second", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(abaton.PatientSessionMax - time.Second) }, "", 0},
+		{"over", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Now = start.Add(abaton.PatientSessionMax) }, abaton.ReasonSession, 0},
+		{"patient's session too long", actor.Patient, actor.Synced, func(s *session.Statement) { s.Expires++ }, nil, abaton.ReasonSession, 0},
+		{"clinician's session too long", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Expires++ }, nil, abaton.ReasonSession, 0},
 		{"stale checkpoints", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) {
 			c.Fresh = func([][]byte, time.Time) bool { return false }
-		}, abaton.ReasonSession},
-		{"nobody judges the checkpoints", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Fresh = nil }, abaton.ReasonSession},
-		{"patient in a role", actor.Patient, actor.Synced, func(s *session.Statement) { s.Role = "physician" }, nil, abaton.ReasonStanding},
-		{"patient for an organisation", actor.Patient, actor.Synced, func(s *session.Statement) { s.Organisation[0] = 1 }, nil, abaton.ReasonStanding},
-		{"clinician with a synced passkey", actor.Clinician, actor.Synced, nil, nil, abaton.ReasonCredential},
-		{"clinician for another organisation", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding},
-		{"clinician for none", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding},
-		{"organisation unknown here", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding},
-		{"organisation's log empty", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding},
+		}, abaton.ReasonSession, 0},
+		{"nobody judges the checkpoints", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Fresh = nil }, abaton.ReasonSession, 0},
+		{"patient in a role", actor.Patient, actor.Synced, func(s *session.Statement) { s.Role = "physician" }, nil, abaton.ReasonStanding, 0},
+		{"patient for an organisation", actor.Patient, actor.Synced, func(s *session.Statement) { s.Organisation[0] = 1 }, nil, abaton.ReasonStanding, 0},
+		{"clinician with a synced passkey", actor.Clinician, actor.Synced, nil, nil, abaton.ReasonCredential, 0},
+		{"clinician for another organisation", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding, 0},
+		{"clinician for none", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding, 0},
+		{"organisation unknown here", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding, 0},
+		{"organisation's log empty", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding, 0},
 		{"clinician has left", actor.Clinician, actor.Bound, nil, func(a *actors, _ *session.Check) {
 			apply(t, a.org, next(a.org, &actor.Bar{Actor: a.self.Actor()}), "org")
-		}, abaton.ReasonStanding},
+		}, abaton.ReasonStanding, 0},
 		{"passkey removed", actor.Patient, actor.Synced, nil, func(a *actors, _ *session.Check) {
-			apply(t, a.self, next(a.self, &actor.CredentialRemove{Public: passkey(t, "ana").Credential()}), "ana")
-		}, abaton.ReasonCredential},
+			apply(t, a.self, next(a.self, &actor.CredentialRemove{Name: passkey(t, "ana").Credential()}), "ana")
+		}, abaton.ReasonCredential, 0},
+		{"enrolled as bound, but it syncs", actor.Clinician, actor.Bound, nil, nil, abaton.ReasonCredential, actor.Synced},
+		{"enrolled as synced, but it says it is bound", actor.Patient, actor.Synced, nil, nil, abaton.ReasonCredential, actor.Bound},
 	}
 	for _, tt := range tests {
 		a := newActors(t, tt.kind, tt.class)
 		st := a.statement()
 		if tt.statement != nil {
 			tt.statement(st)
+		}
+		if tt.says != 0 {
+			a.class = tt.says
 		}
 		s, check := a.session(st), a.check()
 		if tt.check != nil {
@@ -146,7 +152,7 @@ func TestLiveSeesRemoval(t *testing.T) {
 	if err := s.Live(check); err != nil {
 		t.Errorf("live: %v", err)
 	}
-	apply(t, a.self, next(a.self, &actor.CredentialRemove{Public: passkey(t, "ana").Credential()}), "ana")
+	apply(t, a.self, next(a.self, &actor.CredentialRemove{Name: passkey(t, "ana").Credential()}), "ana")
 	if got := reason(s.Live(check)); got != abaton.ReasonCredential {
 		t.Errorf("after the removal: got %q, want %q", got, abaton.ReasonCredential)
 	}

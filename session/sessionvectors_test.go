@@ -44,7 +44,7 @@ func fixedAssertion(t testing.TB, name, origin string, flags byte, challenge [32
 	if err != nil {
 		t.Fatal(err)
 	}
-	return key.Assertion{Credential: passkey(t, name).Credential(), AuthData: auth, ClientData: client, Sig: sig}
+	return key.Assertion{Public: passkey(t, name).Public(), AuthData: auth, ClientData: client, Sig: sig}
 }
 
 func TestStatementVectors(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
@@ -55,7 +56,8 @@ func (a *Asked) SteppedUp(s *Session, rp key.RelyingParty, lines []abaton.Line, 
 	if u == nil || s == nil || len(lines) == 0 || !u.StepUp.fits(a, s, now) || !u.StepUp.covers(lines) {
 		return abaton.Refuse(abaton.ReasonStepUp)
 	}
-	if u.Assertion.Credential != s.statement.Credential || u.Assertion.Verify(u.StepUp.Challenge(), rp) != nil {
+	if u.Assertion.Credential() != s.statement.Credential || actor.ClassOf(&u.Assertion) != s.class ||
+		u.Assertion.Verify(u.StepUp.Challenge(), rp) != nil {
 		return abaton.Refuse(abaton.ReasonStepUp)
 	}
 	return nil

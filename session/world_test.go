@@ -63,10 +63,11 @@ func reason(err error) abaton.Reason {
 type actors struct {
 	t         testing.TB
 	org, self *actor.State
+	class     actor.Class // what their passkeys say of themselves
 }
 
 func newActors(t testing.TB, kind actor.Kind, class actor.Class) *actors {
-	a := &actors{t: t}
+	a := &actors{t: t, class: class}
 	org := inception(t, actor.Organisation, "org", class)
 	a.org = begin(t, org, "org")
 	if kind == actor.Organisation {
@@ -84,7 +85,7 @@ func inception(t testing.TB, kind actor.Kind, name string, class actor.Class) *a
 	return &actor.Inception{
 		Kind: kind, Set: setID, Box: box(name).Public().Bytes(), Nonce: [16]byte{byte(kind)},
 		Keys:        []actor.Key{{ID: signing(name).ID(), Rights: actor.Manage}},
-		Credentials: []actor.Credential{{Public: passkey(t, name).Credential(), Class: class}},
+		Credentials: []actor.Credential{{Public: passkey(t, name).Public(), Class: class}},
 	}
 }
 
@@ -137,10 +138,18 @@ func (a *actors) name() string {
 	return "ana"
 }
 
+// passkey says that it syncs, or not, as the class enrolled is.
+func (a *actors) passkey(name string) *key.Passkey {
+	if a.class == actor.Synced {
+		return passkey(a.t, name).WithSync()
+	}
+	return passkey(a.t, name)
+}
+
 func (a *actors) sign(st *session.Statement) *session.Signed {
 	a.t.Helper()
 	bytes := st.Marshal()
-	assertion, err := passkey(a.t, a.name()).Assert(session.Challenge(bytes))
+	assertion, err := a.passkey(a.name()).Assert(session.Challenge(bytes))
 	if err != nil {
 		a.t.Fatal(err)
 	}

@@ -34,6 +34,8 @@ const (
 	SegmentID   Label = "abaton/v1/segment-id"
 	LineID      Label = "abaton/v1/line"
 	CategoryID  Label = "abaton/v1/category"
+	Credential  Label = "abaton/v1/credential"
+	RootWrap    Label = "abaton/v1/root-wrap"
 	Actor       Label = "abaton/v1/actor"
 	Event       Label = "abaton/v1/event"
 	Vote        Label = "abaton/v1/vote"

@@ -96,7 +96,7 @@ func proverOf(p actor.Proof) (id abaton.KeyID, passkey key.Credential) {
 		return k.Key, passkey
 	}
 	if wire.Unmarshal(p.Body, &a) == nil {
-		passkey = a.Credential
+		passkey = a.Credential()
 	}
 	return id, passkey
 }

@@ -144,7 +144,7 @@ func (w *world) device(kind actor.Kind) *device {
 func (w *world) inception(d *device, set abaton.ActorID) *actor.Inception {
 	in := &actor.Inception{Kind: d.kind, Set: set, Box: d.box.Public().Bytes(), Organisation: d.org,
 		Keys:        []actor.Key{{ID: d.signing.ID(), Rights: actor.Manage}},
-		Credentials: []actor.Credential{{Public: d.passkey.Credential(), Class: actor.Bound}}}
+		Credentials: []actor.Credential{{Public: d.passkey.Public(), Class: actor.Bound}}}
 	rand.Read(in.Nonce[:])
 	if d.kind != actor.Organisation {
 		v := actor.Invitation{Organisation: w.org.id, Kind: d.kind, Expires: time.Now().Add(time.Hour).Unix()}

@@ -50,10 +50,10 @@ func (w *World) newPerson(handle, name string, kind actor.Kind) (*Person, key.Se
 }
 
 // begin signs the person's inception and saves the person.
-func (w *World) begin(p *Person, root key.Secret, class actor.Class, in *actor.Inception) error {
+func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 	in.Kind, in.Set, in.Organisation = p.Kind, w.set.ID(), p.Sponsor
 	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
-	in.Credentials = []actor.Credential{{Public: p.Passkey.Credential(), Class: class}}
+	in.Credentials = []actor.Credential{{Public: p.Passkey.Public(), Class: actor.Bound}}
 	in.Box = p.Public.Bytes()
 	rand.Read(in.Nonce[:])
 	event := actor.NewInception(time.Now().Unix(), in)
@@ -79,7 +79,7 @@ func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error)
 		return nil, err
 	}
 	p.Box, p.Public = nil, g.Box
-	return p, w.begin(p, root, actor.Bound, &actor.Inception{
+	return p, w.begin(p, root, &actor.Inception{
 		Keys:  []actor.Key{{ID: g.Writer, Rights: actor.Write}},
 		Lines: []actor.Epoch{epoch(p.Root, login.DirectoryCategory(), 1), epoch(p.Root, login.QuarantineCategory(), 1)},
 	})
@@ -96,7 +96,7 @@ func (w *World) NewClinician(handle, name string, org *Person) (*Person, error) 
 		return nil, err
 	}
 	p.Sponsor = org.ID
-	return p, w.begin(p, root, actor.Bound, &actor.Inception{Invitation: invite(org, actor.Clinician)})
+	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Clinician)})
 }
 
 // NewAgent makes an app or a service an actor of its own, sponsored by org.
@@ -108,7 +108,7 @@ func (w *World) NewAgent(handle, name string, source []byte, org *Person) (*Pers
 		return nil, err
 	}
 	p.Sponsor, p.Source = org.ID, source
-	return p, w.begin(p, root, actor.Bound, &actor.Inception{Invitation: invite(org, actor.Agent)})
+	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Agent)})
 }
 
 func invite(org *Person, kind actor.Kind) []byte {
@@ -138,7 +138,7 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 		}
 		in.Grants = append(in.Grants, *g)
 	}
-	return p, w.begin(p, root, actor.Synced, in)
+	return p, w.begin(p, root, in)
 }
 
 // Importing are the terms by which somebody may read a new patient's record

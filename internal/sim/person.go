@@ -71,7 +71,7 @@ func newPerson(set *actor.Set, in *actor.Inception, prepare func(*person)) (*per
 	if prepare != nil {
 		prepare(p)
 	}
-	in.Credentials = []actor.Credential{{Public: passkey.Credential(), Class: actor.Bound}}
+	in.Credentials = []actor.Credential{{Public: passkey.Public(), Class: actor.Bound}}
 	in.Box, in.Set = p.box.Public().Bytes(), set.ID()
 	in.Keys = append(in.Keys, actor.Key{ID: p.manage.ID(), Rights: actor.Manage})
 	_, _ = rand.Read(in.Nonce[:])

@@ -45,7 +45,7 @@ func newPerson(t testing.TB, set *actor.Set) *Person {
 }
 
 func (p *Person) incept(in *actor.Inception) {
-	in.Credentials = []actor.Credential{{Public: p.Passkey.Credential(), Class: actor.Bound}}
+	in.Credentials = []actor.Credential{{Public: p.Passkey.Public(), Class: actor.Bound}}
 	in.Box, in.Set = p.Box.Public().Bytes(), p.set.ID()
 	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
 	rand.Read(in.Nonce[:])

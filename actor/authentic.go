@@ -106,6 +106,8 @@ func (a *Authentic) checkPublicKeys() error {
 		boxes = [][]byte{b.Segment}
 	case *SetChange:
 		boxes = [][]byte{b.Keeper.Box}
+	case *Recover:
+		boxes = [][]byte{b.Box}
 	case *Inception:
 		if len(b.Box) > 0 {
 			boxes = append(boxes, b.Box)

@@ -24,6 +24,7 @@ const modulePath = "github.com/abaton-health/abaton"
 const plan = `
 	NONE < abaton < wire < key < grant < actor < session;
 	key < spread < seal;
+	actor, spread < internal/escrow;
 	key < ledger;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
@@ -89,7 +90,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda",
+	"internal/hl7", "internal/cda", "internal/escrow",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

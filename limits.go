@@ -83,6 +83,10 @@ const (
 	FeedInterval = 5 * time.Second
 	// ResignInterval is how often a keeper signs its checkpoint anew.
 	ResignInterval = time.Minute
+	// RecoveryWait is the least a recovery by kit or helpers waits at each
+	// keeper, from when that keeper first heard of it. A keeper set may state
+	// less: then it is a test network.
+	RecoveryWait = 24 * time.Hour
 	// EpochGrace is how long locks to the previous epoch are accepted after
 	// a new one was announced without urgency.
 	EpochGrace = 72 * time.Hour

@@ -42,4 +42,6 @@ const (
 	ReasonNotFound     Reason = "none"            // not here or not yours
 	ReasonRoute        Reason = "route"           // no such route
 	ReasonPeer         Reason = "peer"            // not a keeper of this set
+	ReasonWait         Reason = "recovery-waits"  // the recovery's wait is not over at this keeper
+	ReasonVetoed       Reason = "recovery-vetoed" // the recovery was stopped for ever
 )

@@ -22,6 +22,14 @@ type Door struct {
 	// InvitationUsed says whether another actor came in by this nonce. The
 	// keeper notes the nonce in the transaction that stores the inception.
 	InvitationUsed func(nonce [grant.NonceBytes]byte) bool
+	// Log is any actor's log, nil when unknown: helpers prove a recovery.
+	Log func(abaton.ActorID) *State
+	// Heard is when this keeper first heard of a recovery, by its own clock;
+	// false when it has not. Nobody else's time counts.
+	Heard func(recover Hash) (time.Time, bool)
+	// Wait is the least a recovery waits: the keeper set's. Zero is
+	// abaton.RecoveryWait.
+	Wait time.Duration
 }
 
 // Admit decides whether a fresh event may join the log: place, time, who
@@ -57,8 +65,11 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 		_, err := s.set.next(a)
 		return err
 	}
-	if !entitled(s.Kind(), a.event.Kind, a.by, s.standingOn(parents)) {
-		return abaton.Refuse(abaton.ReasonCredential)
+	if err := s.mayProve(a, s.standingOn(parents), door, now); err != nil {
+		return err
+	}
+	if b, ok := a.body.(*Escrow); ok {
+		return s.admitEscrow(b, parents, door)
 	}
 	return s.admitBody(a.body, parents, now)
 }
@@ -162,7 +173,7 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		if b.Actor == s.actor {
 			return abaton.Refuse(abaton.ReasonBarred)
 		}
-	case *Revoke, *Erase, *Merge, *Origins:
+	case *Revoke, *Erase, *Merge, *Origins, *Recover, *Veto:
 	default:
 		return malformed()
 	}
@@ -286,9 +297,8 @@ func (s *State) admitVouched(a *Authentic, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	before := s.standing(parents, func(r *knot) bool { return s.within(r, parents) })
-	if !entitled(s.Kind(), a.event.Kind, a.by, before) {
-		return abaton.Refuse(abaton.ReasonCredential)
+	if err := s.mayBeVouched(a, parents); err != nil {
+		return err
 	}
 	switch b := a.body.(type) {
 	case *Epoch:

@@ -97,6 +97,7 @@ func (s *State) effect(body Body, n *knot) {
 		remove(&s.credentials, b.Name, n)
 	case *Revoke:
 		remove(&s.grants, b.Grant, n)
+		remove(&s.escrows, b.Grant, n)
 		if b.Urgent {
 			s.urgent = append(s.urgent, urgentRevoke{grant: b.Grant, by: n})
 		}
@@ -107,6 +108,12 @@ func (s *State) effect(body Body, n *knot) {
 		s.bars[b.Actor] = struct{}{}
 	case *Erase:
 		s.erase(b)
+	case *Escrow:
+		give(&s.escrows, abaton.GrantID(n.a.hash), b, n)
+	case *Recover:
+		s.recover(b, n)
+	case *Veto:
+		s.stop(b)
 	}
 }
 

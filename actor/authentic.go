@@ -110,6 +110,8 @@ func (a *Authentic) checkPublicKeys() error {
 		boxes = [][]byte{b.Segment}
 	case *SetChange:
 		boxes = [][]byte{b.Keeper.Box}
+	case *Recover:
+		boxes = [][]byte{b.Box}
 	case *Inception:
 		passkeys = b.Credentials
 		if len(b.Box) > 0 {

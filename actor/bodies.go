@@ -220,6 +220,12 @@ func bodyOf(k EventKind) Body {
 		return new(SetChange)
 	case EventOrigins:
 		return new(Origins)
+	case EventEscrow:
+		return new(Escrow)
+	case EventRecover:
+		return new(Recover)
+	case EventVeto:
+		return new(Veto)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package actor
 import (
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
@@ -34,6 +35,17 @@ type Document struct {
 	F            uint8            `cbor:"6,keyasint"` // dishonest keepers it bears
 	Keepers      []Keeper         `cbor:"7,keyasint"` // sorted by X, exactly 1 to N
 	RelyingParty key.RelyingParty `cbor:"8,keyasint"`
+	// Wait is the least a recovery waits, in seconds. Zero is the rule,
+	// abaton.RecoveryWait; less makes a test network, and all keepers sign it.
+	Wait uint32 `cbor:"9,keyasint"`
+}
+
+// RecoveryWait is the least a recovery waits in this set.
+func (d *Document) RecoveryWait() time.Duration {
+	if d.Wait == 0 {
+		return abaton.RecoveryWait
+	}
+	return time.Duration(d.Wait) * time.Second
 }
 
 func parseDocument(data []byte) (*Document, error) {
@@ -50,7 +62,7 @@ func (d *Document) Marshal() []byte { return wire.Marshal(d) }
 // Validate checks form and numbers. The numbers are those that let the set
 // bear F liars and one keeper away: C1 to C5 of PROTOCOL.md#keeper-set.
 func (d *Document) Validate() error {
-	if d.V != wire.Version || !d.numbersHold() || len(d.Keepers) != int(d.N) {
+	if d.V != wire.Version || !d.numbersHold() || len(d.Keepers) != int(d.N) || d.RecoveryWait() > abaton.RecoveryWait {
 		return malformed()
 	}
 	for i := range d.Keepers {

@@ -41,14 +41,22 @@ const (
 	EventOrigins
 )
 
-// Valid reports whether k is a kind that version 1 knows.
-func (k EventKind) Valid() bool { return k >= EventInception && k <= EventOrigins }
+// 14 to 18 belong to events of other pages (PROTOCOL.md#event-kinds).
+const (
+	EventEscrow EventKind = iota + 19
+	EventRecover
+	EventVeto
+)
 
-// Narrows reports whether an event of this kind only takes away: it applies
-// on receipt, without a certificate, and holds on any branch (RULINGS 17).
+// Valid reports whether k is a kind that version 1 knows.
+func (k EventKind) Valid() bool { return bodyOf(k) != nil }
+
+// Narrows reports whether an event of this kind gives nothing: it applies on
+// receipt, without a certificate, and holds on any branch (RULINGS 17).
 func Narrows(k EventKind) bool {
 	switch k {
-	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase:
+	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase,
+		EventRecover, EventVeto:
 		return true
 	}
 	return false

@@ -21,7 +21,9 @@ func (n *knot) seq() uint64  { return n.a.event.Seq }
 func (n *knot) place() Place { return Place{Actor: n.a.actor, Seq: n.seq(), Hash: n.a.hash} }
 
 // effective reports whether what the event gives counts.
-func (n *knot) effective() bool { return n.certified || n.covered && !n.vetoed }
+func (n *knot) effective() bool {
+	return n.certified || n.covered && !n.vetoed && !n.a.returns()
+}
 
 // before orders knots independently of arrival: by place, then certified
 // before not, then by hash.
@@ -223,7 +225,7 @@ func (s *State) veto() {
 	}
 	for _, n := range ordered(s.open) {
 		if n.seq() > 0 {
-			n.vetoed = !entitled(s.Kind(), n.a.event.Kind, n.a.by, s.standingAt(n))
+			n.vetoed = s.outcast(n)
 		}
 	}
 }

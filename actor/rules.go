@@ -26,9 +26,9 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Patient:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventBar, EventErase, EventMerge:
+			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventEscrow:
 			return owner
-		case EventRevoke:
+		case EventRevoke, EventVeto: // who may prove an EventRecover says its escrow
 			return anyKey
 		}
 	case Organisation:

@@ -149,6 +149,9 @@ func (s *Set) Text() string {
 	fmt.Fprintf(&b, "keeper set %s (change %d)\n", s.id, s.seq)
 	fmt.Fprintf(&b, "keepers %d, fragments %d, shares %d, quorum %d, bears %d dishonest\n", s.N, s.K, s.T, s.W, s.F)
 	fmt.Fprintf(&b, "relying party %q, origins %q\n", s.RelyingParty.ID, s.RelyingParty.Origins)
+	if s.Wait != 0 {
+		fmt.Fprintf(&b, "TEST NETWORK: recoveries wait only %v\n", s.RecoveryWait())
+	}
 	for i := range s.Keepers {
 		k := &s.Keepers[i]
 		fmt.Fprintf(&b, "keeper %d\n  operator %q\n  url %s\n  key %s\n  ledger %q\n  incarnation %s\n  tls %s\n",

@@ -58,6 +58,9 @@ func onBranch[T any](s *State, e *entry[T], parents []*knot, counts func(*knot) 
 	}
 	var best *knot
 	for _, g := range e.given {
+		if g.by.a.returns() && !g.by.certified {
+			continue // a recovery counts by its own certificate only
+		}
 		if !g.by.vetoed && (best == nil || g.by.precedes(best)) && s.within(g.by, parents) {
 			best, value = g.by, g.value
 		}

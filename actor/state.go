@@ -30,6 +30,9 @@ type State struct {
 	credentials map[key.Credential]*entry[Class]
 	lines       map[abaton.Line]*lineEntry
 	grants      map[abaton.GrantID]*entry[*grant.Grant]
+	escrows     map[abaton.GrantID]*entry[*Escrow]
+	recoveries  map[Hash]*recovery
+	vetoes      map[Hash]struct{}
 	bars        map[abaton.ActorID]struct{}
 	erased      map[abaton.BatchName]uint64
 	urgent      []urgentRevoke
@@ -226,6 +229,16 @@ func (e *entry[T]) first() (value T, ok bool) {
 		}
 	}
 	return value, ok
+}
+
+// firstKnot is the event that first gives it; nil when none that counts does.
+func (e *entry[T]) firstKnot() (best *knot) {
+	for _, g := range e.given {
+		if g.by.effective() && (best == nil || g.by.precedes(best)) {
+			best = g.by
+		}
+	}
+	return best
 }
 
 func give[K comparable, T any](m *map[K]*entry[T], k K, value T, by *knot) {

@@ -50,6 +50,7 @@ type Reply struct {
 	Disclosures []Disclosure       `cbor:"11,keyasint"`
 	Next        uint64             `cbor:"12,keyasint"` // cursor for more, 0 when done
 	Total       uint64             `cbor:"13,keyasint"` // history: how many entries this ledger has about the patient
+	Share       []byte             `cbor:"14,keyasint"` // this keeper's share of an escrow, 32 bytes
 }
 
 // Notice tells that a batch exists: its signed HEAD and LOCK, which records

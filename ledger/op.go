@@ -18,6 +18,7 @@ const (
 	OpEvent   Op = 11 // a key-log event took its slot
 	OpAdmin   Op = 12 // an operator's act: admission, configuration, stop
 	OpRecover Op = 13 // first entry of the ledger that follows a lost one
+	OpUnseal  Op = 14 // a share of an escrow, which Grant names
 )
 
 // opRule says which fields an operation needs.
@@ -56,6 +57,8 @@ func (o Op) rule() (opRule, bool) {
 		return opRule{name: "admin"}, true
 	case OpRecover:
 		return opRule{name: "recover"}, true
+	case OpUnseal:
+		return opRule{"unseal", true, false, true}, true
 	}
 	return opRule{}, false
 }
@@ -71,7 +74,7 @@ func (o Op) String() string {
 // Opens reports whether o hands out something that opens records.
 func (o Op) Opens() bool {
 	switch o {
-	case OpRelease, OpPermit, OpIndex, OpRelock, OpExport:
+	case OpRelease, OpPermit, OpIndex, OpRelock, OpExport, OpUnseal:
 		return true
 	}
 	return false

@@ -22,6 +22,7 @@ const (
 	History                 // the patient's disclosures
 	Index                   // parcels of index records
 	Parts                   // names of the batches in lines that are parts of large objects
+	Unseal                  // this keeper's share of an escrow
 )
 
 // RequestBytesMax is the largest signed request, in bytes.
@@ -36,7 +37,7 @@ type Request struct {
 	V       uint64                 `cbor:"1,keyasint"`
 	Session abaton.SessionID       `cbor:"2,keyasint"`
 	Patient abaton.ActorID         `cbor:"3,keyasint"`
-	Grant   abaton.GrantID         `cbor:"4,keyasint"` // zero asks as the owner
+	Grant   abaton.GrantID         `cbor:"4,keyasint"` // zero asks as the owner; for Unseal the escrow
 	Mode    Mode                   `cbor:"5,keyasint"`
 	Purpose abaton.Purpose         `cbor:"6,keyasint"`
 	Rows    []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index
@@ -106,6 +107,8 @@ func (r *Request) modeFits() bool {
 		return len(r.Rows) == 0 && len(r.Lines) > 0
 	case History:
 		return len(r.Rows) == 0 && len(r.Lines) == 0
+	case Unseal:
+		return len(r.Rows) == 0 && len(r.Lines) == 0 && r.Cursor == 0 && r.Grant != (abaton.GrantID{})
 	}
 	return false
 }

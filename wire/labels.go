@@ -43,6 +43,17 @@ const (
 	Grant       Label = "abaton/v1/grant"
 	GrantWrap   Label = "abaton/v1/grant-wrap"
 	EpochWrap   Label = "abaton/v1/epoch-wrap"
+	// Escrows and recovery.
+	Escrow       Label = "abaton/v1/escrow"
+	EscrowHalf   Label = "abaton/v1/escrow-half"
+	EscrowPart   Label = "abaton/v1/escrow-part"
+	EscrowShare  Label = "abaton/v1/escrow-share"
+	EscrowLeaf   Label = "abaton/v1/escrow-leaf"
+	EscrowKey    Label = "abaton/v1/escrow-key"
+	KitHalf      Label = "abaton/v1/kit-half"
+	KitProver    Label = "abaton/v1/kit-prover"
+	HelperPart   Label = "abaton/v1/helper-part"
+	RecoveryWord Label = "abaton/v1/recovery-word"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	SessionSeeds Label = "abaton/v1/session-seeds"

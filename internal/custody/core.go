@@ -133,6 +133,7 @@ type Output struct {
 	Ledgered   bool          // Entry and Checkpoint are set
 	Granted    []Row         // rows to release, for requests
 	Lines      []abaton.Line // lines to list, for requests
+	Escrow     *actor.Escrow // whose share to release, for requests
 	Outcome    ledger.Outcome
 	Reason     abaton.Reason
 	Time       time.Time

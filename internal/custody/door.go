@@ -94,6 +94,8 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 		r.Notices, r.Next, err = k.listing(asked.Patient, out.Lines, spread.PartClass, asked.Cursor)
 	case session.History:
 		err = k.history(r, asked.Patient, asked.Cursor)
+	case session.Unseal:
+		r.Share, err = k.share(asked.Patient, out.Escrow)
 	}
 	return r, err
 }
@@ -264,6 +266,9 @@ func (k *Keeper) Vote(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	return k.each(ctx, m.Events, func(data []byte) (Input, error) {
 		a, err := k.authentic(data)
+		if err == nil {
+			err = k.holdsShare(a)
+		}
 		if err != nil {
 			return nil, err
 		}

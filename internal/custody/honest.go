@@ -10,3 +10,4 @@ type Mutation struct{}
 
 func (Mutation) skips(string) bool { return false }
 func (Mutation) lie(*spread.Piece) {}
+func (Mutation) lieShare([]byte)   {}

@@ -8,7 +8,7 @@ import "github.com/abaton-health/abaton/spread"
 // only: release packages are never built with the tag.
 type Mutation struct {
 	Skip string // the check of Request.decide that is switched off
-	Lie  string // "fragment" or "share": what is falsified in every piece
+	Lie  string // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
 }
 
 func (m Mutation) skips(check string) bool { return m.Skip == check }
@@ -24,5 +24,12 @@ func (m Mutation) lie(p *spread.Piece) {
 		case m.Lie == "share" && row.State == spread.RowReleased:
 			row.Share[0] ^= 1
 		}
+	}
+}
+
+// lieShare does the same to a share of an escrow.
+func (m Mutation) lieShare(share []byte) {
+	if m.Lie == "share" {
+		share[0] ^= 1
 	}
 }

@@ -144,6 +144,7 @@ type verdict struct {
 	granted []Row
 	lines   []abaton.Line
 	locks   []byte // what identifies the LOCKs released
+	escrow  *actor.Escrow
 }
 
 func (v *verdict) lease() abaton.Reason {
@@ -190,6 +191,8 @@ func (v *verdict) grant() abaton.Reason {
 		return v.grantLines()
 	case session.History:
 		return v.grantHistory()
+	case session.Unseal:
+		return v.grantUnseal()
 	}
 	return abaton.ReasonMalformed
 }
@@ -367,6 +370,8 @@ func opOf(m session.Mode) ledger.Op {
 		return ledger.OpHistory
 	case session.Index:
 		return ledger.OpIndex
+	case session.Unseal:
+		return ledger.OpUnseal
 	}
 	return 0
 }
@@ -419,7 +424,7 @@ func (v *verdict) askedLines() []abaton.Line {
 // LOCKs are unchanged answers under its first entry.
 func (v *verdict) permit() Output {
 	q := v.r.Asked
-	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines}
+	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow}
 	e := v.entry()
 	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
 	for _, row := range v.rows {

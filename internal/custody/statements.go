@@ -44,7 +44,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	if out := c.reunite(t, l, a); out.Err != nil {
 		return out
 	}
-	if err := l.state.Admit(a, actor.Door{}, t.now); err != nil {
+	if err := l.state.Admit(a, c.door(t, a.Actor()), t.now); t.err != nil {
+		return refused(abaton.ReasonStorage)
+	} else if err != nil {
 		c.branches.keep(l.state, a, err, t.now)
 		return refusedBy(err)
 	}
@@ -90,16 +92,13 @@ func invitationName(nonce [grant.NonceBytes]byte) string { return "invitation/" 
 // door is what a keeper knows when newcomer asks to come in.
 func (c *Core) door(t *tx, newcomer abaton.ActorID) actor.Door {
 	return actor.Door{
-		Set:      c.cfg.Set.ID(),
-		Admitted: func(org abaton.ActorID) bool { return c.admitted[org] },
-		Organisation: func(org abaton.ActorID) *actor.State {
-			st, err := c.actors.get(org)
-			if err != nil {
-				t.err = err
-			}
-			return st
-		},
+		Set:            c.cfg.Set.ID(),
+		Admitted:       func(org abaton.ActorID) bool { return c.admitted[org] },
+		Organisation:   func(org abaton.ActorID) *actor.State { return c.stateOf(t, org) },
 		InvitationUsed: func(nonce [grant.NonceBytes]byte) bool { return c.usedUp(t, newcomer, nonce) },
+		Log:            func(id abaton.ActorID) *actor.State { return c.stateOf(t, id) },
+		Heard:          func(h actor.Hash) (time.Time, bool) { return c.heardOf(t, h) },
+		Wait:           c.cfg.Set.RecoveryWait(),
 	}
 }
 
@@ -202,6 +201,9 @@ func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output 
 	}
 	if fresh && cert == nil {
 		l.opened(a)
+	}
+	if fresh {
+		c.hear(t, a)
 	}
 	if fresh || cert != nil {
 		if err := c.putStatement(t, a, cert); err != nil {
@@ -349,6 +351,7 @@ func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
 			return t.fail(err)
 		}
 		l.opened(a)
+		c.hear(t, a)
 		if !actor.Narrows(a.Kind()) {
 			continue
 		}

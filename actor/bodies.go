@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"bytes"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/key"
@@ -68,6 +70,12 @@ type Credential struct {
 
 func (c Credential) valid() bool {
 	return len(c.Public) > 0 && len(c.Public) <= key.PublicBytesMax && (c.Class == Synced || c.Class == Bound)
+}
+
+func (c Credential) name() key.Credential { return c.Public.Credential() }
+
+func (c Credential) is(other Credential) bool {
+	return c.Class == other.Class && bytes.Equal(c.Public, other.Public)
 }
 
 // KeyAdd adds a signing key.

@@ -72,7 +72,7 @@ func (s *State) Recoveries() []Recovery {
 		}
 		all = append(all, Recovery{Event: h, Escrow: r.body.Escrow, Kind: e.Kind, Credential: r.body.Credential,
 			Wait: time.Duration(e.Delay) * time.Second, Begun: unix(r.by.a.event.Time),
-			Stopped: s.stopped(h, r) && !s.Returned(r.body.Credential.Public, r.body.Escrow), Done: s.Returned(r.body.Credential.Public, r.body.Escrow)})
+			Stopped: s.stopped(h, r) && !s.Returned(r.body.Credential.name(), r.body.Escrow), Done: s.Returned(r.body.Credential.name(), r.body.Escrow)})
 	}
 	slices.SortFunc(all, func(a, b Recovery) int { return bytes.Compare(a.Event[:], b.Event[:]) })
 	return all
@@ -95,7 +95,7 @@ func (s *State) Returned(c key.Credential, escrow abaton.GrantID) bool {
 		return false
 	}
 	for _, r := range s.recoveries {
-		if r.body.Escrow == escrow && r.body.Credential.Public == c {
+		if r.body.Escrow == escrow && r.body.Credential.name() == c {
 			return true
 		}
 	}
@@ -107,7 +107,7 @@ func (s *State) Returned(c key.Credential, escrow abaton.GrantID) bool {
 // four keepers that signed are the proof that the wait is over.
 func (a *Authentic) returns() bool {
 	b, ok := a.body.(*CredentialAdd)
-	return ok && len(a.by.keys) == 0 && len(a.by.credentials) == 1 && a.by.credentials[0] == b.Credential.Public
+	return ok && len(a.by.keys) == 0 && len(a.by.credentials) == 1 && a.by.credentials[0].name == b.Credential.name()
 }
 
 func (s *State) recover(b *Recover, n *knot) {
@@ -162,7 +162,7 @@ func (s *State) admitRecover(b *Recover, by provers, door Door) error {
 	if pending >= RecoveriesMax {
 		return tooLarge()
 	}
-	return fresh(s.credentials[b.Credential.Public])
+	return fresh(s.credentials[b.Credential.name()])
 }
 
 // proved counts the provers of e among by. An actor counts once, however many
@@ -188,7 +188,7 @@ func (e *Escrow) proved(by provers, door Door) (n int) {
 // speaks reports whether a live passkey or manage key of this log is among by.
 func (s *State) speaks(by provers) bool {
 	return slices.ContainsFunc(by.keys, func(k abaton.KeyID) bool { return s.KeyRights(k)&Manage != 0 }) ||
-		slices.ContainsFunc(by.credentials, func(c key.Credential) bool { return s.CredentialClass(c) != 0 })
+		slices.ContainsFunc(by.credentials, func(c claim) bool { return s.CredentialClass(c.name) == c.class })
 }
 
 // admitReturn: a passkey adds itself. Some recovery of this log names it, is
@@ -196,7 +196,7 @@ func (s *State) speaks(by provers) bool {
 func (s *State) admitReturn(b *CredentialAdd, door Door, now time.Time) error {
 	why := abaton.ReasonCredential
 	for h, r := range s.recoveries {
-		if r.body.Credential != b.Credential {
+		if !r.body.Credential.is(b.Credential) {
 			continue
 		}
 		reason := s.mayReturn(h, r, door, now)
@@ -235,7 +235,7 @@ func (s *State) mayReturn(h Hash, r *recovery, door Door, now time.Time) abaton.
 // its own certificate (knot.effective), so no wait is asked for.
 func (s *State) vouchedReturn(b *CredentialAdd) error {
 	for h, r := range s.recoveries {
-		if r.body.Credential == b.Credential && !s.stopped(h, r) {
+		if r.body.Credential.is(b.Credential) && !s.stopped(h, r) {
 			return nil
 		}
 	}

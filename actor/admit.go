@@ -57,8 +57,11 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 		_, err := s.set.next(a)
 		return err
 	}
-	if !entitled(s.Kind(), a.event.Kind, a.by, s.standingOn(parents)) {
-		return abaton.Refuse(abaton.ReasonCredential)
+	if err := s.proves(a.event.Kind, a.by, s.standingOn(parents)); err != nil {
+		return err
+	}
+	if err := s.admitStopped(a.event.Kind); err != nil {
+		return err
 	}
 	return s.admitBody(a.body, parents, now)
 }
@@ -123,7 +126,7 @@ func (s *State) admitInception(a *Authentic, door Door, now time.Time) error {
 }
 
 // invited reports whether an invitation, whose signature was verified, is
-// from a live key of an organisation admitted here, in time and unused.
+// by enough live keys of an organisation admitted here, in time and unused.
 func (d Door) invited(v *Invitation, now time.Time) bool {
 	if v == nil || d.Admitted == nil || d.Organisation == nil || d.InvitationUsed == nil {
 		return false
@@ -135,8 +138,7 @@ func (d Door) invited(v *Invitation, now time.Time) bool {
 		return false
 	}
 	org := d.Organisation(v.Organisation)
-	return org != nil && org.actor == v.Organisation && org.Kind() == Organisation &&
-		org.KeyRights(v.Signer)&(Manage|Write) != 0
+	return org != nil && org.actor == v.Organisation && org.Kind() == Organisation && org.approved(v)
 }
 
 func expired(grantBytes []byte, now time.Time) bool {
@@ -162,7 +164,13 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		if b.Actor == s.actor {
 			return abaton.Refuse(abaton.ReasonBarred)
 		}
-	case *Revoke, *Erase, *Merge, *Origins:
+	case *Member:
+		return s.admitMember(b, now)
+	case *Team:
+		return s.admitTeam(b, parents)
+	case *Duty:
+		return s.admitDuty(b)
+	case *Revoke, *Erase, *Merge, *Origins, *Stop:
 	default:
 		return malformed()
 	}
@@ -287,8 +295,8 @@ func (s *State) admitVouched(a *Authentic, now time.Time) error {
 		return err
 	}
 	before := s.standing(parents, func(r *knot) bool { return s.within(r, parents) })
-	if !entitled(s.Kind(), a.event.Kind, a.by, before) {
-		return abaton.Refuse(abaton.ReasonCredential)
+	if err := s.proves(a.event.Kind, a.by, before); err != nil {
+		return err
 	}
 	switch b := a.body.(type) {
 	case *Epoch:

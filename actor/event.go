@@ -42,13 +42,13 @@ const (
 )
 
 // Valid reports whether k is a kind that version 1 knows.
-func (k EventKind) Valid() bool { return k >= EventInception && k <= EventOrigins }
+func (k EventKind) Valid() bool { return bodyOf(k) != nil }
 
 // Narrows reports whether an event of this kind only takes away: it applies
 // on receipt, without a certificate, and holds on any branch (RULINGS 17).
 func Narrows(k EventKind) bool {
 	switch k {
-	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase:
+	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase, EventStop:
 		return true
 	}
 	return false

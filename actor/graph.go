@@ -223,7 +223,7 @@ func (s *State) veto() {
 	}
 	for _, n := range ordered(s.open) {
 		if n.seq() > 0 {
-			n.vetoed = !entitled(s.Kind(), n.a.event.Kind, n.a.by, s.standingAt(n))
+			n.vetoed = s.proves(n.a.event.Kind, n.a.by, s.standingAt(n)) != nil
 		}
 	}
 }

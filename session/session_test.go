@@ -86,7 +86,7 @@ func TestAdmit(t *testing.T) {
 		{"clinician", actor.Clinician, actor.Bound, nil, nil, ""},
 		{"device", actor.Device, actor.Bound, nil, nil, ""},
 		{"agent", actor.Agent, actor.Bound, nil, nil, ""},
-		{"organisation", actor.Organisation, actor.Bound, nil, nil, ""},
+		{"organisation", actor.Organisation, actor.Bound, nil, nil, abaton.ReasonSession},
 		{"zero check", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { *c = session.Check{} }, abaton.ReasonKeeperSet},
 		{"another keeper set", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Set[0]++ }, abaton.ReasonKeeperSet},
 		{"set of another log", actor.Patient, actor.Synced, func(s *session.Statement) { s.Set = abaton.ActorID{6} },
@@ -107,10 +107,10 @@ func TestAdmit(t *testing.T) {
 		{"patient in a role", actor.Patient, actor.Synced, func(s *session.Statement) { s.Role = "physician" }, nil, abaton.ReasonStanding},
 		{"patient for an organisation", actor.Patient, actor.Synced, func(s *session.Statement) { s.Organisation[0] = 1 }, nil, abaton.ReasonStanding},
 		{"clinician with a synced passkey", actor.Clinician, actor.Synced, nil, nil, abaton.ReasonCredential},
-		{"clinician for another organisation", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding},
-		{"clinician for none", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding},
-		{"organisation unknown here", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding},
-		{"organisation's log empty", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding},
+		{"agent for another organisation", actor.Agent, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding},
+		{"agent for none", actor.Agent, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding},
+		{"organisation unknown here", actor.Agent, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding},
+		{"organisation's log empty", actor.Agent, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding},
 		{"clinician has left", actor.Clinician, actor.Bound, nil, func(a *actors, _ *session.Check) {
 			apply(t, a.org, next(a.org, &actor.Bar{Actor: a.self.Actor()}), "org")
 		}, abaton.ReasonStanding},

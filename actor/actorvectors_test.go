@@ -76,7 +76,7 @@ func TestEventVectors(t *testing.T) {
 	add("inception of a patient, by passkey", signed(actor.NewInception(w.now.Unix(), w.inception(actor.Patient, "ben")), byFixedPasskey(t, "ben")).Marshal())
 	add("inception of a keeper set", setInception(document(), 5).Marshal())
 	for _, s := range samples {
-		if s.owner == actor.Patient && s.kind != actor.EventMerge && s.kind != actor.EventEpoch {
+		if s.owner == actor.Patient && s.kind != actor.EventMerge && s.kind != actor.EventEpoch || s.owner != actor.Patient && s.kind != actor.EventOrigins {
 			add(fmt.Sprintf("event of kind %d, by key", s.kind), signed(l.event(s.make(l)), byKey("ana")).Marshal())
 		}
 	}
@@ -98,7 +98,7 @@ func TestEventVectors(t *testing.T) {
 	}{
 		{"erase no bits", &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{1}}}}},
 		{"erase a batch twice", &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{1}, Bits: 1}, {Batch: abaton.BatchName{1}, Bits: 2}}}},
-		{"key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 16}}},
+		{"key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 32}}},
 		{"key without rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}}}},
 		{"passkey of unknown class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedPublic("ana"), Class: 3}}},
 		{"passkey without a public key", &actor.CredentialAdd{Credential: actor.Credential{Class: actor.Bound}}},
@@ -110,6 +110,13 @@ func TestEventVectors(t *testing.T) {
 		{"grant that is none", &actor.Granted{Grant: []byte{0xa0}}},
 		{"revoke nothing", &actor.Revoke{}},
 		{"bar nobody", &actor.Bar{}},
+		{"bar until before time began", &actor.Bar{Actor: abaton.ActorID{1}, Until: -1}},
+		{"member without a role", &actor.Member{Actor: abaton.ActorID{1}, Expires: 1}},
+		{"member in a role there is not", &actor.Member{Actor: abaton.ActorID{1}, Roles: []string{"king"}, Expires: 1}},
+		{"member for two years", &actor.Member{Actor: abaton.ActorID{1}, Roles: []string{"nurse"}, Expires: 2 * 366 * 24 * 3600}},
+		{"team under another's name", l.foreignTeam()},
+		{"duty for two days", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 48 * 3600, Sealed: make([]byte, key.BoxOverhead+32)}},
+		{"duty without a seed", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 3600}},
 	}
 	for _, f := range forms {
 		add(f.name, signed(l.event(f.body), byKey("ana")).Marshal())

@@ -68,6 +68,9 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	if err := s.mayProve(a, s.standingOn(parents), door, now); err != nil {
 		return err
 	}
+	if err := s.admitStopped(a.event.Kind); err != nil {
+		return err
+	}
 	if b, ok := a.body.(*Escrow); ok {
 		return s.admitEscrow(b, parents, door)
 	}
@@ -134,7 +137,7 @@ func (s *State) admitInception(a *Authentic, door Door, now time.Time) error {
 }
 
 // invited reports whether an invitation, whose signature was verified, is
-// from a live key of an organisation admitted here, in time and unused.
+// by enough live keys of an organisation admitted here, in time and unused.
 func (d Door) invited(v *Invitation, now time.Time) bool {
 	if v == nil || d.Admitted == nil || d.Organisation == nil || d.InvitationUsed == nil {
 		return false
@@ -146,8 +149,7 @@ func (d Door) invited(v *Invitation, now time.Time) bool {
 		return false
 	}
 	org := d.Organisation(v.Organisation)
-	return org != nil && org.actor == v.Organisation && org.Kind() == Organisation &&
-		org.KeyRights(v.Signer)&(Manage|Write) != 0
+	return org != nil && org.actor == v.Organisation && org.Kind() == Organisation && org.approved(v)
 }
 
 func expired(grantBytes []byte, now time.Time) bool {
@@ -173,7 +175,13 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		if b.Actor == s.actor {
 			return abaton.Refuse(abaton.ReasonBarred)
 		}
-	case *Revoke, *Erase, *Merge, *Origins, *Recover, *Veto:
+	case *Member:
+		return s.admitMember(b, now)
+	case *Team:
+		return s.admitTeam(b, parents)
+	case *Duty:
+		return s.admitDuty(b)
+	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto:
 	default:
 		return malformed()
 	}

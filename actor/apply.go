@@ -1,6 +1,8 @@
 package actor
 
 import (
+	"math"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
 )
@@ -102,10 +104,15 @@ func (s *State) effect(body Body, n *knot) {
 			s.urgent = append(s.urgent, urgentRevoke{grant: b.Grant, by: n})
 		}
 	case *Bar:
-		if s.bars == nil {
-			s.bars = make(map[abaton.ActorID]struct{})
-		}
-		s.bars[b.Actor] = struct{}{}
+		s.bar(b)
+	case *Member:
+		give(&s.members, b.Actor, b, n)
+	case *Team:
+		give(&s.teams, b.Team, b, n)
+	case *Duty:
+		give(&s.duties, post{to: b.To, team: b.Team}, b, n)
+	case *Stop:
+		s.stopped = true
 	case *Erase:
 		s.erase(b)
 	case *Escrow:
@@ -115,6 +122,18 @@ func (s *State) effect(body Body, n *knot) {
 	case *Veto:
 		s.stop(b)
 	}
+}
+
+// bar: of two bars of one actor the longer holds.
+func (s *State) bar(b *Bar) {
+	if s.bars == nil {
+		s.bars = make(map[abaton.ActorID]int64)
+	}
+	until := b.Until
+	if until == 0 {
+		until = math.MaxInt64
+	}
+	s.bars[b.Actor] = max(s.bars[b.Actor], until)
 }
 
 func (s *State) erase(b *Erase) {

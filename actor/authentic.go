@@ -69,6 +69,10 @@ func read(se SignedEvent, rp key.RelyingParty, trusted bool) (*Authentic, error)
 		if !a.ProvedBy(b.Key.ID) { // its holder agrees: a key's name is public
 			return nil, abaton.Refuse(abaton.ReasonSignature)
 		}
+	case *Team:
+		if b.Team != TeamID(a.actor, b.Nonce) { // one organisation cannot name another's team
+			return nil, malformed()
+		}
 	}
 	return a, nil
 }
@@ -86,6 +90,9 @@ func (a *Authentic) readInception(in *Inception, trusted bool) (err error) {
 		return abaton.Refuse(abaton.ReasonCredential)
 	}
 	if in.Kind == Organisation {
+		if managers(a.by, inceptionRights(in)) < int(in.Approvals) {
+			return abaton.Refuse(abaton.ReasonApprovals)
+		}
 		return nil
 	}
 	if a.invitation, err = readInvitation(in.Invitation, trusted); err != nil {
@@ -108,6 +115,8 @@ func (a *Authentic) checkPublicKeys() error {
 		passkeys = []Credential{b.Credential}
 	case *Epoch:
 		boxes = [][]byte{b.Segment}
+	case *Team:
+		boxes = [][]byte{b.Public}
 	case *SetChange:
 		boxes = [][]byte{b.Keeper.Box}
 	case *Recover:

@@ -26,11 +26,12 @@ type Rights uint8
 const (
 	Manage      Rights = 1 << iota // change the log
 	Write                          // sign HEADs: deposit
-	DeviceRight                    // sign on behalf of an enrolled device: narrowing only
+	DeviceRight                    // of a device: sign for its sessions; of an organisation: raise an alarm
 	Relock                         // sign LOCKs of version 2 and later
+	Attest                         // say of an organisation's devices that they are in order
 )
 
-const rightsKnown = Manage | Write | DeviceRight | Relock
+const rightsKnown = Manage | Write | DeviceRight | Relock | Attest
 
 // Key is a signing key and what it may do.
 type Key struct {
@@ -128,10 +129,11 @@ type Revoke struct {
 	Urgent bool           `cbor:"2,keyasint"` // locks to earlier epochs end at once
 }
 
-// Bar refuses one actor whatever it is granted: a person a patient bars, or
-// one who has left an organisation.
+// Bar refuses one actor whatever it is granted: a person a patient bars, one
+// who has left an organisation or is suspended, or a lost device.
 type Bar struct {
 	Actor abaton.ActorID `cbor:"1,keyasint"`
+	Until int64          `cbor:"2,keyasint"` // unix seconds, exclusive; 0 for ever
 }
 
 // Row names records of one batch: bit j is record j.
@@ -234,6 +236,14 @@ func bodyOf(k EventKind) Body {
 		return new(Recover)
 	case EventVeto:
 		return new(Veto)
+	case EventMember:
+		return new(Member)
+	case EventTeam:
+		return new(Team)
+	case EventDuty:
+		return new(Duty)
+	case EventStop:
+		return new(Stop)
 	}
 	return nil
 }
@@ -262,7 +272,7 @@ func (b *KeyRemove) validate() error        { return valid(b.ID != (abaton.KeyID
 func (b *CredentialAdd) validate() error    { return valid(b.Credential.valid()) }
 func (b *CredentialRemove) validate() error { return valid(b.Name != (key.Credential{})) }
 func (b *Revoke) validate() error           { return valid(b.Grant != (abaton.GrantID{})) }
-func (b *Bar) validate() error              { return valid(b.Actor != (abaton.ActorID{})) }
+func (b *Bar) validate() error              { return valid(b.Actor != (abaton.ActorID{}) && b.Until >= 0) }
 func (b *Merge) validate() error            { return nil }
 func (b *SetChange) validate() error        { return b.Keeper.validate() }
 func (b *Origins) validate() error          { return validateParty(b.RelyingParty) }

@@ -41,7 +41,7 @@ const (
 	EventOrigins
 )
 
-// 14 to 18 belong to events of other pages (PROTOCOL.md#event-kinds).
+// Kinds 14 to 18 stand with their bodies.
 const (
 	EventEscrow EventKind = iota + 19
 	EventRecover
@@ -55,7 +55,7 @@ func (k EventKind) Valid() bool { return bodyOf(k) != nil }
 // receipt, without a certificate, and holds on any branch (RULINGS 17).
 func Narrows(k EventKind) bool {
 	switch k {
-	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase,
+	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase, EventStop,
 		EventRecover, EventVeto:
 		return true
 	}

@@ -21,6 +21,7 @@ type Inception struct {
 	Grants       []Granted              `cbor:"9,keyasint"`  // their patient is zero: this log
 	Document     []byte                 `cbor:"10,keyasint"` // canonical Document of a keeper set; else empty
 	Nonce        [grant.NonceBytes]byte `cbor:"11,keyasint"`
+	Approvals    uint8                  `cbor:"12,keyasint"` // organisations: how many managers must prove what gives; else zero
 }
 
 func (b *Inception) validate() error {
@@ -43,7 +44,7 @@ func (b *Inception) validate() error {
 // validateSet: a keeper set is its document and nothing else.
 func (b *Inception) validateSet() error {
 	empty := len(b.Keys) == 0 && len(b.Credentials) == 0 && len(b.Box) == 0 && len(b.Invitation) == 0 &&
-		len(b.Lines) == 0 && len(b.Grants) == 0 && b.Organisation == (abaton.ActorID{}) && b.Set == (abaton.ActorID{})
+		len(b.Lines) == 0 && len(b.Grants) == 0 && b.Approvals == 0 && b.Organisation == (abaton.ActorID{}) && b.Set == (abaton.ActorID{})
 	if !empty {
 		return malformed()
 	}
@@ -64,7 +65,7 @@ func (b *Inception) validateKeys() error {
 	}
 	ok := unique(b.Keys, func(k Key) abaton.KeyID { return k.ID }) &&
 		unique(b.Credentials, func(c Credential) key.Credential { return c.Public.Credential() }) &&
-		len(b.Box) == key.BoxPublicBytes && len(b.Document) == 0 && b.Set != (abaton.ActorID{})
+		len(b.Box) == key.BoxPublicBytes && len(b.Document) == 0 && b.approvalsFit() && b.Set != (abaton.ActorID{})
 	return valid(ok)
 }
 
@@ -123,31 +124,47 @@ func (b *Inception) validateGrants(lines map[abaton.Line]struct{}) error {
 func keepsRecord(k Kind) bool { return k == Patient || k == Organisation }
 
 // Invitation lets one new actor of one kind in (PROTOCOL.md#invitation). It
-// is signed by a manage or write key of an admitted organisation.
+// is signed by as many managers of an admitted organisation as that demands;
+// for a patient one manage or write key will do.
 type Invitation struct {
 	V            uint64                 `cbor:"1,keyasint"`
 	Organisation abaton.ActorID         `cbor:"2,keyasint"`
 	Kind         Kind                   `cbor:"3,keyasint"`
 	Nonce        [grant.NonceBytes]byte `cbor:"4,keyasint"` // one use
 	Expires      int64                  `cbor:"5,keyasint"` // unix seconds, exclusive
-	Signer       abaton.KeyID           `cbor:"6,keyasint"`
+	Signers      []abaton.KeyID         `cbor:"6,keyasint"` // different, 1 to ApprovalsMax
 }
 
-// Sign makes the bytes an inception carries; Signer is set from k.
-func (v Invitation) Sign(k *key.Signing) []byte {
-	v.V, v.Signer = wire.Version, k.ID()
-	return wire.Marshal(k.Seal(wire.Invitation, wire.Marshal(v)))
+// signedInvitation is an invitation's bytes and one signature for each signer
+// it names, in their order.
+type signedInvitation struct {
+	_    struct{} `cbor:",toarray"`
+	Body []byte
+	Sigs [][]byte
 }
 
-// ParseInvitation reads an invitation and verifies its signature under the
-// key it names; ReasonInvitation if it is none. Whether that key may invite
+// Sign makes the bytes an inception carries; Signers are set from the keys.
+func (v Invitation) Sign(keys ...*key.Signing) []byte {
+	v.V, v.Signers = wire.Version, nil
+	for _, k := range keys {
+		v.Signers = append(v.Signers, k.ID())
+	}
+	s := signedInvitation{Body: wire.Marshal(v)}
+	for _, k := range keys {
+		s.Sigs = append(s.Sigs, k.Sign(wire.Invitation, s.Body))
+	}
+	return wire.Marshal(s)
+}
+
+// ParseInvitation reads an invitation and verifies its signatures under the
+// keys it names; ReasonInvitation if it is none. Whether those keys may invite
 // is the organisation's log's word.
 func ParseInvitation(data []byte) (*Invitation, error) { return readInvitation(data, false) }
 
-// readInvitation verifies the signature unless the inception was authenticated
+// readInvitation verifies the signatures unless the inception was authenticated
 // before.
 func readInvitation(data []byte, trusted bool) (*Invitation, error) {
-	var s wire.Signed
+	var s signedInvitation
 	var v Invitation
 	if wire.Unmarshal(data, &s) != nil || wire.Unmarshal(s.Body, &v) != nil || v.V != wire.Version {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
@@ -155,8 +172,22 @@ func readInvitation(data []byte, trusted bool) (*Invitation, error) {
 	if !v.Kind.Valid() || v.Kind == Organisation || v.Kind == KeeperSet || v.Organisation == (abaton.ActorID{}) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
-	if !trusted && !key.Verify(v.Signer, wire.Invitation, s.Body, s.Sig) {
+	if !v.signed(&s, trusted) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
 	return &v, nil
+}
+
+// signed reports whether every signer it names is another and signed.
+func (v *Invitation) signed(s *signedInvitation, trusted bool) bool {
+	if len(v.Signers) < 1 || len(v.Signers) > ApprovalsMax || len(s.Sigs) != len(v.Signers) ||
+		!unique(v.Signers, func(k abaton.KeyID) abaton.KeyID { return k }) {
+		return false
+	}
+	for i, id := range v.Signers {
+		if !trusted && !key.Verify(id, wire.Invitation, s.Body, s.Sigs[i]) {
+			return false
+		}
+	}
+	return true
 }

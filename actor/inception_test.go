@@ -158,7 +158,7 @@ func TestInceptionGivesNothingBeforeItsCertificate(t *testing.T) {
 		t.Errorf("first grant: got patient %s, want this log", g.Patient)
 	}
 	access := grant.Access{Actor: abaton.ActorID{7}, Patient: l.st.Actor(), Action: grant.Read, Purpose: abaton.Treatment, Line: in.Lines[0].Line, Records: 1}
-	if d := grant.Decide(l.st.Facts(access.Actor, abaton.ActorID{}, id, 0), access, w.now); !d.Permit {
+	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: access.Actor}, id, 0, w.now), access, w.now); !d.Permit {
 		t.Errorf("first grant: got %q, want permit", d.Reason)
 	}
 	if l.st.Organisation() != w.org.st.Actor() || l.st.SetID() != w.set.ID() || l.st.Kind() != actor.Patient {
@@ -183,11 +183,15 @@ func TestSecondInceptionHasNoPlace(t *testing.T) {
 func TestReopenTrusts(t *testing.T) {
 	w := newWorld(t)
 	in := w.inception(actor.Patient, "ana")
-	var forged wire.Signed
+	var forged struct {
+		_    struct{} `cbor:",toarray"`
+		Body []byte
+		Sigs [][]byte
+	}
 	if err := wire.Unmarshal(in.Invitation, &forged); err != nil {
 		t.Fatal(err)
 	}
-	forged.Sig[0] ^= 1
+	forged.Sigs[0][0] ^= 1
 	in.Invitation = wire.Marshal(forged)
 	event := actor.NewInception(w.now.Unix(), in)
 	if _, err := actor.Authenticate(signed(event, byKey("ana")), party); reason(err) != abaton.ReasonInvitation {

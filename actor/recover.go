@@ -72,7 +72,7 @@ func (s *State) Recoveries() []Recovery {
 		}
 		all = append(all, Recovery{Event: h, Escrow: r.body.Escrow, Kind: e.Kind, Credential: r.body.Credential,
 			Wait: time.Duration(e.Delay) * time.Second, Begun: unix(r.by.a.event.Time),
-			Stopped: s.stopped(h, r) && !s.Returned(r.body.Credential.name(), r.body.Escrow), Done: s.Returned(r.body.Credential.name(), r.body.Escrow)})
+			Stopped: s.halted(h, r) && !s.Returned(r.body.Credential.name(), r.body.Escrow), Done: s.Returned(r.body.Credential.name(), r.body.Escrow)})
 	}
 	slices.SortFunc(all, func(a, b Recovery) int { return bytes.Compare(a.Event[:], b.Event[:]) })
 	return all
@@ -124,7 +124,7 @@ func (s *State) stop(b *Veto) {
 	s.vetoes[b.Recover] = struct{}{}
 }
 
-func (s *State) stopped(h Hash, r *recovery) bool {
+func (s *State) halted(h Hash, r *recovery) bool {
 	if _, vetoed := s.vetoes[h]; vetoed {
 		return true
 	}
@@ -155,7 +155,7 @@ func (s *State) admitRecover(b *Recover, by provers, door Door) error {
 	}
 	pending := 0
 	for h, r := range s.recoveries {
-		if r.body.Escrow == b.Escrow && !s.stopped(h, r) {
+		if r.body.Escrow == b.Escrow && !s.halted(h, r) {
 			pending++
 		}
 	}
@@ -235,7 +235,7 @@ func (s *State) mayReturn(h Hash, r *recovery, door Door, now time.Time) abaton.
 // its own certificate (knot.effective), so no wait is asked for.
 func (s *State) vouchedReturn(b *CredentialAdd) error {
 	for h, r := range s.recoveries {
-		if r.body.Credential.is(b.Credential) && !s.stopped(h, r) {
+		if r.body.Credential.is(b.Credential) && !s.halted(h, r) {
 			return nil
 		}
 	}
@@ -263,10 +263,7 @@ func (s *State) mayProve(a *Authentic, standing standing, door Door, now time.Ti
 			return s.admitReturn(b, door, now)
 		}
 	}
-	if !entitled(s.Kind(), a.event.Kind, a.by, standing) {
-		return abaton.Refuse(abaton.ReasonCredential)
-	}
-	return nil
+	return s.proves(a.event.Kind, a.by, standing)
 }
 
 // mayBeVouched is mayProve as of the event's own branch, without a door.
@@ -283,10 +280,7 @@ func (s *State) mayBeVouched(a *Authentic, parents []*knot) error {
 		}
 	}
 	before := s.standing(parents, func(r *knot) bool { return s.within(r, parents) })
-	if !entitled(s.Kind(), a.event.Kind, a.by, before) {
-		return abaton.Refuse(abaton.ReasonCredential)
-	}
-	return nil
+	return s.proves(a.event.Kind, a.by, before)
 }
 
 // outcast reports whether a removal on another branch took the word of those
@@ -300,5 +294,5 @@ func (s *State) outcast(n *knot) bool {
 			return s.vouchedReturn(b) != nil
 		}
 	}
-	return !entitled(s.Kind(), n.a.event.Kind, n.a.by, s.standingAt(n))
+	return s.proves(n.a.event.Kind, n.a.by, s.standingAt(n)) != nil
 }

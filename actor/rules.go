@@ -16,6 +16,8 @@ var (
 	anyKey  = signers{rights: rightsKnown, passkey: true}
 	keyOnly = signers{rights: Manage}
 	owner   = signers{rights: Manage, passkey: true}
+	alarm   = signers{rights: Manage | DeviceRight}
+	undo    = signers{rights: Manage | Write, passkey: true}
 )
 
 // signersOf is the table of PROTOCOL.md#who-may-sign: by kind of actor and
@@ -34,12 +36,20 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Organisation:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventOrigins:
+			EventEpoch, EventGrant, EventErase, EventMerge, EventOrigins, EventMember, EventTeam:
 			return keyOnly
+		case EventBar:
+			return alarm
 		case EventRevoke:
-			return anyKey
+			return undo
 		}
 	case Clinician, Device, Agent:
+		switch {
+		case event == EventStop:
+			return anyKey
+		case event == EventDuty && actor == Clinician:
+			return owner
+		}
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove, EventMerge:
 			return keyOnly

@@ -33,10 +33,14 @@ type State struct {
 	escrows     map[abaton.GrantID]*entry[*Escrow]
 	recoveries  map[Hash]*recovery
 	vetoes      map[Hash]struct{}
-	bars        map[abaton.ActorID]struct{}
+	bars        map[abaton.ActorID]int64 // until when, unix seconds
 	erased      map[abaton.BatchName]uint64
 	urgent      []urgentRevoke
 	origins     []origins
+	members     map[abaton.ActorID]*entry[*Member]
+	teams       map[abaton.ActorID]*entry[*Team]
+	duties      map[post]*entry[*Duty]
+	stopped     bool
 	set         *Set
 }
 
@@ -132,12 +136,18 @@ func (s *State) IsCertified(h Hash) bool {
 
 // KeyRights is what a signing key may do now; zero when it is not live.
 func (s *State) KeyRights(id abaton.KeyID) Rights {
+	if s.stopped {
+		return 0
+	}
 	rights, _ := s.keys[id].now()
 	return rights
 }
 
 // CredentialClass is the class of a live passkey; zero when it is not live.
 func (s *State) CredentialClass(c key.Credential) Class {
+	if s.stopped {
+		return 0
+	}
 	class, _ := s.credentials[c].now()
 	return class
 }
@@ -175,10 +185,19 @@ func (s *State) EverGranted() (ids []abaton.GrantID) {
 	return ids
 }
 
-// Barred reports whether this log bars the actor.
-func (s *State) Barred(a abaton.ActorID) bool {
-	_, barred := s.bars[a]
-	return barred
+// Barred reports whether this log bars the actor now.
+func (s *State) Barred(a abaton.ActorID, now time.Time) bool {
+	until, barred := s.bars[a]
+	return barred && now.Unix() < until
+}
+
+// BarredUntil is until when this log bars the actor: zero when it does not,
+// or not any more; for ever is the largest time.
+func (s *State) BarredUntil(a abaton.ActorID, now time.Time) int64 {
+	if !s.Barred(a, now) {
+		return 0
+	}
+	return s.bars[a]
 }
 
 // Erased is the bitmap of erased records of a batch.
@@ -199,12 +218,20 @@ func (s *State) RelyingParty() (rp key.RelyingParty, ok bool) {
 // Set is the keeper set of a keeper set's log, nil for every other.
 func (s *State) Set() *Set { return s.set }
 
-// Facts is what Decide needs of this patient's log for an access by someone
-// of an organisation under a grant; a zero grant id asks as the owner.
-func (s *State) Facts(who, organisation abaton.ActorID, id abaton.GrantID, used uint64) grant.Facts {
-	f := grant.Facts{Used: used, Barred: s.Barred(who) || s.Barred(organisation)}
+// Asker is who asks, as a patient's log sees it.
+type Asker struct {
+	Actor        abaton.ActorID
+	Organisation abaton.ActorID // zero for patients
+	Behalf       abaton.ActorID // in whose place; zero normally
+}
+
+// Facts is what Decide needs of this patient's log for an access under a
+// grant; a zero grant id asks as the owner. One bar of whoever takes part is
+// enough. Whether the asker acts for a team is the organisation's log's word.
+func (s *State) Facts(who Asker, id abaton.GrantID, used uint64, now time.Time) grant.Facts {
+	f := grant.Facts{Used: used, Barred: s.Barred(who.Actor, now) || s.Barred(who.Organisation, now) || s.Barred(who.Behalf, now)}
 	if id == (abaton.GrantID{}) {
-		f.Owner = s.Live() && who == s.actor
+		f.Owner = s.Live() && who.Actor == s.actor
 		return f
 	}
 	f.Grant, f.Revoked = s.Grant(id)

@@ -32,7 +32,7 @@ func TestNarrowingNeedsNoCertificate(t *testing.T) {
 		holds func() bool
 	}{
 		{&actor.Revoke{Grant: grantID(given)}, func() bool { _, revoked := l.st.Grant(grantID(given)); return revoked }},
-		{&actor.Bar{Actor: abaton.ActorID{9}}, func() bool { return l.st.Barred(abaton.ActorID{9}) }},
+		{&actor.Bar{Actor: abaton.ActorID{9}}, func() bool { return l.st.Barred(abaton.ActorID{9}, w.now) }},
 		{&actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{3}, Bits: 6}}}, func() bool { return l.st.Erased(abaton.BatchName{3}) == 6 }},
 		{&actor.KeyRemove{ID: signing("ana write").ID()}, func() bool { return l.st.KeyRights(signing("ana write").ID()) == 0 }},
 		{&actor.CredentialRemove{Name: cachedCredential("ana")}, func() bool { return l.st.CredentialClass(cachedCredential("ana")) == 0 }},
@@ -68,7 +68,7 @@ func TestRevokeBeforeGrant(t *testing.T) {
 	if g, revoked := l.st.Grant(grantID(given)); g == nil || !revoked {
 		t.Errorf("got given %t, revoked %t, want both", g != nil, revoked)
 	}
-	if d := grant.Decide(l.st.Facts(abaton.ActorID{7}, abaton.ActorID{}, grantID(given), 0),
+	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: abaton.ActorID{7}}, grantID(given), 0, w.now),
 		grant.Access{Actor: abaton.ActorID{7}, Patient: l.st.Actor(), Action: grant.Read, Purpose: abaton.Treatment, Line: l.st.Lines()[0].Line}, w.now); d.Reason != abaton.ReasonRevoked {
 		t.Errorf("decide: got %+v, want %q", d, abaton.ReasonRevoked)
 	}
@@ -202,7 +202,7 @@ func TestBodyForms(t *testing.T) {
 		{"remove no key", &actor.KeyRemove{}, abaton.ReasonMalformed},
 		{"remove no passkey", &actor.CredentialRemove{}, abaton.ReasonMalformed},
 		{"add no key", &actor.KeyAdd{Key: actor.Key{Rights: actor.Write}}, abaton.ReasonMalformed},
-		{"add a key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 16}}, abaton.ReasonMalformed},
+		{"add a key with unknown rights", &actor.KeyAdd{Key: actor.Key{ID: abaton.KeyID{1}, Rights: 32}}, abaton.ReasonMalformed},
 		{"add a passkey without a class", &actor.CredentialAdd{Credential: actor.Credential{Public: cachedPublic("second")}}, abaton.ReasonMalformed},
 		{"epoch 0", epoch(func(e *actor.Epoch) { e.Epoch = 0 }), abaton.ReasonMalformed},
 		{"level 0", epoch(func(e *actor.Epoch) { e.Level = 0 }), abaton.ReasonMalformed},
@@ -370,7 +370,7 @@ func proofBody(id abaton.KeyID) []byte {
 func TestZeroState(t *testing.T) {
 	var s actor.State
 	if s.Live() || s.Kind() != 0 || s.KeyRights(abaton.KeyID{}) != 0 || s.CredentialClass(key.Credential{}) != 0 ||
-		len(s.Lines()) != 0 || s.Set() != nil || s.Facts(abaton.ActorID{}, abaton.ActorID{}, abaton.GrantID{}, 0).Owner {
+		len(s.Lines()) != 0 || s.Set() != nil || s.Facts(actor.Asker{}, abaton.GrantID{}, 0, epochStart).Owner {
 		t.Errorf("the zero State gives something")
 	}
 	if got := reason(s.Certify(actor.Certified{})); got != abaton.ReasonActor {

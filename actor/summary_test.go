@@ -30,7 +30,7 @@ func summary(s *actor.State) string {
 	for i := range 64 {
 		g, revoked := s.Grant(abaton.GrantID{byte(i)})
 		add("grant %d %t %t", i, g != nil, revoked)
-		add("bar %d %t", i, s.Barred(abaton.ActorID{byte(i)}))
+		add("bar %d %t", i, s.Barred(abaton.ActorID{byte(i)}, epochStart))
 		add("erased %d %x", i, s.Erased(abaton.BatchName{byte(i)}))
 	}
 	for _, l := range s.Lines() {
@@ -38,6 +38,16 @@ func summary(s *actor.State) string {
 		previous, ok := s.Previous(l.Line)
 		add("previous %d %s %t", previous.Epoch, previous.ID, ok)
 	}
+	for _, m := range s.Members() {
+		add("member %v", *m)
+	}
+	for _, team := range s.Teams() {
+		add("team %x %d %x", team.Team, team.Epoch, team.Seats)
+	}
+	for _, d := range s.Duties(epochStart) {
+		add("duty %v", *d)
+	}
+	add("stopped %t", s.Stopped())
 	rp, ok := s.RelyingParty()
 	add("party %v %t", rp, ok)
 	slices.Sort(out)

@@ -161,14 +161,25 @@ func (w *world) inception(kind actor.Kind, name string) *actor.Inception {
 		Credentials: []actor.Credential{{Public: passkey(w.t, name).Public(), Class: actor.Bound}},
 		Nonce:       [16]byte(binary.BigEndian.AppendUint64([]byte("nonce---"), w.count)),
 	}
+	if kind == actor.Organisation {
+		in.Approvals = 1
+	}
 	if kind == actor.Patient || kind == actor.Organisation {
 		in.Lines = []actor.Epoch{{Line: lineOf(name), Level: 1, Epoch: 1, Segment: box(name + " epoch 1").Public().Bytes()}}
 	}
 	if kind != actor.Organisation {
 		in.Organisation = w.org.st.Actor()
-		in.Invitation = w.invitation(kind).Sign(signing("org write"))
+		in.Invitation = w.invitation(kind).Sign(signing(inviter(kind)))
 	}
 	return in
+}
+
+// inviter is the key of the organisation that suffices for a kind.
+func inviter(kind actor.Kind) string {
+	if kind == actor.Patient {
+		return "org write"
+	}
+	return "org"
 }
 
 func (w *world) invitation(kind actor.Kind) actor.Invitation {

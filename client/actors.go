@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -19,6 +21,8 @@ type Hand struct {
 	Actor abaton.ActorID
 	// Prove makes the proof over an event's bytes.
 	Prove func(event []byte) (actor.Proof, error)
+
+	also []func(event []byte) (actor.Proof, error) // Together
 }
 
 // KeyHand signs with a live key of the log.
@@ -51,6 +55,10 @@ func (n *Network) Share(ctx context.Context, h Hand, g grant.Grant, seeds []gran
 	if err != nil {
 		return abaton.GrantID{}, Published{}, fmt.Errorf("share: grantee: %w", err)
 	}
+	return n.share(ctx, h, box, g, seeds)
+}
+
+func (n *Network) share(ctx context.Context, h Hand, box key.BoxPublic, g grant.Grant, seeds []grant.Seed) (abaton.GrantID, Published, error) {
 	g.Patient = h.Actor
 	g.Sort()
 	body := new(actor.Granted)
@@ -104,8 +112,11 @@ func (n *Network) Announce(ctx context.Context, h Hand, seed grant.Seed, urgent 
 	}
 	segment := key.BoxFromSeed(seed.Seed).Public()
 	body := &actor.Epoch{Line: seed.Line, Level: seed.Level, Epoch: seed.Epoch, Segment: segment.Bytes(), Urgent: urgent}
-	for _, grantee := range readersOf(state, seed.Line, n.now().Unix()) {
-		wrap, err := n.wrapEpoch(ctx, grantee, segment, seed)
+	for _, grantee := range readersOf(state, seed.Line, n.now()) {
+		wrap, err := n.wrapEpoch(ctx, state, grantee, segment, seed)
+		if errors.Is(err, abaton.ErrNotFound) {
+			continue // a team of an organisation that is not the patient's: it is given anew
+		}
 		if err != nil {
 			return Published{}, err
 		}
@@ -114,12 +125,8 @@ func (n *Network) Announce(ctx context.Context, h Hand, seed grant.Seed, urgent 
 	return n.Append(ctx, h, body)
 }
 
-func (n *Network) wrapEpoch(ctx context.Context, grantee abaton.ActorID, segment key.BoxPublic, seed grant.Seed) (actor.SeedWrap, error) {
-	state, err := n.Log(ctx, grantee)
-	if err != nil {
-		return actor.SeedWrap{}, fmt.Errorf("announce epoch: grantee: %w", err)
-	}
-	box, err := state.Box()
+func (n *Network) wrapEpoch(ctx context.Context, patient *actor.State, grantee abaton.ActorID, segment key.BoxPublic, seed grant.Seed) (actor.SeedWrap, error) {
+	box, err := n.boxOf(ctx, patient, grantee)
 	if err != nil {
 		return actor.SeedWrap{}, fmt.Errorf("announce epoch: grantee: %w", err)
 	}
@@ -127,9 +134,9 @@ func (n *Network) wrapEpoch(ctx context.Context, grantee abaton.ActorID, segment
 }
 
 // readersOf are the grantees with a live grant to read a line, sorted.
-func readersOf(s *actor.State, line abaton.Line, now int64) (ids []abaton.ActorID) {
+func readersOf(s *actor.State, line abaton.Line, now time.Time) (ids []abaton.ActorID) {
 	for _, g := range s.Grants() {
-		if g.Actions&grant.Read != 0 && g.Expires > now && g.Covers(line) && !s.Barred(g.Grantee) {
+		if g.Actions&grant.Read != 0 && g.Expires > now.Unix() && g.Covers(line) && !s.Barred(g.Grantee, now) {
 			ids = append(ids, g.Grantee)
 		}
 	}

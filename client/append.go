@@ -195,11 +195,10 @@ func (n *Network) finish(ctx context.Context, l *log) {
 
 // signAndPublish proves an event by the hand, and by the key that it adds.
 func (n *Network) signAndPublish(ctx context.Context, h Hand, event []byte, added *key.Signing) (Published, error) {
-	proof, err := h.Prove(event)
+	proofs, err := h.proofs(event)
 	if err != nil {
 		return Published{}, fmt.Errorf("sign event: %w", err)
 	}
-	proofs := []actor.Proof{proof}
 	if added != nil {
 		proofs = append(proofs, actor.ByKey(added, event))
 	}

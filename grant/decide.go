@@ -17,6 +17,9 @@ type Facts struct {
 	// Revoked is set when the log holds a revocation of the grant, on any
 	// branch.
 	Revoked bool
+	// ActsFor is the team for which the actor asks, looked up in its
+	// organisation's log as it is now; zero for nobody but itself.
+	ActsFor abaton.ActorID
 	// Barred is set when the patient bars the actor or its organisation.
 	Barred bool
 	// Used is how many records this grant has opened here, in records.
@@ -75,7 +78,7 @@ func decideOwner(f Facts, a Access) Decision {
 
 func decideGrant(f Facts, a Access, now time.Time) Decision {
 	g := f.Grant
-	if g == nil || g.Validate() != nil || g.Patient != a.Patient || g.Grantee != a.Actor {
+	if g == nil || g.Validate() != nil || g.Patient != a.Patient || !f.names(g, a) {
 		return refuse(abaton.ReasonGrant)
 	}
 	if f.Revoked {
@@ -94,6 +97,11 @@ func decideGrant(f Facts, a Access, now time.Time) Decision {
 		return refuse(abaton.ReasonQuota)
 	}
 	return Decision{Permit: true}
+}
+
+// names: the grant is to the actor, or to the team it acts for.
+func (f Facts) names(g *Grant, a Access) bool {
+	return g.Grantee == a.Actor || f.ActsFor != (abaton.ActorID{}) && g.Grantee == f.ActsFor
 }
 
 func (g *Grant) allows(p abaton.Purpose) bool {

@@ -33,6 +33,9 @@ type Entry struct {
 	Grant        abaton.GrantID     `cbor:"16,keyasint"` // under which grant; zero for none
 	Lines        []abaton.Line      `cbor:"17,keyasint"` // ascending, at most abaton.LinesMax
 	FoldsInto    uint64             `cbor:"18,keyasint"` // 1 + index of the opening this permit renews; 0 for none
+	Device       abaton.ActorID     `cbor:"19,keyasint"` // where the clinician sat; zero for none
+	Role         string             `cbor:"20,keyasint"` // in which role; empty for a patient
+	Behalf       abaton.ActorID     `cbor:"21,keyasint"` // in whose place, for a shift; zero normally
 }
 
 // Row is one batch of an entry and which of its records were released and
@@ -103,6 +106,8 @@ func (e *Entry) check() error {
 		return refuse("entry", "op")
 	case e.Actor == abaton.ActorID{}:
 		return refuse("entry", "actor")
+	case !roleForm(e.Role):
+		return refuse("entry", "role")
 	case e.FoldsInto != 0 && e.Op != OpPermit, e.FoldsInto > SizeMax:
 		return refuse("entry", "folds-into")
 	}
@@ -112,6 +117,13 @@ func (e *Entry) check() error {
 		}
 	}
 	return nil
+}
+
+// roleForm accepts a role's characters, or none.
+func roleForm(role string) bool {
+	const roleBytesMax = 32
+	plain := func(r rune) bool { return r == '-' || r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
+	return len(role) <= roleBytesMax && !slices.ContainsFunc([]rune(role), func(r rune) bool { return !plain(r) })
 }
 
 func (e *Entry) checkOutcome(opRule) error {

@@ -53,6 +53,8 @@ type Statement struct {
 	Nonce        [grant.NonceBytes]byte `cbor:"10,keyasint"`
 	Organisation abaton.ActorID         `cbor:"11,keyasint"` // zero for patients
 	Role         string                 `cbor:"12,keyasint"` // empty for patients
+	Device       abaton.ActorID         `cbor:"13,keyasint"` // where a clinician sits; zero for all others
+	Behalf       abaton.ActorID         `cbor:"14,keyasint"` // whose place a clinician takes for a shift; zero normally
 }
 
 // Marshal is the statement's one encoding.
@@ -61,11 +63,14 @@ func (st *Statement) Marshal() []byte { return wire.Marshal(st) }
 // Challenge is what the passkey signs: the session's name.
 func Challenge(statement []byte) abaton.SessionID { return wire.Hash(wire.Session, statement) }
 
-// Signed is a statement's bytes and the assertion over their hash.
+// Signed is a statement's bytes, the assertion over their hash and, where the
+// statement names a device, the device's word and the organisation's about it.
 type Signed struct {
 	_         struct{} `cbor:",toarray"`
 	Statement []byte
 	Assertion key.Assertion
+	Device    []byte // DeviceProof, or empty
+	Posture   []byte // actor.Posture.Sign, or empty
 }
 
 // Marshal is the signed statement's one encoding.
@@ -90,13 +95,15 @@ type Session struct {
 	id        abaton.SessionID
 	statement Statement
 	reply     key.BoxPublic
-	class     actor.Class // what the assertion claims; Live compares
+	class     actor.Class    // what the assertion claims; Live compares
+	device    abaton.KeyID   // that signed for the device; zero without one
+	posture   *actor.Posture // nil without a device
 }
 
 // Authenticate checks form and assertion and keeps no state; rp is where the
 // assertion must come from: the keeper set's relying party, or the
 // organisation's for its own staff. ReasonMalformed, ReasonTooLarge,
-// ReasonSession.
+// ReasonSession, ReasonDevice.
 func Authenticate(signed *Signed, rp key.RelyingParty) (*Session, error) {
 	s := &Session{id: Challenge(signed.Statement)}
 	if wire.Unmarshal(signed.Statement, &s.statement) != nil {
@@ -112,6 +119,9 @@ func Authenticate(signed *Signed, rp key.RelyingParty) (*Session, error) {
 	var err error
 	if s.reply, err = key.ParseBoxPublic(s.statement.Reply); err != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	if err := s.readDevice(signed); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -161,6 +171,15 @@ type Check struct {
 	// Organisation is the log of the statement's organisation, nil when
 	// unknown or not admitted by this operator. Not asked for patients.
 	Organisation *actor.State
+	// Device is the log of the statement's device, nil when unknown or none
+	// is named.
+	Device *actor.State
+	// Home is the log of the organisation that the actor came in by, nil when
+	// unknown or not admitted here. Asked for where another one takes it on.
+	Home *actor.State
+	// Sponsor is the log of who answers for an agent, by its membership; nil
+	// when unknown or none is named.
+	Sponsor *actor.State
 	// Set is this keeper's set.
 	Set abaton.ActorID
 	// Now is this keeper's clock.
@@ -172,7 +191,7 @@ type Check struct {
 }
 
 // Admit decides whether a session may begin: ReasonKeeperSet, ReasonSession,
-// ReasonActor, ReasonCredential, ReasonStanding. A keeper calls it once and
+// ReasonActor, ReasonCredential, ReasonDevice, ReasonStanding. A keeper calls it once and
 // then Live at every request.
 func (s *Session) Admit(c Check) error {
 	if c.Set == (abaton.ActorID{}) || s.statement.Set != c.Set {
@@ -190,7 +209,7 @@ func (s *Session) Admit(c Check) error {
 // Live decides whether an admitted session still holds: it has not ended, its
 // credential is live and of the class it was enrolled with, and the organisation still stands behind the person.
 // Check.Fresh is not asked. ReasonSession, ReasonActor, ReasonCredential,
-// ReasonStanding.
+// ReasonDevice, ReasonStanding.
 func (s *Session) Live(c Check) error {
 	if c.Actor == nil || !c.Actor.Live() || c.Actor.Actor() != s.statement.Actor {
 		return abaton.Refuse(abaton.ReasonActor)
@@ -203,12 +222,19 @@ func (s *Session) Live(c Check) error {
 		return abaton.Refuse(abaton.ReasonCredential)
 	}
 	if c.Actor.Kind() == actor.Patient {
-		if s.statement.Organisation != (abaton.ActorID{}) || s.statement.Role != "" {
+		if s.statement.Organisation != (abaton.ActorID{}) || s.statement.Role != "" ||
+			s.statement.Device != (abaton.ActorID{}) || s.statement.Behalf != (abaton.ActorID{}) {
 			return abaton.Refuse(abaton.ReasonStanding)
 		}
 		return nil
 	}
-	return s.standing(c, class)
+	if class != actor.Bound { // it cannot leave its device
+		return abaton.Refuse(abaton.ReasonCredential)
+	}
+	if !s.deviceHolds(c) {
+		return abaton.Refuse(abaton.ReasonDevice)
+	}
+	return s.standing(c)
 }
 
 func (s *Session) inTime(kind actor.Kind, now time.Time) bool {
@@ -216,30 +242,11 @@ func (s *Session) inTime(kind actor.Kind, now time.Time) bool {
 	switch kind {
 	case actor.Patient:
 		longest = abaton.PatientSessionMax
-	case actor.Clinician, actor.Organisation, actor.Device, actor.Agent:
+	case actor.Clinician, actor.Device, actor.Agent:
 	default:
-		return false
+		return false // an organisation is nobody who could look at anything
 	}
 	nbf, exp := s.statement.NotBefore, s.statement.Expires
 	return exp-nbf <= int64(longest/time.Second) && now.Unix() < exp &&
 		nbf <= now.Add(abaton.ClockSkewMax).Unix()
-}
-
-// standing: whoever is no patient acts for the organisation that sponsors it,
-// with a passkey that cannot leave its device, while that organisation does
-// not bar it.
-func (s *Session) standing(c Check, class actor.Class) error {
-	if class != actor.Bound {
-		return abaton.Refuse(abaton.ReasonCredential)
-	}
-	sponsor := c.Actor.Organisation()
-	if c.Actor.Kind() == actor.Organisation {
-		sponsor = c.Actor.Actor()
-	}
-	org := c.Organisation
-	if s.statement.Organisation != sponsor || org == nil || !org.Live() || org.Actor() != sponsor ||
-		org.Kind() != actor.Organisation || org.Barred(s.statement.Actor) {
-		return abaton.Refuse(abaton.ReasonStanding)
-	}
-	return nil
 }

@@ -87,7 +87,7 @@ func TestAdmit(t *testing.T) {
 		{"clinician", actor.Clinician, actor.Bound, nil, nil, "", 0},
 		{"device", actor.Device, actor.Bound, nil, nil, "", 0},
 		{"agent", actor.Agent, actor.Bound, nil, nil, "", 0},
-		{"organisation", actor.Organisation, actor.Bound, nil, nil, "", 0},
+		{"organisation", actor.Organisation, actor.Bound, nil, nil, abaton.ReasonSession, 0},
 		{"zero check", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { *c = session.Check{} }, abaton.ReasonKeeperSet, 0},
 		{"another keeper set", actor.Patient, actor.Synced, nil, func(_ *actors, c *session.Check) { c.Set[0]++ }, abaton.ReasonKeeperSet, 0},
 		{"set of another log", actor.Patient, actor.Synced, func(s *session.Statement) { s.Set = abaton.ActorID{6} },
@@ -108,10 +108,10 @@ func TestAdmit(t *testing.T) {
 		{"patient in a role", actor.Patient, actor.Synced, func(s *session.Statement) { s.Role = "physician" }, nil, abaton.ReasonStanding, 0},
 		{"patient for an organisation", actor.Patient, actor.Synced, func(s *session.Statement) { s.Organisation[0] = 1 }, nil, abaton.ReasonStanding, 0},
 		{"clinician with a synced passkey", actor.Clinician, actor.Synced, nil, nil, abaton.ReasonCredential, 0},
-		{"clinician for another organisation", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding, 0},
-		{"clinician for none", actor.Clinician, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding, 0},
-		{"organisation unknown here", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding, 0},
-		{"organisation's log empty", actor.Clinician, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding, 0},
+		{"agent for another organisation", actor.Agent, actor.Bound, func(s *session.Statement) { s.Organisation[0] ^= 1 }, nil, abaton.ReasonStanding, 0},
+		{"agent for none", actor.Agent, actor.Bound, func(s *session.Statement) { s.Organisation = abaton.ActorID{} }, nil, abaton.ReasonStanding, 0},
+		{"organisation unknown here", actor.Agent, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = nil }, abaton.ReasonStanding, 0},
+		{"organisation's log empty", actor.Agent, actor.Bound, nil, func(_ *actors, c *session.Check) { c.Organisation = new(actor.State) }, abaton.ReasonStanding, 0},
 		{"clinician has left", actor.Clinician, actor.Bound, nil, func(a *actors, _ *session.Check) {
 			apply(t, a.org, next(a.org, &actor.Bar{Actor: a.self.Actor()}), "org")
 		}, abaton.ReasonStanding, 0},

@@ -51,6 +51,24 @@ func TestStatementVectors(t *testing.T) {
 	a := newActors(t, actor.Clinician, actor.Bound)
 	type change = func(*session.Statement)
 	const good = 5 // user present and verified
+	posture := func(change func(*actor.Posture)) func(*session.Signed) {
+		return func(s *session.Signed) {
+			p := a.posture()
+			change(&p)
+			s.Posture = p.Sign(signing("attest"))
+		}
+	}
+	spoiled := map[string]func(*session.Signed){
+		"no word of the device": func(s *session.Signed) { s.Device = nil },
+		"the device signs another session": func(s *session.Signed) {
+			s.Device = session.DeviceProof(signing("device sign"), abaton.SessionID{1})
+		},
+		"no posture":                 func(s *session.Signed) { s.Posture = nil },
+		"posture of another device":  posture(func(p *actor.Posture) { p.Device[0] ^= 1 }),
+		"posture for two days":       posture(func(p *actor.Posture) { p.Until = p.From + 48*3600 }),
+		"forged posture":             func(s *session.Signed) { s.Posture[len(s.Posture)-1] ^= 1 },
+		"a device that is not named": posture(func(*actor.Posture) {}),
+	}
 	var made []vector
 	for _, c := range []struct {
 		comment, signer, origin string
@@ -72,6 +90,13 @@ func TestStatementVectors(t *testing.T) {
 		{"another origin", "ana", "https://abaton.evil", good, nil},
 		{"user not verified", "ana", party.Origins[0], 1, nil},
 		{"user not present", "ana", party.Origins[0], 4, nil},
+		{"no word of the device", "ana", party.Origins[0], good, nil},
+		{"the device signs another session", "ana", party.Origins[0], good, nil},
+		{"no posture", "ana", party.Origins[0], good, nil},
+		{"posture of another device", "ana", party.Origins[0], good, nil},
+		{"posture for two days", "ana", party.Origins[0], good, nil},
+		{"forged posture", "ana", party.Origins[0], good, nil},
+		{"a device that is not named", "ana", party.Origins[0], good, func(s *session.Statement) { s.Device = abaton.ActorID{} }},
 	} {
 		st := a.statement()
 		if c.change != nil {
@@ -79,6 +104,13 @@ func TestStatementVectors(t *testing.T) {
 		}
 		bytes := st.Marshal()
 		signed := &session.Signed{Statement: bytes, Assertion: fixedAssertion(t, c.signer, c.origin, c.flags, session.Challenge(bytes))}
+		if st.Device != (abaton.ActorID{}) {
+			signed.Device = session.DeviceProof(signing("device sign"), session.Challenge(bytes))
+			signed.Posture = a.posture().Sign(signing("attest"))
+		}
+		if spoil := spoiled[c.comment]; spoil != nil {
+			spoil(signed)
+		}
 		v := vector{Comment: c.comment, Source: "PROTOCOL.md#session", Input: map[string]string{
 			"signed": hex.EncodeToString(signed.Marshal()), "rpID": party.ID, "origin": party.Origins[0]}}
 		got, err := session.Authenticate(signed, party)

@@ -63,7 +63,10 @@ func reason(err error) abaton.Reason {
 type actors struct {
 	t         testing.TB
 	org, self *actor.State
-	class     actor.Class // what their passkeys say of themselves
+	class     actor.Class  // what their passkeys say of themselves
+	device    *actor.State // of a clinician
+	home      *actor.State // of a locum: the agency
+	sponsor   *actor.State // of an agent: its patient
 }
 
 func newActors(t testing.TB, kind actor.Kind, class actor.Class) *actors {
@@ -78,15 +81,51 @@ func newActors(t testing.TB, kind actor.Kind, class actor.Class) *actors {
 	in.Organisation = a.org.Actor()
 	in.Invitation = actor.Invitation{Organisation: a.org.Actor(), Kind: kind, Expires: start.Add(time.Hour).Unix(), Nonce: [16]byte{1}}.Sign(signing("org"))
 	a.self = begin(t, in, "ana")
+	m := &actor.Member{Actor: a.self.Actor(), Expires: start.Add(30 * 24 * time.Hour).Unix()}
+	m.NotBefore = start.Unix()
+	switch kind {
+	case actor.Clinician:
+		m.Roles = []string{abaton.RolePhysician}
+		a.device = begin(t, a.deviceInception("device"), "device")
+	case actor.Device:
+		m.Roles = []string{abaton.RoleDevice}
+	case actor.Agent:
+		m.Roles, m.Sponsor = []string{abaton.RoleAgent}, someone
+		apply(t, a.org, next(a.org, &actor.Member{Actor: someone, Roles: []string{abaton.RoleNurse}, NotBefore: m.NotBefore, Expires: m.Expires}), "org")
+	default:
+		return a
+	}
+	apply(t, a.org, next(a.org, m), "org")
 	return a
 }
 
+// someone is a member of whom no log is needed.
+var someone = abaton.ActorID{0x50}
+
+func (a *actors) deviceInception(name string) *actor.Inception {
+	in := inception(a.t, actor.Device, name, actor.Bound)
+	in.Keys = append(in.Keys, actor.Key{ID: signing(name + " sign").ID(), Rights: actor.DeviceRight})
+	in.Organisation = a.org.Actor()
+	in.Invitation = actor.Invitation{Organisation: a.org.Actor(), Kind: actor.Device, Expires: start.Add(time.Hour).Unix(), Nonce: [16]byte{2}}.Sign(signing("org"))
+	return in
+}
+
+// posture is the organisation's good word about the device.
+func (a *actors) posture() actor.Posture {
+	return actor.Posture{Organisation: a.org.Actor(), Device: a.device.Actor(), Level: actor.Managed, From: start.Unix(), Until: start.Add(2 * time.Hour).Unix()}
+}
+
 func inception(t testing.TB, kind actor.Kind, name string, class actor.Class) *actor.Inception {
-	return &actor.Inception{
+	in := &actor.Inception{
 		Kind: kind, Set: setID, Box: box(name).Public().Bytes(), Nonce: [16]byte{byte(kind)},
 		Keys:        []actor.Key{{ID: signing(name).ID(), Rights: actor.Manage}},
 		Credentials: []actor.Credential{{Public: passkey(t, name).Public(), Class: class}},
 	}
+	if kind == actor.Organisation {
+		in.Approvals = 1
+		in.Keys = append(in.Keys, actor.Key{ID: signing("attest").ID(), Rights: actor.Attest})
+	}
+	return in
 }
 
 func begin(t testing.TB, in *actor.Inception, name string) *actor.State {
@@ -125,8 +164,16 @@ func (a *actors) statement() *session.Statement {
 		Checkpoints: [][]byte{[]byte("a signed note")}, Nonce: [grant.NonceBytes]byte{7},
 	}
 	if a.self.Kind() != actor.Patient {
-		st.Organisation, st.Role = a.org.Actor(), "physician"
+		st.Organisation, st.Role = a.org.Actor(), abaton.RolePhysician
 		st.Expires = start.Add(abaton.ClinicianSessionMax).Unix()
+	}
+	switch a.self.Kind() {
+	case actor.Clinician:
+		st.Device = a.device.Actor()
+	case actor.Agent:
+		st.Role = abaton.RoleAgent
+	case actor.Device:
+		st.Role = abaton.RoleDevice
 	}
 	return st
 }
@@ -153,7 +200,12 @@ func (a *actors) sign(st *session.Statement) *session.Signed {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	return &session.Signed{Statement: bytes, Assertion: *assertion}
+	signed := &session.Signed{Statement: bytes, Assertion: *assertion}
+	if a.device != nil && st.Device != (abaton.ActorID{}) {
+		signed.Device = session.DeviceProof(signing("device sign"), session.Challenge(bytes))
+		signed.Posture = a.posture().Sign(signing("attest"))
+	}
+	return signed
 }
 
 func (a *actors) session(st *session.Statement) *session.Session {
@@ -166,6 +218,6 @@ func (a *actors) session(st *session.Statement) *session.Session {
 }
 
 func (a *actors) check() session.Check {
-	return session.Check{Actor: a.self, Organisation: a.org, Set: setID, Now: start,
+	return session.Check{Actor: a.self, Organisation: a.org, Device: a.device, Home: a.home, Sponsor: a.sponsor, Set: setID, Now: start,
 		Fresh: func(notes [][]byte, nbf time.Time) bool { return len(notes) > 0 && nbf.Equal(start) }}
 }

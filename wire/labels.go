@@ -41,6 +41,8 @@ const (
 	Vote        Label = "abaton/v1/vote"
 	Invitation  Label = "abaton/v1/invitation"
 	Grant       Label = "abaton/v1/grant"
+	Team        Label = "abaton/v1/team"
+	TeamSeed    Label = "abaton/v1/team-seed"
 	GrantWrap   Label = "abaton/v1/grant-wrap"
 	EpochWrap   Label = "abaton/v1/epoch-wrap"
 	// Escrows and recovery.
@@ -56,6 +58,8 @@ const (
 	RecoveryWord Label = "abaton/v1/recovery-word"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
+	DeviceProof  Label = "abaton/v1/device-proof"
+	Posture      Label = "abaton/v1/posture"
 	SessionSeeds Label = "abaton/v1/session-seeds"
 	StepUp       Label = "abaton/v1/step-up"
 	ReplyCtx     Label = "abaton/v1/reply-ctx"

@@ -23,14 +23,12 @@ func (a Admit) decide(c *Core, t *tx) Output {
 		out, _ := c.closed()
 		return out
 	}
-	who, org, err := c.parties(a.Session)
+	check, err := c.parties(a.Session, t.now)
 	if err != nil {
 		return t.fail(err)
 	}
-	err = a.Session.Admit(session.Check{
-		Actor: who, Organisation: org, Set: c.cfg.Set.ID(), Now: t.now, Fresh: c.freshNotes,
-	})
-	if err != nil {
+	check.Fresh = c.freshNotes
+	if err := a.Session.Admit(check); err != nil {
 		return refusedBy(err)
 	}
 	return Output{}

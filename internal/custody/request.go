@@ -76,28 +76,15 @@ func (r Request) decide(c *Core, t *tx) Output {
 
 // live checks the session against the key logs as they are now.
 func (c *Core) live(t *tx, s *session.Session) abaton.Reason {
-	who, org, err := c.parties(s)
+	check, err := c.parties(s, t.now)
 	if err != nil {
 		t.err = err
 		return abaton.ReasonStorage
 	}
-	if err := s.Live(session.Check{Actor: who, Organisation: org, Set: c.cfg.Set.ID(), Now: t.now}); err != nil {
+	if err := s.Live(check); err != nil {
 		return refusedBy(err).Reason
 	}
 	return ""
-}
-
-// parties are the key logs of who asks and of the organisation, which is nil
-// for patients and where this operator has not admitted it.
-func (c *Core) parties(s *session.Session) (who, org *actor.State, err error) {
-	st := s.Statement()
-	if who, err = c.actors.get(st.Actor); err != nil {
-		return nil, nil, err
-	}
-	if c.admitted[st.Organisation] {
-		org, err = c.actors.get(st.Organisation)
-	}
-	return who, org, err
 }
 
 // memory is what a keeper remembers of a request it has answered.
@@ -136,7 +123,8 @@ type verdict struct {
 	t       *tx
 	r       Request
 	repeat  *memory
-	left    bool // the sponsor does not stand behind who asks
+	left    bool // the organisation does not stand behind who asks
+	asker   asker
 	patient *actor.State
 	used    uint64
 	strict  []abaton.Line // lines of assurance level 3 among those asked for
@@ -150,19 +138,6 @@ type verdict struct {
 func (v *verdict) lease() abaton.Reason {
 	if !v.core.fresh(v.t.now, abaton.LeaseMax) {
 		return abaton.ReasonLease
-	}
-	return ""
-}
-
-// standing: session.Live has asked whether the sponsor stands behind the
-// person. Roles, rosters and training grow here.
-func (v *verdict) standing() abaton.Reason {
-	who, org, err := v.core.parties(v.r.Session)
-	if err != nil {
-		return v.broken(err)
-	}
-	if v.left || who.Kind() != actor.Patient && org == nil {
-		return abaton.ReasonStanding
 	}
 	return ""
 }
@@ -203,7 +178,11 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	if q.Mode == session.Permit || v.repeat != nil {
 		records = 0 // RULINGS 20, 22: a renewal or a repeat costs no quota
 	}
-	d := grant.Decide(v.patient.Facts(st.Actor, st.Organisation, q.Grant, v.used), grant.Access{
+	facts, reason := v.facts()
+	if reason != "" {
+		return reason
+	}
+	d := grant.Decide(facts, grant.Access{
 		Actor: st.Actor, Patient: q.Patient, Action: grant.Read, Purpose: q.Purpose, Line: line, Records: records,
 	}, v.t.now)
 	if !d.Permit {
@@ -313,6 +292,9 @@ func (v *verdict) stepUp() abaton.Reason {
 	if !v.core.fresh(v.t.now, strictLease) {
 		return abaton.ReasonLease
 	}
+	if v.r.Session.Level() < actor.Managed && v.asker.kind == actor.Clinician {
+		return abaton.ReasonDevice
+	}
 	if err := v.r.Asked.SteppedUp(v.r.Session, v.r.Party, v.strict, v.t.now); err != nil {
 		return abaton.ReasonStepUp
 	}
@@ -355,6 +337,7 @@ func (v *verdict) entry() ledger.Entry {
 	return ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q.Mode), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
+		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
 	}
 }
 

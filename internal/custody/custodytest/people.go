@@ -30,6 +30,13 @@ type Person struct {
 	Box       *key.Box
 	Root      key.Root // patients and organisations
 	Sponsor   abaton.ActorID
+	Role      string       // what a clinician signs in as
+	Device    *Person      // where a clinician sits
+	Attest    *key.Signing // organisations only: vouches for devices
+	Level     actor.Level  // what the organisation says of a clinician's device
+	Behalf    abaton.ActorID
+	org       *Person // of a clinician
+	enrolled  bool
 	set       *actor.Set
 	heads     []actor.Hash
 	seq       uint64
@@ -58,9 +65,10 @@ func (p *Person) incept(in *actor.Inception) {
 // NewOrganisation makes an organisation with a directory line.
 func NewOrganisation(t testing.TB, set *actor.Set) *Person {
 	p := newPerson(t, set)
-	p.Writer = key.NewSigning()
+	p.Writer, p.Attest = key.NewSigning(), key.NewSigning()
 	p.incept(&actor.Inception{
-		Kind: actor.Organisation, Keys: []actor.Key{{ID: p.Writer.ID(), Rights: actor.Write}},
+		Kind: actor.Organisation, Approvals: 1,
+		Keys:  []actor.Key{{ID: p.Writer.ID(), Rights: actor.Write}, {ID: p.Attest.ID(), Rights: actor.Attest}},
 		Lines: []actor.Epoch{p.epoch(General, 1, 1)},
 	})
 	return p
@@ -81,8 +89,9 @@ func (p *Person) Invite(kind actor.Kind) []byte {
 // its own.
 func NewClinician(t testing.TB, set *actor.Set, org *Person, keys ...actor.Key) *Person {
 	p := newPerson(t, set)
-	p.Sponsor = org.ID
+	p.Sponsor, p.org, p.Role, p.Level = org.ID, org, abaton.RolePhysician, actor.Managed
 	p.incept(&actor.Inception{Kind: actor.Clinician, Keys: keys, Organisation: org.ID, Invitation: org.Invite(actor.Clinician)})
+	p.Device = NewDevice(t, set, org)
 	return p
 }
 
@@ -204,6 +213,7 @@ func (n *Network) SignIn(t testing.TB, p *Person) *Session {
 // SignInAt is SignIn for a session that starts at another time.
 func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 	t.Helper()
+	n.Enrol(t, p)
 	s := &Session{Key: key.NewSigning(), Reply: key.NewBox()}
 	now := start.Unix()
 	st := session.Statement{
@@ -211,8 +221,8 @@ func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 		NotBefore: now, Expires: now + 600, Set: n.Set.ID(),
 	}
 	rand.Read(st.Nonce[:])
-	if p.Writer == nil && p.Root == (key.Root{}) || p.isStaff() {
-		st.Organisation = p.Sponsor
+	if p.Device != nil {
+		st.Organisation, st.Role, st.Device, st.Behalf = p.org.ID, p.Role, p.Device.ID, p.Behalf
 	}
 	for x := abaton.KeeperIndex(1); int(x) <= len(n.Keepers); x++ {
 		if note, err := n.Keepers[x].Checkpoint(context.Background()); err == nil {
@@ -225,15 +235,10 @@ func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Signed = (&session.Signed{Statement: bytes, Assertion: *a}).Marshal()
+	signed := &session.Signed{Statement: bytes, Assertion: *a}
+	p.sits(signed, s.ID, start)
+	s.Signed = signed.Marshal()
 	return s
-}
-
-// isStaff: clinicians have no lines of their own.
-func (p *Person) isStaff() bool {
-	var e actor.Event
-	var in actor.Inception
-	return wire.Unmarshal(p.Inception.Event, &e) == nil && wire.Unmarshal(e.Body, &in) == nil && in.Kind == actor.Clinician
 }
 
 // Checkpoint is the keeper's newest signed checkpoint.

@@ -60,6 +60,10 @@ const (
 	// ClockSkewMax is how far a request's time may be from the keeper's
 	// clock.
 	ClockSkewMax = 120 * time.Second
+	// ClockDoubtMax is how far a keeper's clock may be from the median of its
+	// peers' before it opens no sessions, widens nothing and releases nothing
+	// of assurance level 3. Beyond ClockSkewMax it answers nothing.
+	ClockDoubtMax = ClockSkewMax / 2
 	// NonceLife is how long a keeper remembers a request; longer than twice
 	// ClockSkewMax.
 	NonceLife = 10 * time.Minute

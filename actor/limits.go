@@ -26,6 +26,9 @@ const (
 	// ProofBytesMax is the largest proof, in bytes: an assertion with its
 	// client data.
 	ProofBytesMax = 4 << 10
+	// LastBytesMax is the largest checkpoint that a change of a keeper set may
+	// name, in bytes: a signed note as a session may carry it.
+	LastBytesMax = 2 << 10
 	// LevelMax is the highest assurance level of a line.
 	LevelMax = 3
 	// InvitationLifeMax bounds an invitation.

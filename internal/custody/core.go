@@ -50,6 +50,7 @@ type Core struct {
 	admitted map[abaton.ActorID]bool
 	heard    map[abaton.KeeperIndex]time.Time
 	counters counters
+	clock    clock
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
@@ -183,7 +184,7 @@ func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64)}
 	taken := make(map[string]bool)
 	var done []int
-	if c.mode == Serving && c.owing {
+	if c.appends() && c.owing {
 		c.payOwed(t)
 	}
 	for n, i := range todo {
@@ -265,7 +266,7 @@ func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
 	case len(t.entries) > 0:
 		c.resigned = t.now
 		return c.log.Append(w, t.entries, t.now)
-	case t.now.Sub(c.resigned) >= abaton.ResignInterval && c.mode == Serving:
+	case t.now.Sub(c.resigned) >= abaton.ResignInterval && c.appends():
 		c.resigned = t.now
 		return c.log.Resign(w, t.now)
 	}
@@ -273,13 +274,13 @@ func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
 }
 
 // owedSpace holds the entries of events that came into force while this keeper
-// must not append: it may have lost the end of its ledger.
+// must not append: it may have lost the end of its ledger, or the time.
 const owedSpace = 'o'
 
 // record ledgers an event that came into force: now, or once this keeper
 // serves.
 func (c *Core) record(t *tx, e ledger.Entry) {
-	if c.mode == Serving {
+	if c.appends() {
 		t.enter(e)
 		return
 	}

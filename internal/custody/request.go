@@ -286,6 +286,9 @@ func (v *verdict) grantHistory() abaton.Reason {
 // stepUp: lines of assurance level 3 need a fresh assertion over these very
 // lines and this purpose, and the stricter lease.
 func (v *verdict) stepUp() abaton.Reason {
+	if len(v.strict) > 0 && v.core.clock.doubted() {
+		return abaton.ReasonClock
+	}
 	if len(v.strict) == 0 || v.r.Session.Statement().Actor == v.r.Asked.Patient {
 		return ""
 	}

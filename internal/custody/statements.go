@@ -34,6 +34,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	if closed && !actor.Narrows(a.Kind()) {
 		return out
 	}
+	if c.clock.doubted() && !actor.Narrows(a.Kind()) {
+		return refused(abaton.ReasonClock)
+	}
 	l, err := c.actors.log(a.Actor())
 	if err != nil {
 		return t.fail(err)

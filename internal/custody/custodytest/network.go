@@ -48,7 +48,7 @@ type Keeper struct {
 	table    *keeper.Table
 	mu       sync.Mutex
 	stop     context.CancelFunc
-	ahead    atomic.Int64 // how far this keeper's clock is ahead, in nanoseconds
+	ahead    *atomic.Int64 // how far this keeper's clock is ahead, in nanoseconds
 	gone     sync.WaitGroup
 	down     bool
 	before   func(route string, body []byte) ([]byte, error)
@@ -102,7 +102,7 @@ func Start(t testing.TB, set *actor.Set, ids []Identity, admitted ...abaton.Acto
 	t.Helper()
 	n := &Network{Set: set, Keepers: make(map[abaton.KeeperIndex]*Keeper), admitted: admitted}
 	for i, id := range ids {
-		k := &Keeper{Identity: id, Records: store.NewMemory(), Keys: store.NewMemory()}
+		k := &Keeper{Identity: id, Records: store.NewMemory(), Keys: store.NewMemory(), ahead: new(atomic.Int64)}
 		k.open(t, set, abaton.KeeperIndex(i+1), admitted)
 		n.Keepers[abaton.KeeperIndex(i+1)] = k
 	}
@@ -234,12 +234,24 @@ func (n *Network) Restart(t testing.TB, x abaton.KeeperIndex, f func()) {
 	old.gone.Wait()
 	old.Close()
 	f()
-	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys}
+	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys, ahead: old.ahead}
 	k.open(t, n.Set, x, n.admitted)
 	old.mu.Lock()
 	old.Keeper, old.Store, old.table, old.down = k.Keeper, k.Store, k.table, false
 	old.mu.Unlock()
 	n.converse(x)
+}
+
+// AwaitClock waits until the keeper thinks so of its clock.
+func (k *Keeper) AwaitClock(t testing.TB, want custody.ClockHealth) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for k.Clock().Health != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("keeper's clock: got %s, want %s", k.Clock().Health, want)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // AwaitMode waits until the keeper has left the starting mode and says which

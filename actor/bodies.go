@@ -210,6 +210,8 @@ func bodyOf(k EventKind) Body {
 		return new(SetChange)
 	case EventOrigins:
 		return new(Origins)
+	case EventPolicy:
+		return new(Policy)
 	}
 	return nil
 }

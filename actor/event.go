@@ -41,8 +41,11 @@ const (
 	EventOrigins
 )
 
+// EventPolicy publishes an organisation's policy.
+const EventPolicy EventKind = 16
+
 // Valid reports whether k is a kind that version 1 knows.
-func (k EventKind) Valid() bool { return k >= EventInception && k <= EventOrigins }
+func (k EventKind) Valid() bool { return k >= EventInception && k <= EventOrigins || k == EventPolicy }
 
 // Narrows reports whether an event of this kind only takes away: it applies
 // on receipt, without a certificate, and holds on any branch (RULINGS 17).

@@ -36,6 +36,7 @@ var samples = []sample{
 		return &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{4}, Bits: 5}}}
 	}},
 	{actor.EventMerge, actor.Patient, func(*log) actor.Body { return &actor.Merge{} }},
+	{actor.EventPolicy, actor.Organisation, func(l *log) actor.Body { return l.policy(1) }},
 	{actor.EventOrigins, actor.Organisation, func(*log) actor.Body {
 		return &actor.Origins{RelyingParty: key.RelyingParty{ID: "clinic.example", Origins: []string{"https://clinic.example"}}}
 	}},
@@ -67,8 +68,8 @@ func TestEveryKindIsSampled(t *testing.T) {
 			t.Errorf("kind %d has no sample", s.kind)
 		}
 	}
-	for k := actor.EventKind(1); k.Valid(); k++ {
-		if !seen[k] {
+	for k := actor.EventKind(1); k < 64; k++ {
+		if k.Valid() && !seen[k] {
 			t.Errorf("event kind %d is in no test", k)
 		}
 	}

@@ -34,7 +34,7 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Organisation:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventOrigins:
+			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventOrigins, EventPolicy:
 			return keyOnly
 		case EventRevoke:
 			return anyKey

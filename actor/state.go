@@ -34,6 +34,7 @@ type State struct {
 	erased      map[abaton.BatchName]uint64
 	urgent      []urgentRevoke
 	origins     []origins
+	policies    []policyGift
 	set         *Set
 }
 

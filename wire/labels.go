@@ -41,6 +41,7 @@ const (
 	Grant       Label = "abaton/v1/grant"
 	GrantWrap   Label = "abaton/v1/grant-wrap"
 	EpochWrap   Label = "abaton/v1/epoch-wrap"
+	Policy      Label = "abaton/v1/policy"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	SessionSeeds Label = "abaton/v1/session-seeds"

@@ -30,6 +30,7 @@ type Person struct {
 	Box       *key.Box
 	Root      key.Root // patients and organisations
 	Sponsor   abaton.ActorID
+	Role      string // stated when signing in
 	set       *actor.Set
 	heads     []actor.Hash
 	seq       uint64
@@ -212,7 +213,7 @@ func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 	}
 	rand.Read(st.Nonce[:])
 	if p.Writer == nil && p.Root == (key.Root{}) || p.isStaff() {
-		st.Organisation = p.Sponsor
+		st.Organisation, st.Role = p.Sponsor, p.Role
 	}
 	for x := abaton.KeeperIndex(1); int(x) <= len(n.Keepers); x++ {
 		if note, err := n.Keepers[x].Checkpoint(context.Background()); err == nil {

@@ -51,6 +51,9 @@ const (
 	// NoticesMax is how many notices one list reply may hold; a cursor
 	// continues.
 	NoticesMax = 1024
+	// PolicyBytesMax is the longest policy text of an organisation, in bytes; it
+	// fits an event.
+	PolicyBytesMax = 64 << 10
 	// DisclosuresMax is how many entries one history reply may hold.
 	DisclosuresMax = 1024
 )

@@ -247,6 +247,8 @@ func bodyOf(k EventKind) Body {
 		return new(Duty)
 	case EventStop:
 		return new(Stop)
+	case EventPolicy:
+		return new(Policy)
 	}
 	return nil
 }

@@ -33,6 +33,8 @@ const (
 	LevelMax = 3
 	// InvitationLifeMax bounds an invitation.
 	InvitationLifeMax = 30 * 24 * time.Hour
+	// PolicyLifeMax bounds a policy: once a year somebody looks at it again.
+	PolicyLifeMax = 366 * 24 * time.Hour
 
 	signedBytesMax = abaton.EventBytesMax + abaton.KeepersMax*ProofBytesMax + 1024
 )

@@ -36,6 +36,7 @@ var samples = []sample{
 		return &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{4}, Bits: 5}}}
 	}},
 	{actor.EventMerge, actor.Patient, func(*log) actor.Body { return &actor.Merge{} }},
+	{actor.EventPolicy, actor.Organisation, func(l *log) actor.Body { return l.policy(1) }},
 	{actor.EventOrigins, actor.Organisation, func(*log) actor.Body {
 		return &actor.Origins{RelyingParty: key.RelyingParty{ID: "clinic.example", Origins: []string{"https://clinic.example"}}}
 	}},

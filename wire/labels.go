@@ -56,6 +56,7 @@ const (
 	KitProver    Label = "abaton/v1/kit-prover"
 	HelperPart   Label = "abaton/v1/helper-part"
 	RecoveryWord Label = "abaton/v1/recovery-word"
+	Policy       Label = "abaton/v1/policy"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	DeviceProof  Label = "abaton/v1/device-proof"

@@ -51,6 +51,8 @@ type Core struct {
 	heard    map[abaton.KeeperIndex]time.Time
 	counters counters
 	clock    clock
+	windows  windows
+	policies *policySets
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
@@ -76,11 +78,19 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		admitted: make(map[abaton.ActorID]bool),
 		heard:    make(map[abaton.KeeperIndex]time.Time),
 		counters: newCounters(),
+		windows:  make(windows),
 		resigned: now,
 		owing:    true,
 	}
 	for _, id := range cfg.Admitted {
 		c.admitted[id] = true
+	}
+	var err error
+	if c.policies, err = newPolicySets(); err != nil {
+		return nil, err
+	}
+	if err := c.sweepWindows(now); err != nil {
+		return nil, err
 	}
 	if err := c.openLedger(now); err != nil {
 		return nil, err
@@ -181,6 +191,7 @@ func (c *Core) Step(now time.Time, in []Input) []Output {
 // the others.
 func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later []int) {
 	c.actors.trim()
+	c.windows.trim()
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64)}
 	taken := make(map[string]bool)
 	var done []int

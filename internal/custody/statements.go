@@ -53,6 +53,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 		c.branches.keep(l.state, a, err, t.now)
 		return refusedBy(err)
 	}
+	if err := c.policies.readable(a); err != nil {
+		return refusedBy(err)
+	}
 	if !l.state.Knows(a.Hash()) && l.crowds(a) {
 		return refused(abaton.ReasonTooLarge)
 	}

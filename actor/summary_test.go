@@ -38,6 +38,12 @@ func summary(s *actor.State) string {
 		previous, ok := s.Previous(l.Line)
 		add("previous %d %s %t", previous.Epoch, previous.ID, ok)
 	}
+	for id := range s.Escrows() {
+		add("escrow %s", id)
+	}
+	for _, r := range s.Recoveries() {
+		add("recovery %x %t %t", r.Event, r.Stopped, r.Done)
+	}
 	rp, ok := s.RelyingParty()
 	add("party %v %t", rp, ok)
 	slices.Sort(out)

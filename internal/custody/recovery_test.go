@@ -52,7 +52,7 @@ func newKept(t *testing.T) *kept {
 		k.helpers = append(k.helpers, h)
 		holders = append(holders, escrow.Holder{ID: h.ID, Box: h.Box.Public()})
 	}
-	k.helped, err = escrow.Make(w.Set, w.ana.ID, escrow.Helpers(holders, 2, custodytest.Wait), key.NewSecret(), escrow.Payload{Root: planted})
+	k.helped, err = escrow.Make(w.Set, w.ana.ID, escrow.Trustees(holders, 2, custodytest.Wait), key.NewSecret(), escrow.Payload{Root: planted})
 	if err != nil {
 		t.Fatal(err)
 	}

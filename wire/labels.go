@@ -50,7 +50,7 @@ const (
 	EscrowKey    Label = "abaton/v1/escrow-key"
 	KitHalf      Label = "abaton/v1/kit-half"
 	KitProver    Label = "abaton/v1/kit-prover"
-	TrusteePart   Label = "abaton/v1/trustee-part"
+	TrusteePart  Label = "abaton/v1/trustee-part"
 	RecoveryWord Label = "abaton/v1/recovery-word"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"

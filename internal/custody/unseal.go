@@ -23,7 +23,7 @@ func (v *verdict) grantUnseal() abaton.Reason {
 	}
 	reason := abaton.ReasonGrant
 	switch e.Kind {
-	case actor.EscrowKit, actor.EscrowHelpers:
+	case actor.EscrowKit, actor.EscrowTrustees:
 		reason = v.unsealOwn()
 	case actor.EscrowEmergency:
 		reason = v.unsealEmergency(e)

@@ -244,7 +244,7 @@ func TestShippedTables(t *testing.T) {
 		{"researcher", all(role("researcher"), purpose(abaton.Research), func(f *policy.Facts) {
 			f.Training = map[string]int64{"research-ethics": f.Now + 60}
 		}), "staff", "research"},
-		{"officer", all(role("officer"), purpose(abaton.PublicHealth)), "staff", "officer"},
+		{"records", all(role("records"), purpose(abaton.PublicHealth)), "staff", "records"},
 		{"sixty-first patient", opened(61, 61), "staff", "!budget"},
 		{"sixty-first patient, emergency", all(opened(61, 61), purpose(abaton.Emergency)), "staff", "emergency"},
 		{"agent", agent, "agents", "agents"},

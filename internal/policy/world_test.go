@@ -70,7 +70,7 @@ func randomFacts(r *rand.Rand) *policy.Facts {
 	pick := func(n int) int { return r.IntN(n) }
 	f := nurse()
 	f.Kind = []policy.Kind{policy.Person, policy.Person, policy.Person, policy.Agent, policy.Device, policy.Organisation}[pick(6)]
-	roles := []string{"nurse", "physician", "student", "clerk", "researcher", "officer", "emergency", "clinician", "porter"}
+	roles := []string{"nurse", "physician", "student", "clerk", "researcher", "records", "emergency", "therapist", "porter"}
 	f.Roles = nil
 	for range pick(3) {
 		f.Roles = append(f.Roles, roles[pick(len(roles))])

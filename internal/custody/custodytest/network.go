@@ -30,6 +30,10 @@ import (
 // RelyingParty is where the test network's passkeys are used.
 var RelyingParty = key.RelyingParty{ID: "localhost", Origins: []string{"https://localhost"}}
 
+// Wait is how long recoveries wait here: within a lease, so that a test may set
+// the keepers' clocks past it.
+const Wait = 30 * time.Second
+
 // Network is n keepers that have heard each other.
 type Network struct {
 	Set      *actor.Set
@@ -72,7 +76,7 @@ func New(t testing.TB, n int, admitted ...abaton.ActorID) *Network {
 // NewSet makes keys for n keepers and the set they all sign.
 func NewSet(t testing.TB, n int) (*actor.Set, []Identity) {
 	t.Helper()
-	d := actor.Document{V: wire.Version, N: uint8(n), K: 3, T: 3, W: uint8(n - 1), F: 1, RelyingParty: RelyingParty}
+	d := actor.Document{V: wire.Version, N: uint8(n), K: 3, T: 3, W: uint8(n - 1), F: 1, RelyingParty: RelyingParty, Wait: uint32(Wait / time.Second)}
 	ids := make([]Identity, n)
 	for i := range ids {
 		ids[i] = Identity{Key: key.NewSigning(), Box: key.NewBox()}

@@ -88,7 +88,9 @@ func (p *Person) Held(ctx context.Context, n *client.Network) ([]session.Bundle,
 		patients = append(patients, named...)
 	}
 	slices.SortFunc(patients, func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) })
-	return p.heldOf(ctx, n, boxes, slices.Compact(patients)...)
+	patients = slices.Compact(patients)
+	n.Refresh(patients...) // what was given a moment ago is held
+	return p.heldOf(ctx, n, boxes, patients...)
 }
 
 // HeldOf is Held for these patients only.

@@ -40,7 +40,13 @@ func (p *Person) Hand() client.Hand {
 	if p.Kind == actor.Patient {
 		return client.PasskeyHand(p.ID, p.Passkey)
 	}
-	keys := p.signers()
+	return p.HandOf(len(p.signers()))
+}
+
+// HandOf is Hand with so many of an organisation's managers, at least one.
+func (p *Person) HandOf(managers int) client.Hand {
+	keys := append([]*key.Signing{p.Manage}, p.Managers...)
+	keys = keys[:max(1, min(managers, len(keys)))]
 	first := client.KeyHand(p.ID, keys[0])
 	for _, k := range keys[1:] {
 		first = client.Together(first, client.KeyHand(p.ID, k))

@@ -50,6 +50,7 @@ type Person struct {
 	Attest   *key.Signing   // of an organisation: vouches for its devices
 	Alarm    *key.Signing   // of an organisation: reports a lost device. Of a device: signs for its sessions
 	Behalf   abaton.ActorID // in whose place to sign in; not kept
+	Role     string         // to sign in as; the first of Roles if empty; not kept
 }
 
 // form is a person on disk.

@@ -44,7 +44,7 @@ func (w *World) Enlist(ctx context.Context, n *client.Network, org, answers *Per
 		if taken[p.ID] || log.Barred(p.ID, time.Now()) || p.Kind == actor.Patient || p.Kind == actor.Organisation {
 			continue
 		}
-		if _, err := org.TakeOn(ctx, n, p.membership(answers)); err != nil {
+		if _, err := TakeOn(ctx, n, org.Hand(), p.membership(answers)); err != nil {
 			return err
 		}
 	}
@@ -81,9 +81,9 @@ func (p *Person) membership(answers *Person) *actor.Member {
 	return m
 }
 
-// TakeOn publishes a membership in the organisation's log.
-func (p *Person) TakeOn(ctx context.Context, n *client.Network, m *actor.Member) (client.Published, error) {
-	done, err := n.Append(ctx, p.Hand(), m)
+// TakeOn publishes a membership in an organisation's log.
+func TakeOn(ctx context.Context, n *client.Network, org client.Hand, m *actor.Member) (client.Published, error) {
+	done, err := n.Append(ctx, org, m)
 	if err != nil {
 		return done, fmt.Errorf("take on: %w", err)
 	}
@@ -112,7 +112,7 @@ func (w *World) device(p *Person) (login.Device, error) {
 		return d, nil
 	}
 	d.Organisation = p.Sponsor
-	if len(p.Roles) > 0 {
+	if d.Role = p.Role; d.Role == "" && len(p.Roles) > 0 {
 		d.Role = p.Roles[0]
 	}
 	if p.Kind != actor.Clinician {

@@ -112,7 +112,7 @@ var ErrNoTeam = errors.New("no such team")
 
 // SetTeam publishes who is in a team from now on. The team's key moves on when
 // somebody drops out; what patients gave before is to be given anew.
-func (p *Person) SetTeam(ctx context.Context, n *client.Network, body *actor.Team, members ...abaton.ActorID) (client.Published, error) {
+func (p *Person) SetTeam(ctx context.Context, n *client.Network, by client.Hand, body *actor.Team, members ...abaton.ActorID) (client.Published, error) {
 	n.Refresh(p.ID)
 	log, err := n.Log(ctx, p.ID)
 	if err != nil {
@@ -130,7 +130,7 @@ func (p *Person) SetTeam(ctx context.Context, n *client.Network, body *actor.Tea
 	if body.Seats, err = seats(ctx, n, body.Team, seed, members); err != nil {
 		return client.Published{}, fmt.Errorf("set team: %w", err)
 	}
-	done, err := n.Append(ctx, p.Hand(), body)
+	done, err := n.Append(ctx, by, body)
 	if err != nil {
 		return done, fmt.Errorf("set team: %w", err)
 	}

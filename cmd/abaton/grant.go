@@ -50,18 +50,22 @@ func newGrantGive(e *env) *cobra.Command {
 			if d.Kind != actor.Patient {
 				return usage("%s is no patient and has no record to give", d.Handle)
 			}
-			whom, err := d.at.People().Find(to)
+			whom, team, err := grantee(d.at, to)
 			if err != nil {
 				return err
 			}
 			began := time.Now()
-			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Actions: grant.Read, Categories: categories,
+			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Team: team, Actions: grant.Read, Categories: categories,
 				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota})
 			if err != nil {
 				return err
 			}
-			e.say("%s may now read %s, in force at %d of %d keepers after %v.", whom.Handle, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
-			e.say("It begins with the next sign-in: abaton login --as %s", whom.Handle)
+			e.say("%s may now read %s, in force at %d of %d keepers after %v.", to, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
+			if whom != nil {
+				e.say("It begins with the next sign-in: abaton login --as %s", whom.Handle)
+			} else {
+				e.say("Whoever is in the team has it with the next sign-in: abaton team list")
+			}
 			e.print("%s\n", id)
 			return nil
 		}}
@@ -145,7 +149,7 @@ func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton
 		}
 		return []abaton.GrantID{id}, nil
 	}
-	whom, err := d.at.People().Find(to)
+	whom, team, err := grantee(d.at, to)
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +159,12 @@ func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton
 	}
 	var ids []abaton.GrantID
 	for id, g := range st.Grants() {
-		if g.Grantee == whom.ID && g.Actions&grant.Read != 0 {
+		if (whom != nil && g.Grantee == whom.ID || team != nil && g.Grantee == team.ID) && g.Actions&grant.Read != 0 {
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("nothing was given to %s: %w", whom.Handle, abaton.ErrNotFound)
+		return nil, fmt.Errorf("nothing was given to %s: %w", to, abaton.ErrNotFound)
 	}
 	return ids, nil
 }
@@ -225,7 +229,7 @@ func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, erro
 	if err != nil {
 		return nil, err
 	}
-	known, err := names(d.at)
+	known, err := namesWithTeams(d.at)
 	if err != nil {
 		return nil, err
 	}

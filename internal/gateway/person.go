@@ -96,6 +96,14 @@ func (p *person) holds(patient abaton.ActorID) bool {
 	return p.held[patient] != nil
 }
 
+// holdsGrant reports whether the session was lent this grant of the patient.
+func (p *person) holdsGrant(patient abaton.ActorID, id abaton.GrantID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[patient]
+	return h != nil && slices.ContainsFunc(h.grants, func(g heldGrant) bool { return g.id == id })
+}
+
 // byTag is the patient whose tag stands in an id.
 func (p *person) byTag(tag string) (abaton.ActorID, bool) {
 	p.mu.Lock()

@@ -40,10 +40,12 @@ const (
 	appsFile      = "apps.toml"
 )
 
-// Folder names of the network's one organisation, and of the agent that files
-// what other systems send.
+// Folder names of the network's one organisation, of who answers for its
+// programs and reads no record, and of the agent that files what other systems
+// send.
 const (
 	OrganisationHandle = "clinic"
+	StewardHandle      = "steward"
 	AgentHandle        = "intake"
 )
 

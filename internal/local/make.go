@@ -108,12 +108,15 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	org, err := n.people.NewOrganisation(OrganisationHandle, "Sample Clinic", g)
+	org, err := n.people.NewHospital(OrganisationHandle, "Sample Clinic", g)
 	if err != nil {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
-	agent, err := n.people.NewAgent(AgentHandle, "Intake", nil, org)
+	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {
+		return err
+	}
+	agent, err := n.people.NewAgent(AgentHandle, "Intake", nil, org, abaton.RoleIntake)
 	if err != nil {
 		return err
 	}

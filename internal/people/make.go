@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -58,7 +59,11 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 	rand.Read(in.Nonce[:])
 	event := actor.NewInception(time.Now().Unix(), in)
 	p.ID = actor.IDOf(event)
-	p.Event = actor.Signed(event, actor.ByKey(p.Manage, event)).Marshal()
+	proofs := []actor.Proof{actor.ByKey(p.Manage, event)}
+	for _, m := range p.signers()[1:] {
+		proofs = append(proofs, actor.ByKey(m, event))
+	}
+	p.Event = actor.Signed(event, proofs...).Marshal()
 	return w.save(p, root)
 }
 
@@ -70,51 +75,97 @@ type Gateway struct {
 	Box    key.BoxPublic
 }
 
-// NewOrganisation makes the organisation with its directory's line and its
-// quarantine's. Its box key
-// is the gateway's: deposit grants are addressed to it.
+// NewOrganisation makes a solo practice with its directory's line and its
+// quarantine's: one manager decides. Its box key is the gateway's: deposit
+// grants are addressed to it.
 func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error) {
+	return w.newOrganisation(handle, name, g, 1)
+}
+
+// NewHospital is NewOrganisation with three managers, of whom two must agree
+// to whatever gives something.
+func (w *World) NewHospital(handle, name string, g Gateway) (*Person, error) {
+	return w.newOrganisation(handle, name, g, 2)
+}
+
+func (w *World) newOrganisation(handle, name string, g Gateway, approvals uint8) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Organisation)
 	if err != nil {
 		return nil, err
 	}
 	p.Box, p.Public = nil, g.Box
-	return p, w.begin(p, root, &actor.Inception{
-		Keys:  []actor.Key{{ID: g.Writer, Rights: actor.Write}},
+	p.Attest, p.Alarm = key.NewSigning(), key.NewSigning()
+	in := &actor.Inception{
+		Approvals: approvals,
+		Keys: []actor.Key{{ID: g.Writer, Rights: actor.Write}, {ID: p.Attest.ID(), Rights: actor.Attest},
+			{ID: p.Alarm.ID(), Rights: actor.DeviceRight}},
 		Lines: []actor.Epoch{epoch(p.Root, login.DirectoryCategory(), 1), epoch(p.Root, login.QuarantineCategory(), 1)},
-	})
+	}
+	for approvals > 1 && len(p.Managers) < int(approvals) {
+		m := key.NewSigning()
+		p.Managers = append(p.Managers, m)
+		in.Keys = append(in.Keys, actor.Key{ID: m.ID(), Rights: actor.Manage})
+	}
+	return p, w.begin(p, root, in)
 }
 
 func epoch(r key.Root, c abaton.Category, level uint8) actor.Epoch {
 	return actor.Epoch{Line: r.Line(c), Level: level, Epoch: 1, Segment: r.Segment(c, 1).Public().Bytes()}
 }
 
-// NewClinician makes somebody of org's staff.
-func (w *World) NewClinician(handle, name string, org *Person) (*Person, error) {
+// NewClinician makes somebody of org's staff, in roles (a physician if none is
+// named), and the device this one sits at. Enlist takes both on.
+func (w *World) NewClinician(handle, name string, org *Person, roles ...string) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Clinician)
 	if err != nil {
 		return nil, err
 	}
-	p.Sponsor = org.ID
+	p.Sponsor, p.Roles = org.ID, rolesOr(roles, abaton.RolePhysician)
+	d, err := w.NewDevice(p.Handle+"-device", name+"'s device", org)
+	if err != nil {
+		return nil, err
+	}
+	p.Device = d.ID
 	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Clinician)})
 }
 
-// NewAgent makes an app or a service an actor of its own, sponsored by org.
-// Its keys stay with whoever makes it: the patient whose app it is, the
-// organisation whose service. source names what it stands for.
-func (w *World) NewAgent(handle, name string, source []byte, org *Person) (*Person, error) {
+func rolesOr(roles []string, usual string) []string {
+	if len(roles) == 0 {
+		return []string{usual}
+	}
+	roles = slices.Clone(roles)
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// NewDevice makes a device of org; its Alarm key signs for sessions at it.
+func (w *World) NewDevice(handle, name string, org *Person) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Device)
+	if err != nil {
+		return nil, err
+	}
+	p.Sponsor, p.Alarm = org.ID, key.NewSigning()
+	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Device),
+		Keys: []actor.Key{{ID: p.Alarm.ID(), Rights: actor.DeviceRight}}})
+}
+
+// NewAgent makes an app or a service an actor of its own, in these roles (an
+// agent if none is named), sponsored by org. Its keys stay with whoever makes
+// it: the patient whose app it is, the organisation whose service. source names
+// what it stands for.
+func (w *World) NewAgent(handle, name string, source []byte, org *Person, roles ...string) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Agent)
 	if err != nil {
 		return nil, err
 	}
-	p.Sponsor, p.Source = org.ID, source
+	p.Sponsor, p.Source, p.Roles = org.ID, source, rolesOr(roles, abaton.RoleAgent)
 	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Agent)})
 }
 
 func invite(org *Person, kind actor.Kind) []byte {
 	v := actor.Invitation{Organisation: org.ID, Kind: kind, Expires: time.Now().Add(invitationLife).Unix()}
 	rand.Read(v.Nonce[:])
-	return v.Sign(org.Manage)
+	return v.Sign(org.signers()...)
 }
 
 // NewPatient makes a patient with a line for every category, at all of which
@@ -158,6 +209,7 @@ func Importing(to *Person) Terms {
 // Terms are what a person gives another.
 type Terms struct {
 	To         *Person
+	Team       *Team // in place of To
 	Actions    grant.Action
 	Categories []fhir.Category // of a patient
 	Directory  bool            // of an organisation: its directory
@@ -167,11 +219,18 @@ type Terms struct {
 	Quota      uint32 // records
 }
 
+func (t *Terms) grantee() abaton.ActorID {
+	if t.Team != nil {
+		return t.Team.ID
+	}
+	return t.To.ID
+}
+
 // grant is the grant these terms make, and the seeds that go with it.
 func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	now := time.Now()
 	g := grant.Grant{
-		V: wire.Version, Patient: p.ID, Grantee: t.To.ID, Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
+		V: wire.Version, Patient: p.ID, Grantee: t.grantee(), Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
 		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota,
 	}
 	rand.Read(g.Nonce[:])

@@ -25,6 +25,7 @@ const (
 	Author     Label = "abaton/v1/author"
 	AuthorBox  Label = "abaton/v1/author-box"
 	PieceBox   Label = "abaton/v1/piece-box"
+	RekeyBox   Label = "abaton/v1/rekey-box"
 	Receipt    Label = "abaton/v1/receipt"
 	Envelope   Label = "abaton/v1/envelope"
 	VersionRef Label = "abaton/v1/version"

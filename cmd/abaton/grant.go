@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/people"
@@ -107,9 +108,9 @@ func categoriesOf(text string) (all []fhir.Category, err error) {
 
 func newGrantStop(e *env) *cobra.Command {
 	var as, to string
-	var urgent bool
+	var urgent, relock bool
 	c := &cobra.Command{Use: "stop [GRANT]", Short: "Take access back", Args: cobra.MaximumNArgs(1),
-		Example: "  abaton grant stop --as patient-8a4c9c04 --to dr-ben",
+		Example: "  abaton grant stop --as patient-8a4c9c04 --to dr-ben\n  abaton grant stop --as patient-8a4c9c04 --to dr-ben --relock",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (to == "") {
 				return usage("name one grant, or all of somebody's with --to")
@@ -122,6 +123,9 @@ func newGrantStop(e *env) *cobra.Command {
 			ids, err := d.toStop(c.Context(), args, to)
 			if err != nil {
 				return err
+			}
+			if relock {
+				return e.relock(c.Context(), d, client.Ending{Revoke: ids, Urgent: urgent}, nil, false)
 			}
 			for _, id := range ids {
 				began := time.Now()
@@ -137,6 +141,7 @@ func newGrantStop(e *env) *cobra.Command {
 	c.Flags().StringVar(&as, "as", "", "the patient")
 	c.Flags().StringVar(&to, "to", "", "stop all that this one was given to read")
 	c.Flags().BoolVar(&urgent, "urgent", false, "also end the time in which older locks are accepted")
+	c.Flags().BoolVar(&relock, "relock", false, "also lock anew all that could be read, so that kept keys open nothing of it")
 	c.MarkFlagRequired("as")
 	return c
 }

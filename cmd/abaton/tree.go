@@ -45,6 +45,7 @@ func commands(e *env) []*cobra.Command {
 		newTeamCommand(e),
 		newDutyCommand(e),
 		newDeviceCommand(e),
+		newRelockCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

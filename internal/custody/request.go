@@ -163,7 +163,7 @@ func (v *verdict) grant() abaton.Reason {
 		}
 	}
 	switch q.Mode {
-	case session.Release, session.Permit, session.Index:
+	case session.Release, session.Permit, session.Index, session.Locks:
 		return v.grantRows()
 	case session.List, session.Parts:
 		return v.grantLines()
@@ -256,6 +256,15 @@ func (v *verdict) held(batch abaton.BatchName) (records uint64, line abaton.Line
 		return 0, line, err
 	}
 	v.locks = append(v.locks, n.Lock...)
+	if v.r.Asked.Mode == session.Locks {
+		beside, err := v.core.store.Beside(v.r.Asked.Patient, batch)
+		if err != nil {
+			return 0, line, err
+		}
+		for i := range beside {
+			v.locks = append(v.locks, beside[i].Lock...)
+		}
+	}
 	return allOf(len(n.Leaves)), n.Line, nil
 }
 
@@ -334,14 +343,19 @@ func (v *verdict) broken(err error) abaton.Reason {
 func (v *verdict) entry() ledger.Entry {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	return ledger.Entry{
-		Request: v.r.Asked.Hash(), Op: opOf(q.Mode), Actor: st.Actor, Organisation: st.Organisation,
+		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
 		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
 	}
 }
 
-func opOf(m session.Mode) ledger.Op {
-	switch m {
+func opOf(q *session.Asked) ledger.Op {
+	switch q.Mode {
+	case session.Locks:
+		if q.Grant != (abaton.GrantID{}) {
+			return ledger.OpRelease // a reader who met a re-lock half way
+		}
+		return ledger.OpRelock
 	case session.Release:
 		return ledger.OpRelease
 	case session.Permit:

@@ -67,6 +67,10 @@ func (p *Person) signers() []*key.Signing {
 // Give signs and publishes a grant; it is in force at "At of Of" keepers.
 func (p *Person) Give(ctx context.Context, n *client.Network, t Terms) (abaton.GrantID, client.Published, error) {
 	g, seeds := p.grant(t)
+	seeds, err := p.upToDate(ctx, n, seeds)
+	if err != nil {
+		return abaton.GrantID{}, client.Published{}, err
+	}
 	if t.Team != nil {
 		return n.ShareTeam(ctx, p.Hand(), t.Team.Organisation, g, seeds)
 	}

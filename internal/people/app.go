@@ -202,6 +202,10 @@ func (p *Person) GiveApp(ctx context.Context, n *client.Network, agent *Person, 
 			continue
 		}
 		g, seeds := p.grant(Terms{To: agent, Actions: one.actions, Categories: one.parts, Purpose: purpose, Life: life, Quota: RecordsMax})
+		seeds, err := p.upToDate(ctx, n, seeds)
+		if err != nil {
+			return nil, fmt.Errorf("give app: %w", err)
+		}
 		id, _, err := n.Share(ctx, p.Hand(), g, seeds)
 		if err != nil {
 			return nil, fmt.Errorf("give app: %w", err)

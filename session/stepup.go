@@ -38,7 +38,9 @@ type SignedStepUp struct {
 // Marshal is what a request carries in its field 12.
 func (u *SignedStepUp) Marshal() []byte { return wire.Marshal(u) }
 
-func parseStepUp(data []byte) (*SignedStepUp, error) {
+// ParseStepUp reads a step-up strictly; ReasonMalformed. It verifies nothing:
+// keepers do (Asked.SteppedUp).
+func ParseStepUp(data []byte) (*SignedStepUp, error) {
 	var u SignedStepUp
 	if wire.Unmarshal(data, &u) != nil || u.StepUp.V != wire.Version || !u.StepUp.Purpose.Valid() ||
 		u.StepUp.Time < 0 || !distinctLines(u.StepUp.Lines) ||

@@ -16,5 +16,5 @@ if (what === "--tests") {
     ...common, platform: "browser", minify: true, splitting: true, entryPoints: ["src/app.ts"],
     outdir: "dist", chunkNames: "[name]-[hash]",
   });
-  await cp("src/app.css", "dist/app.css");
+  for (const name of ["app.css", "page.html"]) await cp(`src/${name}`, `dist/${name}`);
 }

@@ -55,6 +55,11 @@ export function fromBase64url(text: string): Bytes {
 
 export const toHex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, "0")).join("");
 
+export const fromHex = (text: string): Bytes => {
+  if (!/^([0-9a-f]{2})*$/.test(text)) throw new Error("not hex");
+  return Uint8Array.from(text.match(/../g) ?? [], (x) => parseInt(x, 16));
+};
+
 // Names are written as a prefix and base32 in small letters (abaton/names.go).
 const letters = "abcdefghijklmnopqrstuvwxyz234567";
 

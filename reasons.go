@@ -8,6 +8,7 @@ const (
 	ReasonNoSession    Reason = "session-unknown" // post the session statement first
 	ReasonSession      Reason = "session-invalid" // statement, assertion, lifetime or checkpoint
 	ReasonCredential   Reason = "credential"      // credential or key is not live in its key log
+	ReasonCloned       Reason = "cloned"          // the passkey's counter went back: two devices hold it
 	ReasonSignature    Reason = "signature"       // signature does not verify
 	ReasonTime         Reason = "time"            // time outside ±120 s
 	ReasonClock        Reason = "clock"           // this keeper's own clock is not known healthy

@@ -327,7 +327,7 @@ func (c *caller) do(method, path, body string) *http.Response {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/fhir+json")
-		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/apps") {
+		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/portal") || strings.HasPrefix(path, "/apps") {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}

@@ -93,9 +93,12 @@ async function whoView(s: device.Session, said?: string): Promise<void> {
 
 function grantCard(s: device.Session, me: api.Me, g: api.GrantSeen): HTMLElement {
   const levels = new Map(me.lines.map((l) => [l.line, l.level]));
-  const parts = `${g.lines.length} of ${me.lines.length} parts`;
-  const open = g.lines.some((l) => (levels.get(l) ?? 3) >= 3) ? "locked ones too" : "no locked one";
-  const what = [g.actions & 1 ? `Read: ${parts}, ${open}` : "", g.actions & 2 ? `Add new entries to ${parts}, without reading them` : ""].filter(Boolean).join(". ");
+  const lockedToo = g.lines.some((l) => (levels.get(l) ?? 3) >= 3);
+  const unlocked = me.lines.filter((l) => l.level < 3).length;
+  const parts = g.lines.length === me.lines.length ? "everything, the locked parts too"
+    : !lockedToo && g.lines.length === unlocked ? "all but the locked parts"
+    : `${g.lines.length} of ${me.lines.length} parts, ${lockedToo ? "locked ones too" : "no locked one"}`;
+  const what = [g.actions & 1 ? `Read ${parts}` : "", g.actions & 2 ? `Add new entries, without reading any (${g.lines.length} of ${me.lines.length} parts)` : ""].filter(Boolean).join(". ");
   const who = g.clinic ? "This clinic" : (kinds[g.kind] ?? "Somebody");
   const stop = button("Stop access", async () => {
     say("Waiting for your device.");

@@ -9,7 +9,7 @@ import { publicOf } from "./box.ts";
 import { Told } from "./dom.ts";
 import * as event from "./event.ts";
 import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
-import { checkHere, create, keepName, needPRF, touch } from "./passkey.ts";
+import { checkHere, create, forget, keepName, needPRF, touch } from "./passkey.ts";
 import { Root, rootBytes, unwrap, wrap } from "./root.ts";
 import * as session from "./session.ts";
 
@@ -53,6 +53,9 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
     if (done.actor !== actor) throw new Told("The clinic's computer gave another name", "Please tell your clinic.");
     remember({ id: passkey.id, set: c.set });
     return actor;
+  } catch (err) {
+    if (!(err instanceof TypeError)) await forget(c, toBase64url(passkey.id)); // not where the answer was lost
+    throw err;
   } finally {
     secret.fill(0);
   }

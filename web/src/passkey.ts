@@ -63,7 +63,7 @@ export async function create(c: Clinic): Promise<Made> {
 }
 
 // forget tells the passkey's keeper that it is of no use, where browsers can.
-async function forget(c: Clinic, id: string): Promise<void> {
+export async function forget(c: Clinic, id: string): Promise<void> {
   const ask = PublicKeyCredential as unknown as { signalUnknownCredential?: (o: object) => Promise<void> };
   await ask.signalUnknownCredential?.({ rpId: c.rpID, credentialId: id }).catch(() => undefined);
 }

@@ -79,7 +79,7 @@ func ParseRequest(data []byte) (*Asked, error) {
 		return nil, err
 	}
 	if len(a.Request.StepUp) > 0 {
-		s, err := parseStepUp(a.Request.StepUp)
+		s, err := ParseStepUp(a.Request.StepUp)
 		if err != nil {
 			return nil, err
 		}

@@ -37,6 +37,7 @@ const (
 	CategoryID  Label = "abaton/v1/category"
 	Credential  Label = "abaton/v1/credential"
 	RootWrap    Label = "abaton/v1/root-wrap"
+	BoxSeed     Label = "abaton/v1/box-seed"
 	Actor       Label = "abaton/v1/actor"
 	Event       Label = "abaton/v1/event"
 	Vote        Label = "abaton/v1/vote"

@@ -39,6 +39,7 @@ func commands(e *env) []*cobra.Command {
 		newImportCommand(e),
 		newReconcileCommand(e),
 		newIntakeCommand(e),
+		newInviteCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
 		newStaffCommand(e),

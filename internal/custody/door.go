@@ -246,6 +246,9 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 	if _, err := k.one(ctx, Admit{Session: o.session}); err != nil {
 		return nil, err
 	}
+	if !k.sessions.counted(o.session) {
+		return nil, abaton.Refuse(abaton.ReasonCloned)
+	}
 	var enc []byte
 	if o.channel, enc, err = session.OpenChannel(o.session, k.cfg.Index); err != nil {
 		return nil, err

@@ -120,7 +120,7 @@ func newWorld(t *testing.T) *world {
 	w.web = httptest.NewUnstartedServer(nil)
 	w.config = Config{URL: "http://" + w.web.Listener.Addr().String(), Apps: w.apps.Load, Set: set, Keepers: keepers, Org: w.org.id, Writer: w.org.writer, OrgBox: w.org.box,
 		Outbox: t.TempDir(), OutboxKey: key.NewSecret(), IDKey: key.NewSecret(), Release: "test", Now: w.clock.now,
-		Uploads: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
+		Wraps: t.TempDir(), Uploads: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
 	if w.gateway, err = New(w.config); err != nil {
 		t.Fatalf("new gateway: %v", err)
 	}
@@ -366,7 +366,7 @@ func (c *caller) do(method, path, body string) *http.Response {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/fhir+json")
-		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/apps") {
+		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/portal") || strings.HasPrefix(path, "/apps") {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}

@@ -26,18 +26,6 @@ const (
 // for a life.
 const RecordsMax = 10_000_000
 
-// level is the assurance level of a category: what an opening needs. Notes of
-// a psychotherapy need a fresh passkey touch (3).
-func level(c fhir.Category) uint8 {
-	switch c {
-	case fhir.PsychotherapyNotes:
-		return 3
-	case fhir.General, fhir.Imaging, fhir.Emergency:
-		return 1
-	}
-	return 2
-}
-
 func (w *World) newPerson(handle, name string, kind actor.Kind) (*Person, key.Secret, error) {
 	passkey, err := key.NewPasskey(w.set.RelyingParty)
 	if err != nil {
@@ -126,7 +114,7 @@ func (w *World) NewClinician(handle, name string, org *Person, roles ...string) 
 		return nil, err
 	}
 	p.Device = d.ID
-	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Clinician)})
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Clinician)})
 }
 
 func rolesOr(roles []string, usual string) []string {
@@ -145,7 +133,7 @@ func (w *World) NewDevice(handle, name string, org *Person) (*Person, error) {
 		return nil, err
 	}
 	p.Sponsor, p.Alarm = org.ID, key.NewSigning()
-	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Device),
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Device),
 		Keys: []actor.Key{{ID: p.Alarm.ID(), Rights: actor.DeviceRight}}})
 }
 
@@ -159,13 +147,14 @@ func (w *World) NewAgent(handle, name string, source []byte, org *Person, roles 
 		return nil, err
 	}
 	p.Sponsor, p.Source, p.Roles = org.ID, source, rolesOr(roles, abaton.RoleAgent)
-	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Agent)})
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Agent)})
 }
 
-func invite(org *Person, kind actor.Kind) []byte {
-	v := actor.Invitation{Organisation: org.ID, Kind: kind, Expires: time.Now().Add(invitationLife).Unix()}
+// Invite lets one new actor of a kind in, within life; p is an organisation.
+func (p *Person) Invite(life time.Duration, kind actor.Kind) []byte {
+	v := actor.Invitation{Organisation: p.ID, Kind: kind, Expires: time.Now().Add(life).Unix()}
 	rand.Read(v.Nonce[:])
-	return v.Sign(org.signers()...)
+	return v.Sign(p.signers()...)
 }
 
 // NewPatient makes a patient with a line for every category, at all of which
@@ -177,9 +166,9 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 		return nil, err
 	}
 	p.Sponsor, p.Source = org.ID, source
-	in := &actor.Inception{Invitation: invite(org, actor.Patient)}
+	in := &actor.Inception{Invitation: org.Invite(invitationLife, actor.Patient)}
 	for _, c := range fhir.Categories() {
-		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), level(c)))
+		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), c.Level()))
 	}
 	deposit := Terms{To: org, Actions: grant.Deposit, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: depositLife, Quota: RecordsMax}
 	for _, t := range append([]Terms{deposit}, first...) {
@@ -199,7 +188,7 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 func Importing(to *Person) Terms {
 	t := Terms{To: to, Actions: grant.Read, Purpose: abaton.Operations, Life: importLife, Quota: RecordsMax}
 	for _, c := range fhir.Categories() {
-		if level(c) < actor.LevelMax {
+		if c.Level() < actor.LevelMax {
 			t.Categories = append(t.Categories, c)
 		}
 	}
@@ -243,7 +232,7 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 		g.Lines, seeds = append(g.Lines, s.Line), append(seeds, s)
 	}
 	for _, c := range t.Categories {
-		add(c.ID(), level(c))
+		add(c.ID(), c.Level())
 	}
 	if t.Directory {
 		add(login.DirectoryCategory(), 1)

@@ -19,7 +19,7 @@ const epochsGiven = grant.SeedsMax / abaton.LinesMax
 func (p *Person) Seed(line abaton.Line, epoch uint32) (grant.Seed, bool) {
 	for _, c := range fhir.Categories() {
 		if p.Root.Line(c.ID()) == line {
-			return grant.Seed{Line: line, Category: c.ID(), Level: level(c), Epoch: epoch, Seed: p.Root.SegmentSeed(c.ID(), epoch)}, true
+			return grant.Seed{Line: line, Category: c.ID(), Level: c.Level(), Epoch: epoch, Seed: p.Root.SegmentSeed(c.ID(), epoch)}, true
 		}
 	}
 	return grant.Seed{}, false

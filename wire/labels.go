@@ -42,6 +42,7 @@ const (
 	GrantWrap   Label = "abaton/v1/grant-wrap"
 	EpochWrap   Label = "abaton/v1/epoch-wrap"
 	Policy      Label = "abaton/v1/policy"
+	Simulation  Label = "abaton/v1/policy-simulation"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	SessionSeeds Label = "abaton/v1/session-seeds"

@@ -198,10 +198,18 @@ func TestShippedPoliciesArePublishable(t *testing.T) {
 // TestBudgets: each keeper bounds the patients of an hour and of a day by itself,
 // also after a restart, and a policy may be tighter.
 func TestBudgets(t *testing.T) {
+	for _, b := range []custody.Budget{{PatientsPerHour: 3, PatientsPerDay: 100}, {PatientsPerHour: 100, PatientsPerDay: 3}} {
+		testBudget(t, b)
+	}
+}
+
+// testBudget is three patients and no more.
+func testBudget(t *testing.T, b custody.Budget) {
+	t.Helper()
 	set, ids := custodytest.NewSet(t, 5)
 	w := &world{org: custodytest.NewOrganisation(t, set)}
 	w.doctor = custodytest.NewClinician(t, set, w.org)
-	w.Network = custodytest.StartWith(t, custody.Budget{PatientsPerHour: 3, PatientsPerDay: 3}, set, ids, w.org.ID)
+	w.Network = custodytest.StartWith(t, b, set, ids, w.org.ID)
 	w.Publish(t, w.org.Inception, w.doctor.Inception)
 	var asks []session.Request
 	for i := range 5 {

@@ -1,7 +1,6 @@
 package custody
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/abaton-health/abaton"
@@ -93,14 +92,14 @@ func (v *verdict) policy() abaton.Reason {
 	if own {
 		return ""
 	}
-	_, org, err := v.core.parties(v.r.Session)
+	kind, org, err := v.asks()
 	if err != nil {
 		return v.broken(err)
 	}
 	if org == nil {
 		return abaton.ReasonPolicy
 	}
-	f, err := facts(v)
+	f, err := facts(v, kind)
 	if err != nil {
 		return v.broken(err)
 	}
@@ -111,21 +110,28 @@ func (v *verdict) policy() abaton.Reason {
 	return ""
 }
 
+// asks is what asks and the organisation it asks for; nil where there is none or
+// this operator has not admitted it.
+func (v *verdict) asks() (kind actor.Kind, org *actor.State, err error) {
+	who, org, err := v.core.parties(v.r.Session)
+	if err != nil || who == nil {
+		return 0, nil, err
+	}
+	return who.Kind(), org, nil
+}
+
 // facts is what this keeper knows of a request, in the words of policies. What
 // it does not know it leaves out, and policies refuse what needs it.
-func facts(v *verdict) (*policy.Facts, error) {
-	who, _, err := v.core.parties(v.r.Session)
-	if err != nil || who == nil {
-		return nil, errors.Join(err, errors.New("key log is gone"))
-	}
+func facts(v *verdict, kind actor.Kind) (*policy.Facts, error) {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	f := &policy.Facts{
-		Kind: kindOf(who.Kind()), Organisation: st.Organisation.String(), Mode: modeOf(q.Mode), Purpose: q.Purpose,
+		Kind: kindOf(kind), Organisation: st.Organisation.String(), Mode: modeOf(q.Mode), Purpose: q.Purpose,
 		Level: int64(v.level), Now: v.t.now.Unix(),
 	}
 	if st.Role != "" {
 		f.Roles = []string{st.Role}
 	}
+	var err error
 	if f.PatientsHour, f.PatientsDay, err = v.core.opened(v.t, st.Actor, q.Patient); err != nil {
 		return nil, err
 	}

@@ -19,36 +19,39 @@ func byHand(f *policy.Facts, minute int64) bool {
 	}
 	trained := func(course string) bool { return f.Training[course] > f.Now }
 	emergency, day := f.Purpose == abaton.Emergency, minute >= 360 && minute < 1320
-	treats := has("clinician", "physician", "nurse", "pharmacist", "therapist")
+	treats := has("physician", "nurse", "pharmacist", "therapist")
 	sound := f.Device != nil && f.Device.Enrolled && f.Device.Posture > f.Now
+	managed := f.Device != nil && f.Device.Level >= 2
+	over := func(hour, day int64) bool { return f.PatientsHour > hour || f.PatientsDay > day }
+	person, agent := f.Kind == policy.Person, f.Kind == policy.Agent
 	switch {
-	case f.Kind == policy.Person && !emergency && !sound, f.Device != nil && !emergency && !sound:
-		return false
-	case f.Kind == policy.Agent && (f.OnCall || emergency || f.Grant != nil && f.Grant.Delegated):
-		return false
-	case f.Kind == policy.Agent && (f.PatientsHour > 20 || f.PatientsDay > 100),
-		f.Kind == policy.Person && has("student") && (f.PatientsHour > 10 || f.PatientsDay > 25),
-		f.Kind == policy.Person && has("clerk") && (f.PatientsHour > 40 || f.PatientsDay > 150),
-		!emergency && (f.PatientsHour > 60 || f.PatientsDay > 200):
+	case person && !emergency && !sound, f.Device != nil && !emergency && !sound,
+		person && !emergency && !managed && (f.Level > 1 || has("locum", "assistant", "records")),
+		agent && (f.OnCall || emergency || f.Grant != nil && f.Grant.Delegated),
+		agent && over(20, 100), person && has("assistant") && over(10, 25), person && has("records") && over(40, 150),
+		person && has("locum") && !emergency && over(30, 100), !emergency && over(60, 200):
 		return false
 	}
-	general := f.Purpose == abaton.Treatment || f.Purpose == abaton.Operations || f.Purpose == abaton.PublicHealth
+	treatment, life := f.Purpose == abaton.Treatment, int64(1<<40)
+	general := treatment || f.Purpose == abaton.Operations || f.Purpose == abaton.PublicHealth
+	if f.Grant != nil {
+		life = f.Grant.Expires - f.Grant.NotBefore
+	}
 	switch f.Kind {
 	case policy.Agent:
-		return general && f.Level <= 2 && f.Grant != nil && f.Grant.Expires-f.Grant.NotBefore <= 2678400
+		return has("app", "batch", "intake") && general && f.Level <= 2 && life <= 2678400 ||
+			has("agent") && general && f.Purpose != abaton.PublicHealth && f.Level <= 2 && life <= 86400
 	case policy.Organisation:
 		return general && f.Level <= 2
 	case policy.Device:
-		return f.Purpose == abaton.Treatment && f.Level == 1
+		return treatment && f.Level == 1
 	}
-	return treats && f.Purpose == abaton.Treatment && f.Level <= 2 ||
-		treats && f.Purpose == abaton.Treatment && trained("sensitive-records") && f.StepUp != nil && *f.StepUp <= 300 ||
+	return (treats || has("locum")) && treatment && f.Level <= 2 ||
+		treats && treatment && trained("sensitive-records") && f.StepUp != nil && *f.StepUp <= 300 ||
 		emergency && (treats || has("emergency")) ||
-		has("student") && f.Purpose == abaton.Treatment && f.Level == 1 && minute >= 420 && minute < 1200 &&
-			f.Mode != policy.Parts && f.Mode != policy.Unseal ||
-		has("clerk") && (f.Purpose == abaton.Coverage || f.Purpose == abaton.Payment || f.Purpose == abaton.Operations) && f.Level == 1 && day ||
-		has("researcher") && f.Purpose == abaton.Research && f.Level <= 2 && trained("research-ethics") && day ||
-		has("officer") && (f.Purpose == abaton.PublicHealth || f.Purpose == abaton.Operations) && f.Level <= 2 && day
+		has("assistant") && treatment && f.Level == 1 && minute >= 420 && minute < 1200 && f.Mode != policy.Parts && f.Mode != policy.Unseal ||
+		has("records") && (f.Purpose == abaton.Coverage || f.Purpose == abaton.Payment || f.Purpose == abaton.Operations || f.Purpose == abaton.PublicHealth) && f.Level == 1 && day ||
+		treats && f.Purpose == abaton.Research && f.Level <= 2 && trained("research-ethics") && day
 }
 
 // minuteOf is the hospital's minute in the week of the random facts: winter.

@@ -95,7 +95,7 @@ func (v *vocabulary) ordinary(c clock) iter.Seq[*Facts] {
 							PatientsHour: 1, PatientsDay: 1, Training: training, StepUp: &touched,
 							Grant: &GrantFacts{NotBefore: now - 86400, Expires: now + 29*86400}}
 						if who.kind == Person {
-							f.Device = &DeviceFacts{Enrolled: true, Posture: now + 86400}
+							f.Device = &DeviceFacts{Enrolled: true, Level: 3, Posture: now + 86400}
 						}
 						if !yield(f) {
 							return
@@ -116,7 +116,7 @@ func (v *vocabulary) askers() []asker {
 	all := []asker{{kind: Person}, {Person, []string{"role-of-no-rule"}}, {kind: Agent}, {kind: Device}, {kind: Organisation}}
 	for _, word := range sorted(v.words) {
 		if len(word) <= WordBytesMax {
-			all = append(all, asker{Person, []string{word}})
+			all = append(all, asker{Person, []string{word}}, asker{Agent, []string{word}})
 		}
 	}
 	return all
@@ -147,10 +147,13 @@ func (v *vocabulary) variations(c clock) []variation {
 		a.fine("time", shift((minute-720)*60))
 	}
 	a.coarse("device", func(f *Facts) { f.Device = nil })
-	a.coarse("device", func(f *Facts) { f.Device = &DeviceFacts{Enrolled: true, Posture: f.Now} })
-	a.fine("device", func(f *Facts) { f.Device = &DeviceFacts{Posture: f.Now + 86400} })
+	a.coarse("device", func(f *Facts) { f.Device = &DeviceFacts{Enrolled: true, Level: 3, Posture: f.Now} })
+	a.fine("device", func(f *Facts) { f.Device = &DeviceFacts{Level: 3, Posture: f.Now + 86400} })
+	for level := range int64(3) {
+		a.fine("device", func(f *Facts) { f.Device = &DeviceFacts{Enrolled: true, Level: level, Posture: f.Now + 86400} })
+	}
 	for _, left := range v.around("posture", -86400, secondsMax/2) {
-		a.fine("device", func(f *Facts) { f.Device = &DeviceFacts{Enrolled: true, Posture: f.Now + left} })
+		a.fine("device", func(f *Facts) { f.Device = &DeviceFacts{Enrolled: true, Level: 3, Posture: f.Now + left} })
 	}
 	a.coarse("training", func(f *Facts) { f.Training = nil })
 	for _, course := range sorted(v.courses) {

@@ -59,6 +59,7 @@ const (
 	TrusteePart  Label = "abaton/v1/trustee-part"
 	RecoveryWord Label = "abaton/v1/recovery-word"
 	Policy       Label = "abaton/v1/policy"
+	Simulation   Label = "abaton/v1/policy-simulation"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	DeviceProof  Label = "abaton/v1/device-proof"

@@ -55,6 +55,7 @@ func commands(e *env) []*cobra.Command {
 		newInspectCommand(e),
 		newDemoCommand(e),
 		newLedgerCommand(e),
+		newPolicyCommand(e),
 		newKeeperCommand(e),
 		newBenchCommand(e),
 		newVersionCommand(e),

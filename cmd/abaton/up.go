@@ -161,7 +161,11 @@ As a doctor who may not, then give access, see who looked, and stop it:
 
 The patient's own record, from the keepers, with no gateway between:
   %[1]s record list --dir %[2]s --as %[7]s
-`, a, dir, access, n.GatewayURL(), id, shellQuote(relative(n.People().AccessFile(benHandle))), p.Handle)
+
+A record of your own, in a browser with a passkey: open the link this prints.
+  %[1]s invite --dir %[2]s --to dr-anna
+Later: %[8]s/sign-in
+`, a, dir, access, n.GatewayURL(), id, shellQuote(relative(n.People().AccessFile(benHandle))), p.Handle, n.PortalURL())
 	return nil
 }
 

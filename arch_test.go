@@ -39,6 +39,8 @@ const plan = `
 	internal/fhir < internal/fhir/search;
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
+	internal/escrow < internal/people;
+	NONE < internal/qr < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
@@ -90,7 +92,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/qr",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

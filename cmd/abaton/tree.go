@@ -41,6 +41,7 @@ func commands(e *env) []*cobra.Command {
 		newIntakeCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
+		newRecoverCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

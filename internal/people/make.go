@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -59,6 +60,14 @@ func (w *World) begin(p *Person, root key.Secret, class actor.Class, in *actor.I
 	event := actor.NewInception(time.Now().Unix(), in)
 	p.ID = actor.IDOf(event)
 	p.Event = actor.Signed(event, actor.ByKey(p.Manage, event)).Marshal()
+	if p.Kind == actor.Patient {
+		if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
+			return fmt.Errorf("save person: %w", err)
+		}
+		if err := w.firstKit(p, root); err != nil {
+			return err
+		}
+	}
 	return w.save(p, root)
 }
 

@@ -69,3 +69,14 @@ func (s *State) LiveKeys() map[abaton.KeyID]Rights {
 	}
 	return live
 }
+
+// Awaits reports whether an event of this copy adds the passkey and does not
+// count yet: its certificate is on the way, or too few keepers have voted.
+func (s *State) Awaits(c key.Credential) bool {
+	e := s.credentials[c]
+	if e == nil || len(e.removed) > 0 {
+		return false
+	}
+	_, live := e.first()
+	return !live && len(e.given) > 0
+}

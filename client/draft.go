@@ -23,3 +23,17 @@ func (n *Network) Draft(ctx context.Context, id abaton.ActorID, body actor.Body)
 	}
 	return next.Event(n.now(), body), nil
 }
+
+// Settle publishes again what somebody left half way in a log: an event that
+// some keepers voted for holds its place until it is certified.
+func (n *Network) Settle(ctx context.Context, id abaton.ActorID) error {
+	l, err := n.look(ctx, id, true)
+	if err != nil {
+		return fmt.Errorf("settle log: %w", err)
+	}
+	if len(l.view.Open) > 0 {
+		n.finish(ctx, l)
+	}
+	n.Refresh(id)
+	return nil
+}

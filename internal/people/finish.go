@@ -107,11 +107,17 @@ func (r *Return) half(e *actor.Escrow, out *Back) (half key.Secret, err error) {
 // enter adds the new device's passkey and then its key, unless they are in.
 func (w *World) enter(ctx context.Context, n *client.Network, r *Return) error {
 	hand := client.PasskeyHand(r.ID, r.Passkey)
+	if err := n.Settle(ctx, r.ID); err != nil { // an earlier try may wait for its fourth keeper
+		return err
+	}
 	st, err := n.Log(ctx, r.ID)
 	if err != nil {
 		return fmt.Errorf("read key log: %w", err)
 	}
-	if st.CredentialClass(r.Passkey.Credential()) == 0 {
+	switch credential := r.Passkey.Credential(); {
+	case st.Awaits(credential):
+		return fmt.Errorf("come back: %w", abaton.ErrPending)
+	case st.CredentialClass(credential) == 0:
 		if _, err := n.Append(ctx, hand, &actor.CredentialAdd{Credential: r.credential()}); err != nil {
 			return fmt.Errorf("come back: %w", err)
 		}

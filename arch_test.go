@@ -40,6 +40,8 @@ const plan = `
 	internal/fhir < internal/fhir/search;
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
+	internal/escrow < internal/people;
+	NONE < internal/qr < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
@@ -92,7 +94,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -62,7 +62,7 @@ func (e *env) newDemo(ctx context.Context, dir string, seed uint64) (*demo, erro
 	if d.liar, err = mutantFolder(honest); err != nil {
 		return nil, err
 	}
-	d.n, d.run, err = d.e.start(ctx, "")
+	d.n, d.run, err = d.e.start(ctx, local.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,7 @@ func commands(e *env) []*cobra.Command {
 		newDutyCommand(e),
 		newDeviceCommand(e),
 		newRelockCommand(e),
+		newRecoverCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

@@ -46,6 +46,9 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 		return refused(abaton.ReasonActor)
 	}
 	writer, err := c.entitled(t, st, u)
+	if err == nil {
+		err = c.waysBack(st)
+	}
 	if err != nil {
 		return c.depositFailed(t, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // kept is a patient with a kit and three helpers, and the device that comes
@@ -376,4 +377,67 @@ func TestKeepersRefuseAnEscrowTheyCouldNotOpen(t *testing.T) {
 	if got := k.Tell(t, 1, actor.Signed(event, actor.ByKey(k.ana.Manage, event))); got != abaton.ReasonWait {
 		t.Errorf("a wait below the set's: got %q, want %q", got, abaton.ReasonWait)
 	}
+}
+
+// alone is a patient of whom only this passkey is known.
+func alone(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, 1)
+	for c := range w.spares(t) {
+		w.Publish(t, w.ana.Event(&actor.CredentialRemove{Name: c}))
+	}
+	return w
+}
+
+// spares are the passkeys of ana's that she does not sign in with.
+func (w *world) spares(t *testing.T) map[key.Credential]bool {
+	t.Helper()
+	var e actor.Event
+	var in actor.Inception
+	if wire.Unmarshal(w.ana.Inception.Event, &e) != nil || wire.Unmarshal(e.Body, &in) != nil {
+		t.Fatal("an inception is well formed")
+	}
+	out := make(map[key.Credential]bool)
+	for _, c := range in.Credentials {
+		if c.Public.Credential() != w.ana.Passkey.Credential() {
+			out[c.Public.Credential()] = true
+		}
+	}
+	return out
+}
+
+// TestFirstRecordNeedsASecondWay: nobody's record begins on one phone alone.
+func TestFirstRecordNeedsASecondWay(t *testing.T) {
+	w := alone(t)
+	first := w.seals(t, 1, 1)
+	for x, r := range w.deposits(t, first) {
+		if r.Reason != abaton.ReasonWays {
+			t.Errorf("keeper %d, one way: got %q, want %q", x, r.Reason, abaton.ReasonWays)
+		}
+	}
+	code := escrow.NewCode()
+	kit, err := escrow.Make(w.Set, w.ana.ID, escrow.Kit(w.ana.ID, code, custodytest.Wait), code.Half(w.ana.ID), escrow.Payload{Root: planted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := w.ana.Event(kit)
+	w.Publish(t, event)
+	w.mustDeposit(t, first)
+	w.Publish(t, w.ana.Event(&actor.Revoke{Grant: abaton.GrantID(actor.HashOf(event.Event))}))
+	w.mustDeposit(t, w.seals(t, 2, 1)) // care goes on
+}
+
+// TestTwoPasskeysOfOneClassAreOneWay: what syncs is lost together.
+func TestTwoPasskeysOfOneClassAreOneWay(t *testing.T) {
+	w := alone(t)
+	second, err := key.NewPasskey(w.Set.RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Publish(t, w.ana.Event(&actor.CredentialAdd{Credential: actor.Credential{Public: second.Public(), Class: actor.Bound}}))
+	if r := w.deposits(t, w.seals(t, 1, 1))[1]; r.Reason != abaton.ReasonWays {
+		t.Errorf("two of one class: got %q, want %q", r.Reason, abaton.ReasonWays)
+	}
+	w.Publish(t, w.ana.Event(&actor.CredentialAdd{Credential: custodytest.Spare(t)}))
+	w.mustDeposit(t, w.seals(t, 2, 1))
 }

@@ -33,6 +33,9 @@ type Options struct {
 	Listen string
 	// Keeper adds settings to every keeper's keeper.toml, or replaces them.
 	Keeper map[string]any
+	// RecoveryWait is how long recoveries wait in this network; zero is the
+	// rule. Less stands in the keeper set for all to see.
+	RecoveryWait time.Duration
 }
 
 // relyingParty is where passkeys are used: the sample people's say the first
@@ -145,7 +148,8 @@ func (o *Options) initKeeper(ctx context.Context, dir string, k address) error {
 
 // makeSet writes the set document, has each keeper sign it, and keeps it.
 func (n *Network) makeSet(ctx context.Context, o Options) error {
-	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: n.relyingParty()}
+	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: n.relyingParty(),
+		Wait: uint32(o.RecoveryWait / time.Second)}
 	for _, k := range n.form.Keepers {
 		entry, err := os.ReadFile(filepath.Join(n.KeeperDir(k.X), "entry.cbor"))
 		if err != nil {

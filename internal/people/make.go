@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -52,6 +53,14 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 		proofs = append(proofs, actor.ByKey(m, event))
 	}
 	p.Event = actor.Signed(event, proofs...).Marshal()
+	if p.Kind == actor.Patient {
+		if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
+			return fmt.Errorf("save person: %w", err)
+		}
+		if err := w.firstKit(p, root); err != nil {
+			return err
+		}
+	}
 	return w.save(p, root)
 }
 

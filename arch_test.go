@@ -40,6 +40,7 @@ const plan = `
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
+	key < internal/attest < internal/gateway, cmd/abaton-gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;

@@ -131,6 +131,16 @@ type Invitation struct {
 	Nonce        [grant.NonceBytes]byte `cbor:"4,keyasint"` // one use
 	Expires      int64                  `cbor:"5,keyasint"` // unix seconds, exclusive
 	Signer       abaton.KeyID           `cbor:"6,keyasint"`
+	Credential   key.Credential         `cbor:"7,keyasint"` // the one passkey let in; zero: whichever
+}
+
+// fits reports whether the invitation is for this inception: its kind, its
+// sponsor, and its only passkey where it names one.
+func (v *Invitation) fits(in *Inception) bool {
+	if v.Kind != in.Kind || v.Organisation != in.Organisation {
+		return false
+	}
+	return v.Credential == (key.Credential{}) || len(in.Credentials) == 1 && in.Credentials[0].Public.Credential() == v.Credential
 }
 
 // Sign makes the bytes an inception carries; Signer is set from k.
@@ -138,6 +148,17 @@ func (v Invitation) Sign(k *key.Signing) []byte {
 	v.V, v.Signer = wire.Version, k.ID()
 	return wire.Marshal(k.Seal(wire.Invitation, wire.Marshal(v)))
 }
+
+// Ticket makes what an organisation hands to a new clinician: it lets nobody
+// in, but the organisation's gateway gives an invitation for it, for a passkey
+// that its policy takes (docs/protocol/gateway.md#gateway-clinicians).
+func (v Invitation) Ticket(k *key.Signing) []byte {
+	v.V, v.Signer = wire.Version, k.ID()
+	return wire.Marshal(k.Seal(wire.Enrolment, wire.Marshal(v)))
+}
+
+// ParseTicket is ParseInvitation for a ticket.
+func ParseTicket(data []byte) (*Invitation, error) { return readInvited(data, wire.Enrolment, false) }
 
 // ParseInvitation reads an invitation and verifies its signature under the
 // key it names; ReasonInvitation if it is none. Whether that key may invite
@@ -147,6 +168,10 @@ func ParseInvitation(data []byte) (*Invitation, error) { return readInvitation(d
 // readInvitation verifies the signature unless the inception was authenticated
 // before.
 func readInvitation(data []byte, trusted bool) (*Invitation, error) {
+	return readInvited(data, wire.Invitation, trusted)
+}
+
+func readInvited(data []byte, label wire.Label, trusted bool) (*Invitation, error) {
 	var s wire.Signed
 	var v Invitation
 	if wire.Unmarshal(data, &s) != nil || wire.Unmarshal(s.Body, &v) != nil || v.V != wire.Version {
@@ -155,7 +180,7 @@ func readInvitation(data []byte, trusted bool) (*Invitation, error) {
 	if !v.Kind.Valid() || v.Kind == Organisation || v.Kind == KeeperSet || v.Organisation == (abaton.ActorID{}) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
-	if !trusted && !key.Verify(v.Signer, wire.Invitation, s.Body, s.Sig) {
+	if !trusted && !key.Verify(v.Signer, label, s.Body, s.Sig) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
 	return &v, nil

@@ -44,6 +44,7 @@ const plan = `
 	NONE < internal/qr < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
+	key < internal/attest < internal/gateway, cmd/abaton-gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;

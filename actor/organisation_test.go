@@ -179,13 +179,14 @@ func TestInvitedByTwo(t *testing.T) {
 		by   []string
 		want abaton.Reason
 	}{
-		{actor.Clinician, []string{"org"}, abaton.ReasonInvitation},
+		{actor.Clinician, []string{"org"}, ""},
 		{actor.Device, []string{"org"}, abaton.ReasonInvitation},
 		{actor.Agent, []string{"second"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "org write"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "org"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "second"}, ""},
 		{actor.Clinician, []string{"third", "second"}, ""},
+		{actor.Clinician, []string{"attest"}, abaton.ReasonInvitation},
 		{actor.Patient, []string{"org write"}, ""},
 		{actor.Patient, []string{"attest"}, abaton.ReasonInvitation},
 	} {

@@ -38,6 +38,8 @@ const (
 	Credential  Label = "abaton/v1/credential"
 	RootWrap    Label = "abaton/v1/root-wrap"
 	BoxSeed     Label = "abaton/v1/box-seed"
+	ManageSeed  Label = "abaton/v1/manage-seed"
+	Enrolment   Label = "abaton/v1/enrolment"
 	Actor       Label = "abaton/v1/actor"
 	Event       Label = "abaton/v1/event"
 	Vote        Label = "abaton/v1/vote"

@@ -41,6 +41,10 @@ type config struct {
 	// Apps is the registry of apps (docs/OPERATING.md#apps), relative to the
 	// file; empty serves no apps. It is read again when it changes.
 	Apps string `toml:"apps"`
+	// Authenticators is the list of authenticators that staff may enrol with
+	// (docs/OPERATING.md#authenticators), relative to the file; empty takes
+	// none.
+	Authenticators string `toml:"authenticators"`
 	// URL is where apps and browsers reach this gateway; needed with apps.
 	URL string `toml:"url"`
 	// PerPerson and PerAddress are how many requests a second one session, and
@@ -80,7 +84,7 @@ func loadConfig(path string) (config, error) {
 		return c, fmt.Errorf("settings: %w", err)
 	}
 	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Intake.ClientCA} {
+	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Authenticators, &c.Intake.ClientCA} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(base, *p)
 		}

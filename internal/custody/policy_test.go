@@ -179,7 +179,7 @@ func TestShippedPoliciesArePublishable(t *testing.T) {
 	w.mustDeposit(t, sealed)
 	q := w.release(sealed, 1)
 	w.Enrol(t, w.doctor)
-	w.Publish(t, w.org.Event(w.org.Member(w.doctor.ID, abaton.RoleRecords, abaton.RolePhysician)))
+	w.Publish(t, w.org.Event(w.org.Member(w.doctor.ID, abaton.RolePhysician, abaton.RoleRecords)))
 	office := *w.doctor
 	office.Role = abaton.RoleRecords
 	for i, c := range []struct {

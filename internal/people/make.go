@@ -159,6 +159,14 @@ func (w *World) NewAgent(handle, name string, source []byte, org *Person, roles 
 	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Agent)})
 }
 
+// Ticket is what an organisation hands to a new clinician: its gateway gives
+// an invitation for it, for a passkey that its policy takes.
+func (p *Person) Ticket(life time.Duration) []byte {
+	v := actor.Invitation{Organisation: p.ID, Kind: actor.Clinician, Expires: time.Now().Add(life).Unix()}
+	rand.Read(v.Nonce[:])
+	return v.Ticket(p.signers()...)
+}
+
 // Invite lets one new actor of a kind in, within life; p is an organisation.
 func (p *Person) Invite(life time.Duration, kind actor.Kind) []byte {
 	v := actor.Invitation{Organisation: p.ID, Kind: kind, Expires: time.Now().Add(life).Unix()}

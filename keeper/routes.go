@@ -13,4 +13,7 @@ const (
 	RouteWitness  = "/add-checkpoint"
 	RouteEvidence = "/checkpoint"
 	RouteTiles    = "/tile/"
+	// RouteWitnessed and a keeper's index: the newest checkpoint of its ledger
+	// that the keeper asked has cosigned, a signed note.
+	RouteWitnessed = "/witnessed/"
 )

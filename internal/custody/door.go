@@ -40,6 +40,7 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteQuery, keeper.ByQuery, abaton.ControlBodyMax, k.Tell),
 		witness,
 		{Method: "GET", Path: keeper.RouteEvidence, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.checkpoint},
+		{Method: "GET", Path: keeper.RouteWitnessed, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.peerCheckpoint},
 		{Method: "GET", Path: keeper.RouteTiles, Policy: keeper.AsEvidence, Reply: keeper.ContentBytes, Handle: k.tile},
 	})
 }

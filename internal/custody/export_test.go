@@ -1,6 +1,12 @@
 package custody
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/ledger"
+)
 
 // CoreOf is the core of a keeper that does not run.
 func CoreOf(cfg Config) (*Core, error) {
@@ -22,3 +28,26 @@ func (k *Keeper) PageMax(bytes int) { k.pageMax = bytes }
 
 // ReplyMax sets how large the pieces of one reply may be.
 func (k *Keeper) ReplyMax(bytes int) { k.replyMax = bytes }
+
+// EntryAt is one entry of this keeper's ledger.
+func (k *Keeper) EntryAt(index uint64) (ledger.Entry, error) {
+	return k.core.log.Entry(index)
+}
+
+// heardNow asks how many peers were heard within a lease.
+type heardNow struct{}
+
+func (heardNow) slot() string { return "" }
+
+func (heardNow) decide(c *Core, t *tx) Output {
+	return Output{Entry: uint64(c.heardOf(t.now, abaton.LeaseMax))}
+}
+
+// HeardNow is how many peers were heard within a lease.
+func (k *Keeper) HeardNow() int {
+	out, err := k.one(context.Background(), heardNow{})
+	if err != nil {
+		return 0
+	}
+	return int(out.Entry)
+}

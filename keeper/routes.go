@@ -10,6 +10,7 @@ const (
 	RouteCertify  = "/v1/certify" // Certificates -> Results (empty OK each)
 	RouteNotices  = "/v1/notices" // Notices -> Results (empty OK each)
 	RouteQuery    = "/v1/query"   // Signed Query -> Signed Statements
+	RouteRepair   = "/v1/repair"  // Signed Repair -> Repaired
 	RouteWitness  = "/add-checkpoint"
 	RouteEvidence = "/checkpoint"
 	RouteTiles    = "/tile/"

@@ -141,6 +141,7 @@ type tx struct {
 	reunited []*actor.Authentic        // branches that came in with a merge
 	marked   map[string]bool           // one-time names taken in this group
 	counts   map[abaton.ActorID]uint64 // counters moved in this group
+	gone     uint64                    // leaves handed over, with this group's
 	err      error                     // storage failed while deciding
 }
 

@@ -52,6 +52,7 @@ type Keeper struct {
 	modeMu   sync.Mutex
 	mode     Mode
 	clock    Clock
+	repairs  repairs
 	replyMax int // bytes of all pieces of one reply
 	pageMax  int // bytes of the key logs of one answer to a query
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 )
 
@@ -50,4 +51,14 @@ func (k *Keeper) HeardNow() int {
 		return 0
 	}
 	return int(out.Entry)
+}
+
+// HandedOverBy are the leaves this keeper has of x's erased shares.
+func (k *Keeper) HandedOverBy(x abaton.KeeperIndex, patient abaton.ActorID, batch abaton.BatchName, records uint64) ([]keeper.RepairedLeaf, error) {
+	return k.handedOver(x, patient, batch, records)
+}
+
+// PartContext binds a sum of x to its repair.
+func PartContext(set abaton.ActorID, asker abaton.KeyID, q *keeper.Repair, x abaton.KeeperIndex) []byte {
+	return partContext(runOf(set, asker, q), x, q.Keeper)
 }

@@ -15,4 +15,6 @@ type Mutation struct{}
 func (Mutation) skips(string) bool { return false }
 func (Mutation) lie(*spread.Piece) {}
 
+func (Mutation) spoil([][32]byte) {}
+
 func (Mutation) clock(now func() time.Time) func() time.Time { return now }

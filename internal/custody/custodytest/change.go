@@ -9,6 +9,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/custody"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -93,4 +94,14 @@ func (n *Network) lastKnown(t testing.TB, x abaton.KeeperIndex) []byte {
 		}
 	}
 	return last
+}
+
+// Repair has a keeper make what it lost from what the others hold.
+func (n *Network) Repair(t testing.TB, x abaton.KeeperIndex) custody.Progress {
+	t.Helper()
+	k := n.Keepers[x]
+	if err := k.Repair(context.Background(), n.peersOf(x)); err != nil {
+		t.Fatalf("repair of keeper %d: %v", x, err)
+	}
+	return k.RepairProgress()
 }

@@ -18,8 +18,9 @@ type Budget struct {
 // are durable; the hourly window is memory only and starts anew with the
 // process, which the durable quota bounds.
 type counters struct {
-	used   map[abaton.GrantID]uint64
-	opened map[abaton.ActorID]map[abaton.ActorID]time.Time
+	renewals renewals
+	used     map[abaton.GrantID]uint64
+	opened   map[abaton.ActorID]map[abaton.ActorID]time.Time
 }
 
 func newCounters() counters {

@@ -296,8 +296,10 @@ func TestRepairPartsDoNotMix(t *testing.T) {
 		t.Fatalf("the parts of one repair: %v", err)
 	}
 	two, others := cut(2, 1, 2, 5)
+	_, again := cut(3, 1, 2, 3)
 	for name, mixed := range map[string][][]byte{
 		"of another repair":        {others[0], others[1], parts[2]},
+		"of the same, once more":   {parts[0], again[1], parts[2]},
 		"in another order":         {parts[1], parts[0], parts[2]},
 		"one of them twice":        {parts[0], parts[0], parts[2]},
 		"all of another repair":    others,

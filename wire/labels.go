@@ -79,6 +79,8 @@ const (
 	Never        Label = "abaton/v1/never-had"
 	// Keepers and ledgers.
 	Peer        Label = "abaton/v1/peer"
+	RepairPart  Label = "abaton/v1/repair-part"
+	RepairSum   Label = "abaton/v1/repair-sum"
 	Feed        Label = "abaton/v1/feed"
 	LedgerLeaf  Label = "abaton/v1/ledger-leaf"
 	PatientTie  Label = "abaton/v1/patient-chain"

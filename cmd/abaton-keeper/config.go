@@ -111,20 +111,13 @@ func checkAdmin(addr string) error {
 // loadSet reads the keeper set and compares it with the pinned name and with
 // this keeper's own keys.
 func (c *config) loadSet(id *identity) (*actor.Set, error) {
-	data, err := os.ReadFile(c.Set)
+	set, err := c.readSet()
 	if err != nil {
-		return nil, fmt.Errorf("read keeper set: %w", err)
-	}
-	set, err := actor.ParseSet(data)
-	if err != nil {
-		return nil, fmt.Errorf("keeper set: %w", err)
-	}
-	if set.ID().String() != c.SetID {
-		return nil, errors.New("keeper set: the file is not the set named by set_id")
+		return nil, err
 	}
 	own := set.Keeper(abaton.KeeperIndex(c.Index))
 	if own == nil || own.Key != id.signing().ID() {
-		return nil, errors.New("keeper set: this keeper's key does not stand at its index")
+		return nil, errors.New("keeper set: this keeper's key does not stand at its index: is the change that names it in the set file?")
 	}
 	return set, nil
 }

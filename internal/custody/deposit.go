@@ -188,6 +188,13 @@ func (c *Core) keep(t *tx, u *spread.Checked, receipt []byte) error {
 	if err != nil {
 		return err
 	}
+	if erased != 0 { // it came after its erasure: the peers need the leaves all the same
+		leaves := make([][32]byte, len(u.Rows))
+		for j := range u.Rows {
+			leaves[j] = u.Rows[j].ShareLeaf
+		}
+		c.handOver(t, h.Patient, u.Name, leaves, erased)
+	}
 	for rest := erased; rest != 0; rest &= rest - 1 {
 		j := bits.TrailingZeros64(rest)
 		c.store.Raw(leafSpace).Into(&t.change).Put(leafKey(u.Name, j), u.Rows[j].ShareLeaf[:])

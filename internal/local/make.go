@@ -220,14 +220,7 @@ func (o *Options) initGateway(ctx context.Context, dir string) (g people.Gateway
 // writeSettings writes every process's settings and, last, network.json.
 func (n *Network) writeSettings(o Options, agent *people.Person) error {
 	for _, k := range n.form.Keepers {
-		settings := map[string]any{
-			"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
-			"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
-		}
-		for name, value := range o.Keeper {
-			settings[name] = value
-		}
-		if err := writeTOML(filepath.Join(n.KeeperDir(k.X), keeperSettings), settings); err != nil {
+		if err := n.writeKeeperSettings(k, o.Keeper); err != nil {
 			return err
 		}
 	}
@@ -241,6 +234,19 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 		return err
 	}
 	return n.writeForm()
+}
+
+// writeKeeperSettings writes one keeper's settings, with those added that were
+// asked for.
+func (n *Network) writeKeeperSettings(k address, more map[string]any) error {
+	settings := map[string]any{
+		"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
+		"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
+	}
+	for name, value := range more {
+		settings[name] = value
+	}
+	return writeTOML(filepath.Join(n.KeeperDir(k.X), keeperSettings), settings)
 }
 
 func (n *Network) writeForm() error {

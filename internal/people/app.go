@@ -147,13 +147,6 @@ func (s *Session) LaunchApp(ctx context.Context, app, patientID string) (*login.
 	return &out, nil
 }
 
-func (p *Person) role() string {
-	if p.Kind == actor.Agent {
-		return agentRole
-	}
-	return staffRole
-}
-
 // Parts are the parts of a record that scopes need for some actions, as far
 // as the types tell: what a scope names goes to general or imaging unless it
 // is sensitive by what is in it, and those parts a person adds by hand.

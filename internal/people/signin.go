@@ -30,7 +30,7 @@ const (
 	agentRole = "agent"
 )
 
-func roleOf(p *Person) string {
+func (p *Person) role() string {
 	if p.Kind == actor.Agent {
 		return agentRole
 	}
@@ -79,7 +79,7 @@ func (w *World) SignIn(ctx context.Context, p *Person, url string, bundles []ses
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	first := bundles[:min(len(bundles), session.BundlesMax)]
-	done, err := login.Answer(s.offer, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), first, time.Now())
+	done, err := login.Answer(s.offer, p.Device(w.set.ID(), p.Sponsor, p.role()), first, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -195,7 +195,7 @@ func (w *World) Direct(ctx context.Context, p *Person, n *client.Network, bundle
 	for _, c := range checks {
 		o.Checkpoints = append(o.Checkpoints, string(c))
 	}
-	done, err := login.Answer(o, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), nil, time.Now())
+	done, err := login.Answer(o, p.Device(w.set.ID(), p.Sponsor, p.role()), nil, time.Now())
 	if err != nil {
 		return client.Login{}, fmt.Errorf("begin session: %w", err)
 	}

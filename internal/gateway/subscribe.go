@@ -12,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/smart"
 )
 
 // subscriptions are the live ones by id.
@@ -81,6 +82,9 @@ func (s *subscriptions) sweep(now time.Time) {
 func (g *Gateway) subscribe(ctx context.Context, c *call, r fhir.Resource) (*answer, error) {
 	s, err := subscriptionOf(r, g.notifyOrigins)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.person.mayDo(smart.Search, s.kind); err != nil { // it is a search that goes on
 		return nil, err
 	}
 	s.person, s.base, s.purpose, s.last = c.person, c.base, c.purpose, g.now()

@@ -59,6 +59,7 @@ const plan = `
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
 	internal/feeder, internal/local, testdata/patients < bench/hl7;
+	internal/local, testdata/patients < bench/peer;
 `
 
 // never is what the shipped binaries do not link, over all their

@@ -182,8 +182,9 @@ func (g *Gateway) subscriptionStatus(_ context.Context, c *call) (*answer, error
 	if err != nil {
 		return nil, err
 	}
+	id := newUUID()
 	out := fhir.OutBundle{Kind: "searchset", Total: 1, Self: c.base + "/Subscription/" + s.id + "/$status",
-		Entries: []fhir.OutEntry{{FullURL: "urn:uuid:" + newUUID(), Resource: s.report("query-status", nil), Search: "match"}}}
+		Entries: []fhir.OutEntry{{FullURL: "urn:uuid:" + id, Resource: s.report(id, "query-status", nil), Search: "match"}}}
 	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
 }
 

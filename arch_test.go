@@ -33,6 +33,8 @@ const plan = `
 	keeper, internal/store < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
+	NONE < internal/dice < bench/hl7, bench/kill, bench/peer, cmd/abaton;
+	NONE < internal/settings < cmd/abaton-keeper, cmd/abaton-gateway;
 	internal/fhir < internal/smart;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;

@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/testdata/patients"
 )
@@ -164,8 +164,8 @@ func questions() []question {
 	}
 }
 
-// asked is what came of one question.
-type asked struct {
+// asks is what came of one question.
+type asks struct {
 	ours, theirs      []time.Duration
 	alike             int
 	matches, theyFind int
@@ -173,7 +173,7 @@ type asked struct {
 
 // askBoth asks everything once, cold, then in a random order.
 func askBoth(ctx context.Context, a, p *side, charts []*chart, o *options) ([]compared, error) {
-	dice := rand.New(rand.NewPCG(o.seed, 0))
+	order := dice.New(o.seed)
 	var months []string
 	for _, c := range charts {
 		months = append(months, c.months...)
@@ -181,17 +181,17 @@ func askBoth(ctx context.Context, a, p *side, charts []*chart, o *options) ([]co
 	if len(months) == 0 {
 		return nil, errors.New("ask: the data has no Observation with a date")
 	}
-	first, later := &asked{}, make([]asked, len(questions()))
+	first, later := &asks{}, make([]asks, len(questions()))
 	for i, c := range charts { // laboratory results first: here Abaton opens the chart
 		if err := first.ask(ctx, a, p, questions()[1].path, c, "", i%2 == 0); err != nil {
 			return nil, err
 		}
 	}
 	for range o.rounds {
-		for _, i := range dice.Perm(len(charts)) {
-			for _, q := range dice.Perm(len(later)) {
-				month := months[dice.IntN(len(months))]
-				if err := later[q].ask(ctx, a, p, questions()[q].path, charts[i], month, dice.IntN(2) == 0); err != nil {
+		for _, i := range order.Order(len(charts)) {
+			for _, q := range order.Order(len(later)) {
+				month := dice.Pick(order, months)
+				if err := later[q].ask(ctx, a, p, questions()[q].path, charts[i], month, order.Below(2) == 0); err != nil {
 					return nil, err
 				}
 			}
@@ -205,7 +205,7 @@ func askBoth(ctx context.Context, a, p *side, charts []*chart, o *options) ([]co
 }
 
 // ask asks both the same.
-func (d *asked) ask(ctx context.Context, a, p *side, path string, c *chart, month string, oursFirst bool) error {
+func (d *asks) ask(ctx context.Context, a, p *side, path string, c *chart, month string, oursFirst bool) error {
 	var ours, theirs int
 	one := func(s *side, id string, took *[]time.Duration, found *int) error {
 		start := time.Now()
@@ -217,14 +217,14 @@ func (d *asked) ask(ctx context.Context, a, p *side, path string, c *chart, mont
 		*found, err = matchesIn(answer)
 		return err
 	}
-	asks := []func() error{
+	both := []func() error{
 		func() error { return one(a, c.ours, &d.ours, &ours) },
 		func() error { return one(p, c.theirs, &d.theirs, &theirs) },
 	}
 	if !oursFirst {
-		slices.Reverse(asks)
+		slices.Reverse(both)
 	}
-	for _, next := range asks {
+	for _, next := range both {
 		if err := next(); err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func matchesIn(answer []byte) (n int, err error) {
 	return n, nil
 }
 
-func (d *asked) row(name string) compared {
+func (d *asks) row(name string) compared {
 	r := compared{Name: name, Asked: len(d.ours), Alike: d.alike, Matches: d.matches, PeerFound: d.theyFind,
 		Abaton50: percentile(d.ours, 0.5), Abaton95: percentile(d.ours, 0.95), Peer50: percentile(d.theirs, 0.5), Peer95: percentile(d.theirs, 0.95)}
 	r.Ratio = r.Abaton50 / r.Peer50

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -16,8 +17,7 @@ import (
 // house is a network of Abaton with a clinic in it: an office that imports and
 // a doctor who reads.
 type house struct {
-	n      *local.Network
-	run    *local.Processes
+	n      *local.Trial
 	c      *client.Network
 	hangUp func()
 	org    *people.Person
@@ -32,20 +32,16 @@ const lasts = 4 * time.Hour
 
 // newHouse starts the network and makes the patients' keys: that is what their
 // devices do, and no part of what is timed.
-func newHouse(ctx context.Context, dir, bin string, patients int) (h *house, err error) {
+func newHouse(ctx context.Context, bin string, patients int) (h *house, err error) {
 	h = &house{}
-	if h.n, err = local.Make(ctx, dir, local.Options{Binaries: bin}); err != nil {
-		return nil, err
-	}
-	if h.run, err = h.n.Start(ctx, bin); err != nil {
+	if h.n, err = local.Try(ctx, "", bin); err != nil {
 		return nil, err
 	}
 	if err = h.enrol(ctx, patients); err == nil {
 		h.desk, err = h.signIn(ctx, h.office)
 	}
 	if err != nil {
-		h.stop()
-		return nil, err
+		return nil, errors.Join(err, h.stop())
 	}
 	return h, nil
 }
@@ -54,7 +50,7 @@ func (h *house) stop() error {
 	if h.hangUp != nil {
 		h.hangUp()
 	}
-	return h.run.Stop()
+	return h.n.End()
 }
 
 func (h *house) enrol(ctx context.Context, patients int) (err error) {

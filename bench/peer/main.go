@@ -24,7 +24,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -115,16 +114,7 @@ func try(ctx context.Context, o *options, stderr io.Writer) (r *result, err erro
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "abaton-peer-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	bin, err := filepath.Abs(o.bin)
-	if err != nil {
-		return nil, err
-	}
-	h, err := newHouse(ctx, filepath.Join(dir, "network"), bin, len(charts))
+	h, err := newHouse(ctx, o.bin, len(charts))
 	if err != nil {
 		return nil, err
 	}

@@ -157,7 +157,7 @@ func questions() []question {
 	return []question{
 		{"read the Patient", "/Patient/PATIENT"},
 		{"laboratory results of a patient", "/Observation?patient=PATIENT&category=laboratory&_count=50"},
-		{"one code of a patient", "/Observation?patient=PATIENT&code=http://loinc.org%7C4548-4,http://loinc.org%7C8302-2&_count=50"},
+		{"two codes of a patient", "/Observation?patient=PATIENT&code=http://loinc.org%7C4548-4,http://loinc.org%7C8302-2&_count=50"},
 		{"vital signs of a patient since a date", "/Observation?patient=PATIENT&category=vital-signs&date=ge2015-01-01&_count=50"},
 		{"laboratory results with their encounters", "/Observation?patient=PATIENT&category=laboratory&_include=Observation:encounter&_count=50"},
 		{"a month over all patients", "/Observation?date=MONTH&_count=50"},

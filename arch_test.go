@@ -35,6 +35,8 @@ const plan = `
 	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
+	NONE < internal/dice < bench/hl7, bench/kill, bench/peer, cmd/abaton;
+	NONE < internal/settings < cmd/abaton-keeper, cmd/abaton-gateway;
 	internal/fhir < internal/smart;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;
@@ -65,6 +67,7 @@ const plan = `
 	internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
 	internal/feeder, internal/local, testdata/patients < bench/hl7;
+	internal/local, testdata/patients < bench/peer;
 `
 
 // never is what the shipped binaries do not link, over all their

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/settings"
 )
 
 // config is the keeper's one settings file (docs/OPERATING.md#keeper).
@@ -53,22 +49,11 @@ func defaults() config {
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
 	c := defaults()
-	data, err := os.ReadFile(path)
+	base, err := settings.Read(path, &c)
 	if err != nil {
-		return c, fmt.Errorf("read settings: %w", err)
+		return c, err
 	}
-	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c); err != nil {
-		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-			return c, fmt.Errorf("settings: unknown setting\n%s", strict.String())
-		}
-		return c, fmt.Errorf("settings: %w", err)
-	}
-	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(base, *p)
-		}
-	}
+	settings.Under(base, &c.Dir, &c.Set)
 	return c, c.check()
 }
 
@@ -98,11 +83,10 @@ func checkAdmin(addr string) error {
 	if addr == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return fmt.Errorf("settings: admin: %w", err)
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	if !settings.Loopback(addr) {
 		return errors.New("settings: admin must be a loopback address")
 	}
 	return nil

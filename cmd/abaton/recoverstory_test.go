@@ -260,7 +260,7 @@ func (w *town) byHelpers() {
 		w.t.Errorf("one helper: the keepers know of %d recoveries, want the 2 before", got)
 	}
 	w.must("", "recover", "help", "ana", "--as", "dee", "--heard", heard)
-	if f := w.comesBack(); len(f.Helpers) != 0 || f.Cut != 2 {
+	if f := w.comesBack(); len(f.Trustees) != 0 || f.Cut != 2 {
 		w.t.Errorf("finished: got %+v", f)
 	}
 	w.whole(old)

@@ -498,3 +498,19 @@ func holds(t *testing.T, engine *store.Memory, secret []byte) (found bool) {
 	}
 	return found
 }
+
+// TestTheEventsOwnTimeSaysNothing: a recovery that was signed long ago waits from
+// when a keeper first hears of it.
+func TestTheEventsOwnTimeSaysNothing(t *testing.T) {
+	k := newKept(t)
+	event := k.recover(k.kitID)
+	k.pass(20*time.Second, five...)
+	k.heardAll(t, actor.Signed(event, actor.ByKey(k.code.Prover(k.ana.ID), event)))
+	k.pass(custodytest.Wait, five...)
+	back := k.back(t)
+	for _, x := range five {
+		if got := k.Tell(t, x, back); got != abaton.ReasonWait {
+			t.Errorf("keeper %d: got %q, want %q", x, got, abaton.ReasonWait)
+		}
+	}
+}

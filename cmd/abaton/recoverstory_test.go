@@ -260,7 +260,7 @@ func (w *town) byHelpers() {
 		w.t.Errorf("one helper: the keepers know of %d recoveries, want the 2 before", got)
 	}
 	w.must("", "recover", "help", "ana", "--as", "dee", "--heard", heard)
-	if f := w.comesBack(); len(f.Helpers) != 0 || f.Cut != 2 {
+	if f := w.comesBack(); len(f.Trustees) != 0 || f.Cut != 2 {
 		w.t.Errorf("finished: got %+v", f)
 	}
 	w.whole(old)
@@ -282,8 +282,7 @@ func (w *town) vetoed() {
 	}
 	w.must("", "recover", "veto", "ana")
 	w.fails("stopped this", "", "recover", "finish", "ana")
-	begun := time.Now()
-	for time.Since(begun) < storyWait { // also when the wait is over
+	for begun := time.Now(); time.Since(begun) < storyWait; { // also when the wait is over
 		w.fails("stopped this", "", "recover", "finish", "ana")
 	}
 	w.fails("stopped this", "", "recover", "finish", "ana")
@@ -334,9 +333,8 @@ func (w *town) withTwoDown() {
 			w.t.Fatal(err)
 		}
 	}
-	begun := time.Now()
-	for time.Since(begun) < storyWait {
-		w.fails("", "", "recover", "finish", "ana")
+	for begun := time.Now(); time.Since(begun) < storyWait; {
+		w.must("", "recover", "status", "ana")
 	}
 	w.fails("", "", "recover", "finish", "ana")
 	if _, err := w.run.People().Load("ana"); !errors.Is(err, people.ErrNobody) {

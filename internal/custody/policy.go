@@ -181,7 +181,7 @@ func kindOf(k actor.Kind) policy.Kind {
 
 func modeOf(m session.Mode) policy.Mode {
 	switch m {
-	case session.Release:
+	case session.Release, session.Locks:
 		return policy.Release
 	case session.Permit:
 		return policy.Permit
@@ -191,6 +191,8 @@ func modeOf(m session.Mode) policy.Mode {
 		return policy.Index
 	case session.Parts:
 		return policy.Parts
+	case session.Unseal:
+		return policy.Unseal
 	}
 	return ""
 }

@@ -1,7 +1,11 @@
 package custody_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,6 +13,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
 	"github.com/abaton-health/abaton/internal/escrow"
+	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
@@ -31,7 +36,7 @@ type kept struct {
 	deviceBox *key.Box
 }
 
-var planted = key.Secret{31: 0x77}
+var planted = key.Secret{0: 0x5a, 9: 0x13, 17: 0xc4, 31: 0x77}
 
 func newKept(t *testing.T) *kept {
 	t.Helper()
@@ -440,4 +445,72 @@ func TestTwoPasskeysOfOneClassAreOneWay(t *testing.T) {
 	}
 	w.Publish(t, w.ana.Event(&actor.CredentialAdd{Credential: custodytest.Spare(t)}))
 	w.mustDeposit(t, w.seals(t, 2, 1))
+}
+
+// TestNoKeeperStoresASecret: after a whole recovery no keeper's store holds the
+// payload, half A, half B, a share of it or the kit's code, in the clear or as
+// hex or base64. What is sealed to that keeper alone it does hold; that it finds
+// nothing else is shown by planting.
+func TestNoKeeperStoresASecret(t *testing.T) {
+	k := newKept(t)
+	k.begin(t)
+	s := k.mustReturn(t)
+	var shares []spread.Share
+	secrets := map[string][]byte{"root": planted[:], "code": k.code[:]}
+	half := k.code.Half(k.ana.ID)
+	secrets["half A"] = half[:]
+	for _, x := range five {
+		r := k.mustAsk(t, s, x, k.unseal(k.kitID), keeper.Permitted, "")
+		shares = append(shares, spread.Share{X: x, Y: [32]byte(r.Share)})
+		secrets[fmt.Sprintf("share %d", x)] = r.Share
+	}
+	b, err := spread.Combine(shares[:3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["half B"] = b[:]
+	for _, x := range five {
+		for _, engine := range []*store.Memory{k.Keepers[x].Records, k.Keepers[x].Keys} {
+			for name, secret := range secrets {
+				if holds(t, engine, secret) {
+					t.Errorf("keeper %d stores the %s", x, name)
+				}
+			}
+		}
+	}
+	if id := k.Keepers[1].Identity.Key.ID(); !holds(t, k.Keepers[1].Records, id[:]) && !holds(t, k.Keepers[1].Records, k.ana.ID[:]) {
+		t.Error("the search finds nothing at all: it shows nothing")
+	}
+}
+
+// holds looks for bytes in every key and value of a store.
+func holds(t *testing.T, engine *store.Memory, secret []byte) (found bool) {
+	t.Helper()
+	forms := [][]byte{secret, []byte(hex.EncodeToString(secret)), []byte(base64.StdEncoding.EncodeToString(secret)), []byte(base64.RawURLEncoding.EncodeToString(secret))}
+	err := engine.Scan(nil, nil, func(key, value []byte) bool {
+		for _, f := range forms {
+			found = found || bytes.Contains(key, f) || bytes.Contains(value, f)
+		}
+		return !found
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestTheEventsOwnTimeSaysNothing: a recovery that was signed long ago waits from
+// when a keeper first hears of it.
+func TestTheEventsOwnTimeSaysNothing(t *testing.T) {
+	k := newKept(t)
+	event := k.recover(k.kitID)
+	k.pass(20*time.Second, five...)
+	k.heardAll(t, actor.Signed(event, actor.ByKey(k.code.Prover(k.ana.ID), event)))
+	k.pass(custodytest.Wait, five...)
+	back := k.back(t)
+	for _, x := range five {
+		if got := k.Tell(t, x, back); got != abaton.ReasonWait {
+			t.Errorf("keeper %d: got %q, want %q", x, got, abaton.ReasonWait)
+		}
+	}
 }

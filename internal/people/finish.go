@@ -17,10 +17,10 @@ import (
 // Back is somebody who is back in.
 type Back struct {
 	*Person
-	Liars   []abaton.KeeperIndex // keepers that gave a share that is not theirs
-	Helpers []abaton.ActorID     // helpers whose part was not theirs
-	Cut     int                  // old passkeys and keys that were removed
-	Kit     escrow.Code          // the new kit, to be printed; zero where the old one still holds
+	Liars    []abaton.KeeperIndex // keepers that gave a share that is not theirs
+	Trustees []abaton.ActorID     // helpers whose part was not theirs
+	Cut      int                  // old passkeys and keys that were removed
+	Kit      escrow.Code          // the new kit, to be printed; zero where the old one still holds
 }
 
 // Finish brings the new device in once the wait is over (ReasonWait before, and
@@ -91,13 +91,13 @@ func (r *Return) half(e *actor.Escrow, out *Back) (half key.Secret, err error) {
 		}
 		part, err := escrow.ParsePart(a.Part)
 		if err != nil {
-			out.Helpers = append(out.Helpers, a.Helper)
+			out.Trustees = append(out.Trustees, a.Trustee)
 			continue
 		}
 		parts = append(parts, part)
 	}
 	half, liars, err := escrow.HalfOf(r.ID, e, r.Hash(), r.Box, parts)
-	out.Helpers = append(out.Helpers, liars...)
+	out.Trustees = append(out.Trustees, liars...)
 	if err != nil {
 		return half, fmt.Errorf("put the helpers' parts together: %w", err)
 	}

@@ -51,8 +51,8 @@ const returnFile = "return"
 var (
 	// ErrKit: no live kit of this record has this code.
 	ErrKit = errors.New("this is not a kit of this record")
-	// ErrNoHelpers: the record has no helpers.
-	ErrNoHelpers = errors.New("this record has no helpers")
+	// ErrNoTrustees: the record has no helpers.
+	ErrNoTrustees = errors.New("this record has no helpers")
 	// ErrWords: the words that the two people see are not the same.
 	ErrWords = errors.New("the words are not the same on both screens")
 	// ErrHere: the person's device is not lost.
@@ -211,7 +211,7 @@ func (w *World) tell(ctx context.Context, n *client.Network, r *Return, proofs .
 }
 
 // Ask begins to come back with helpers: the event stands, and is told once
-// enough of them have helped; ErrNoHelpers.
+// enough of them have helped; ErrNoTrustees.
 func (w *World) Ask(ctx context.Context, n *client.Network, handle string) (*Return, error) {
 	r, err := w.newReturn(handle)
 	if err != nil {
@@ -219,7 +219,7 @@ func (w *World) Ask(ctx context.Context, n *client.Network, handle string) (*Ret
 	}
 	r.Escrow, _, err = w.find(ctx, n, r.ID, func(e *actor.Escrow) bool { return e.Kind == actor.EscrowTrustees })
 	if errors.Is(err, abaton.ErrNotFound) {
-		err = ErrNoHelpers
+		err = ErrNoTrustees
 	}
 	if err != nil {
 		return nil, err
@@ -233,11 +233,11 @@ func (w *World) Ask(ctx context.Context, n *client.Network, handle string) (*Ret
 // Answer is what a helper gives: a proof of the Recover event, and the helper's
 // part, sealed to the new device.
 type Answer struct {
-	V      uint8          `cbor:"1,keyasint"`
-	Helper abaton.ActorID `cbor:"2,keyasint"`
-	Tag    uint8          `cbor:"3,keyasint"`
-	Proof  []byte         `cbor:"4,keyasint"`
-	Part   []byte         `cbor:"5,keyasint"`
+	V       uint8          `cbor:"1,keyasint"`
+	Trustee abaton.ActorID `cbor:"2,keyasint"`
+	Tag     uint8          `cbor:"3,keyasint"`
+	Proof   []byte         `cbor:"4,keyasint"`
+	Part    []byte         `cbor:"5,keyasint"`
 }
 
 // Help is what a helper's own device does, once its owner has heard the same
@@ -268,7 +268,7 @@ func (p *Person) Help(ctx context.Context, n *client.Network, event []byte, hear
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{V: wire.Version, Helper: p.ID, Tag: proof.Tag, Proof: proof.Body, Part: part.Marshal()}, nil
+	return &Answer{V: wire.Version, Trustee: p.ID, Tag: proof.Tag, Proof: proof.Body, Part: part.Marshal()}, nil
 }
 
 // sameWords accepts the words of any language that the person's screen shows.
@@ -285,7 +285,7 @@ func sameWords(recover actor.Hash, heard []string) bool {
 func (w *World) Take(ctx context.Context, n *client.Network, r *Return, a *Answer) (enough bool, err error) {
 	for _, have := range r.Answers {
 		var b Answer
-		if wire.Unmarshal(have, &b) == nil && b.Helper == a.Helper {
+		if wire.Unmarshal(have, &b) == nil && b.Trustee == a.Trustee {
 			return false, abaton.Refuse(abaton.ReasonReplay)
 		}
 	}

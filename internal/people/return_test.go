@@ -151,8 +151,8 @@ func TestWrongPaper(t *testing.T) {
 	if _, _, err := l.BeginWithKit(t.Context(), l.net, "ana", escrow.NewCode()); !errors.Is(err, people.ErrKit) {
 		t.Errorf("another kit: got %v, want ErrKit", err)
 	}
-	if _, err := l.Ask(t.Context(), l.net, "ana"); !errors.Is(err, people.ErrNoHelpers) {
-		t.Errorf("no helpers: got %v, want ErrNoHelpers", err)
+	if _, err := l.Ask(t.Context(), l.net, "ana"); !errors.Is(err, people.ErrNoTrustees) {
+		t.Errorf("no helpers: got %v, want ErrNoTrustees", err)
 	}
 	if _, _, err := l.BeginWithKit(t.Context(), l.net, "nobody", l.code); !errors.Is(err, people.ErrNobody) {
 		t.Errorf("nobody: got %v, want ErrNobody", err)

@@ -65,6 +65,11 @@ func (n *Network) change(t testing.TB, x abaton.KeeperIndex, id Identity, disk f
 			}
 		})
 	}
+	for y, k := range n.Keepers {
+		if y != x {
+			k.AwaitMode(t)
+		}
+	}
 }
 
 // lastKnown is the newest checkpoint of keeper x's ledger that another holds.

@@ -119,7 +119,7 @@ function grantCard(s: device.Session, me: api.Me, g: api.GrantSeen): HTMLElement
   const stop = button("Stop access", async () => {
     say("Waiting for your device.");
     const done = await device.stop(s, g.id);
-    await whoView(s, done.inForce ? `Stopped. ${done.at} of ${done.of} keepers refuse ${who.toLowerCase()} from now on.` : `${done.at} of ${done.of} keepers know. The others will follow.`);
+    await whoView(s, done.inForce ? `Stopped. ${done.at} of ${done.of} keepers refuse it from now on${done.at < done.of ? ", the others follow" : ""}.` : `${done.at} of ${done.of} keepers know. The others will follow.`);
   }, true);
   stop.setAttribute("aria-label", `Stop access: ${who}, ${what}`);
   return el("li", { "data-grant": g.id }, el("h2", {}, who),

@@ -49,17 +49,44 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
     const prf = needPRF(touched);
     const wrapped = await wrap(prf, passkey.id, secret);
     prf.fill(0);
-    const done = await api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped);
+    const done = await post(c, passkey.id, () => api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped));
     const actor = toName("act1", await event.actorOf(bytes));
     if (done.actor !== actor) throw new Told("The clinic's computer gave another name", "Please tell your clinic.");
-    remember({ id: passkey.id, set: c.set });
     return actor;
   } catch (err) {
-    if (!(err instanceof TypeError)) await forget(c, toBase64url(passkey.id)); // not where the answer was lost
+    if (!(err instanceof Unsure)) await forget(c, toBase64url(passkey.id));
     throw err;
   } finally {
     secret.fill(0);
   }
+}
+
+// Unsure is an enrolment that may be in force, or come to be: the passkey has
+// to stay.
+class Unsure extends Told {
+  constructor() {
+    super(
+      "We do not know yet whether that worked", "Too few keepers answered, or the connection broke. Your passkey is kept: do not delete it.",
+      "In a few minutes, try to sign in with it. If it is not known then, open the invitation again.",
+    );
+  }
+}
+
+// post sends an enrolment, three times where no answer says yes or no: the
+// same one again is answered as the first.
+async function post<T>(c: api.Clinic, id: Bytes, send: () => Promise<T>): Promise<T> {
+  for (let i = 0; i < 3; i++) {
+    try {
+      const done = await send();
+      remember({ id, set: c.set });
+      return done;
+    } catch (err) {
+      if (err instanceof api.Refused && err.status < 500) throw err;
+      await new Promise((go) => setTimeout(go, 1000 << i));
+    }
+  }
+  remember({ id, set: c.set });
+  throw new Unsure();
 }
 
 // enrolStaff makes a clinician's key log by a ticket: the clinic first looks
@@ -88,11 +115,12 @@ export async function enrolStaff(c: api.Clinic, ticket: Bytes): Promise<string> 
       box: await publicOf(await root.boxSeed()), organisation: c.organisation, invitation, set: c.set, lines: [], grants: [],
       document: new Uint8Array(0), nonce: random(16),
     }, now());
-    const done = await api.enrol(await event.signedByKey(bytes, manage), passkey.id, wrapped);
+    const signed = await event.signedByKey(bytes, manage);
+    const done = await post(c, passkey.id, () => api.enrol(signed, passkey.id, wrapped));
     manage.fill(0);
     return done.actor;
   } catch (err) {
-    if (!(err instanceof TypeError)) await forget(c, toBase64url(passkey.id));
+    if (!(err instanceof Unsure)) await forget(c, toBase64url(passkey.id));
     throw err;
   } finally {
     secret.fill(0);

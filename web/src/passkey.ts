@@ -97,7 +97,7 @@ export async function touch(c: Clinic, challenge: Bytes, id?: Bytes, unlock = fa
   if (id && !equal(id, rawID)) throw new Told("That was another passkey", "Please use the one that was asked for.");
   return {
     id: rawID,
-    prf: first === undefined ? undefined : take(first instanceof ArrayBuffer ? first : (first.buffer as ArrayBuffer)),
+    prf: first === undefined ? undefined : ArrayBuffer.isView(first) ? new Uint8Array(first.buffer, first.byteOffset, first.byteLength).slice() : take(first),
     assert: (publicKey) => ({
       public: publicKey, authData: take(response.authenticatorData), clientData: take(response.clientDataJSON), sig: take(response.signature),
     }),

@@ -170,6 +170,26 @@ try {
   await heading(bound.page, "My record");
   assert.deepEqual(bound.problems, []);
   await bound.close();
+  // Authenticators that know one algorithm only: EdDSA, RS256.
+  for (const only of [-8, -257]) {
+    const d = await device(browser);
+    await d.page.addInitScript((alg) => {
+      const create = CredentialsContainer.prototype.create;
+      CredentialsContainer.prototype.create = function (options) {
+        options.publicKey.pubKeyCredParams = [{ type: "public-key", alg }];
+        return create.call(this, options);
+      };
+    }, only);
+    await enrolled(d.page, (await network.run("invite")).trim());
+    await heading(d.page, "Your record is ready");
+    await d.page.goto(`${network.url}/unlock`);
+    await press(d.page, "Open with my passkey");
+    await heading(d.page, "My record");
+    assert.deepEqual(d.problems, []);
+    await d.close();
+    console.log("algorithm", only);
+  }
+
   // Staff: a passkey that syncs is not sent at all; a bound one that nobody the
   // clinic trusts vouches for is refused by the gateway.
   const staff = (await network.run("invite", "--clinician")).trim();

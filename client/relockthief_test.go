@@ -34,9 +34,7 @@ func (h *haul) rob(x abaton.KeeperIndex, s *store.Store) {
 		h.w.t.Fatalf("rob keeper %d: %v", x, err)
 	}
 	stored := &spread.Stored{X: x, Capsule: held.Notice.Capsule, Leaves: nil, Rows: make([]spread.StoredRow, len(held.Notice.Leaves))}
-	for _, leaf := range held.Notice.Leaves {
-		stored.Leaves = append(stored.Leaves, leaf)
-	}
+	stored.Leaves = append(stored.Leaves, held.Notice.Leaves...)
 	if wire.Unmarshal(held.Notice.Head, &stored.Head) != nil || wire.Unmarshal(held.Notice.Lock, &stored.Lock) != nil {
 		h.w.t.Fatal("rob: notice does not decode")
 	}

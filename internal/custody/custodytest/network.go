@@ -30,6 +30,10 @@ import (
 // RelyingParty is where the test network's passkeys are used.
 var RelyingParty = key.RelyingParty{ID: "localhost", Origins: []string{"https://localhost"}}
 
+// Wait is how long recoveries wait here: within a lease, so that a test may set
+// the keepers' clocks past it.
+const Wait = 30 * time.Second
+
 // Network is n keepers that have heard each other.
 type Network struct {
 	Set      *actor.Set
@@ -48,7 +52,7 @@ type Keeper struct {
 	table    *keeper.Table
 	mu       sync.Mutex
 	stop     context.CancelFunc
-	ahead    atomic.Int64 // how far this keeper's clock is ahead, in nanoseconds
+	ahead    *atomic.Int64 // how far this keeper's clock is ahead, in nanoseconds
 	gone     sync.WaitGroup
 	down     bool
 	before   func(route string, body []byte) ([]byte, error)
@@ -71,7 +75,7 @@ func New(t testing.TB, n int, admitted ...abaton.ActorID) *Network {
 // NewSet makes keys for n keepers and the set they all sign.
 func NewSet(t testing.TB, n int) (*actor.Set, []Identity) {
 	t.Helper()
-	d := actor.Document{V: wire.Version, N: uint8(n), K: 3, T: 3, W: uint8(n - 1), F: 1, RelyingParty: RelyingParty}
+	d := actor.Document{V: wire.Version, N: uint8(n), K: 3, T: 3, W: uint8(n - 1), F: 1, RelyingParty: RelyingParty, Wait: uint32(Wait / time.Second)}
 	ids := make([]Identity, n)
 	for i := range ids {
 		ids[i] = Identity{Key: key.NewSigning(), Box: key.NewBox()}
@@ -102,7 +106,7 @@ func Start(t testing.TB, set *actor.Set, ids []Identity, admitted ...abaton.Acto
 	t.Helper()
 	n := &Network{Set: set, Keepers: make(map[abaton.KeeperIndex]*Keeper), admitted: admitted}
 	for i, id := range ids {
-		k := &Keeper{Identity: id, Records: store.NewMemory(), Keys: store.NewMemory()}
+		k := &Keeper{Identity: id, Records: store.NewMemory(), Keys: store.NewMemory(), ahead: new(atomic.Int64)}
 		k.open(t, set, abaton.KeeperIndex(i+1), admitted)
 		n.Keepers[abaton.KeeperIndex(i+1)] = k
 	}
@@ -234,7 +238,7 @@ func (n *Network) Restart(t testing.TB, x abaton.KeeperIndex, f func()) {
 	old.gone.Wait()
 	old.Close()
 	f()
-	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys}
+	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys, ahead: old.ahead}
 	k.open(t, n.Set, x, n.admitted)
 	old.mu.Lock()
 	old.Keeper, old.Store, old.table, old.down = k.Keeper, k.Store, k.table, false

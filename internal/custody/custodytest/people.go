@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -126,6 +127,53 @@ func (p *Person) Event(body actor.Body) actor.SignedEvent {
 	event := actor.New(p.ID, p.seq, p.heads, time.Now().Unix(), body)
 	p.heads = []actor.Hash{actor.HashOf(event)}
 	return actor.Signed(event, actor.ByKey(p.Manage, event))
+}
+
+// Unsigned is the next event of the person's log, for others to prove; the log
+// stands where it stood until Stand.
+func (p *Person) Unsigned(body actor.Body) []byte {
+	return actor.New(p.ID, p.seq+1, p.heads, time.Now().Unix(), body)
+}
+
+// Stand lets the next event follow one that others proved.
+func (p *Person) Stand(e actor.SignedEvent) {
+	p.seq++
+	p.heads = []actor.Hash{actor.HashOf(e.Event)}
+}
+
+// EventBy is Event proven by a passkey.
+func (p *Person) EventBy(t testing.TB, body actor.Body, by *key.Passkey) actor.SignedEvent {
+	t.Helper()
+	event := p.Unsigned(body)
+	a, err := by.Assert(actor.HashOf(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := actor.Signed(event, actor.ByPasskey(a))
+	p.Stand(e)
+	return e
+}
+
+// Tell gives an event to one keeper and says why it refused; empty when it
+// voted or, for what narrows, when it holds without a vote.
+func (n *Network) Tell(t testing.TB, x abaton.KeeperIndex, e actor.SignedEvent) abaton.Reason {
+	t.Helper()
+	_, err := n.result(context.Background(), x, keeper.RouteEvents, wire.Marshal(keeper.Events{V: wire.Version, Events: [][]byte{e.Marshal()}}))
+	refused, ok := errors.AsType[*abaton.RefusedError](err)
+	switch {
+	case err == nil:
+		return ""
+	case !ok:
+		t.Fatalf("keeper %d: %v", x, err)
+	case refused.Reason == abaton.ReasonSlot && narrows(e):
+		return ""
+	}
+	return refused.Reason
+}
+
+func narrows(e actor.SignedEvent) bool {
+	var event actor.Event
+	return wire.Unmarshal(e.Event, &event) == nil && actor.Narrows(event.Kind)
 }
 
 // Publish takes events through votes and certificates at every keeper that is

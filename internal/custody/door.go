@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -61,7 +62,7 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 	if err := asked.Authenticate(open.session, now); err != nil { // 5: signature, time
 		return nil, err
 	}
-	out, err := k.submit(ctx, Request{Session: open.session, Asked: asked, Party: open.party}) // 4, 5 replay, 6 to 11
+	out, err := k.submit(ctx, k.request(open, asked, now)) // 4, 5 replay, 6 to 11
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +74,18 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return k.sealReply(open, asked, reply) // 12: sealed to the session
+}
+
+// request is what the core decides. An approval counts only from a session
+// that its reader began here.
+func (k *Keeper) request(o *open, asked *session.Asked, now time.Time) Request {
+	r := Request{Session: o.session, Asked: asked, Party: o.party}
+	if id, ok := asked.Second(); ok {
+		if second := k.sessions.find(id, now); second != nil {
+			r.Second, r.Away = second.session, second.party
+		}
+	}
+	return r
 }
 
 // reply builds the answer to a ledgered request.
@@ -95,7 +108,9 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 	case session.History:
 		err = k.history(r, asked.Patient, asked.Cursor)
 	case session.Unseal:
-		r.Share, err = k.share(asked.Patient, out.Escrow)
+		if r.Share, err = k.share(asked.Patient, out.Escrow); err == nil && out.Opened {
+			r.Released = k.released(asked, out)
+		}
 	}
 	return r, err
 }

@@ -26,6 +26,8 @@ type Request struct {
 	Session *session.Session
 	Asked   *session.Asked
 	Party   key.RelyingParty // where a step-up must come from
+	Second  *session.Session // whose approval it carries; nil without, or not known here
+	Away    key.RelyingParty // where that approval must come from
 }
 
 func (r Request) slot() string {
@@ -133,6 +135,8 @@ type verdict struct {
 	lines   []abaton.Line
 	locks   []byte // what identifies the LOCKs released
 	escrow  *actor.Escrow
+	opening *opening  // an emergency opening about to be noted
+	answer  *answered // a second clinician's word about one
 }
 
 func (v *verdict) lease() abaton.Reason {
@@ -168,6 +172,8 @@ func (v *verdict) grant() abaton.Reason {
 		return v.grantHistory()
 	case session.Unseal:
 		return v.grantUnseal()
+	case session.Confirm:
+		return v.grantConfirm()
 	}
 	return abaton.ReasonMalformed
 }
@@ -177,6 +183,9 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	if q.Mode == session.Permit || v.repeat != nil {
 		records = 0 // RULINGS 20, 22: a renewal or a repeat costs no quota
+	}
+	if e, ended := v.patient.Escrow(q.Grant); e != nil {
+		return v.decideEscrow(e, ended, line)
 	}
 	facts, reason := v.facts()
 	if reason != "" {
@@ -189,10 +198,15 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 		return d.Reason
 	}
 	v.used += records
+	v.careful(line)
+	return ""
+}
+
+// careful notes a line that takes a step-up.
+func (v *verdict) careful(line abaton.Line) {
 	if seg, ok := v.patient.Newest(line); !ok || seg.Level >= actor.LevelMax {
 		v.strict = append(v.strict, line)
 	}
-	return ""
 }
 
 // grantRows decides row by row. What is absent and what is not covered look
@@ -334,11 +348,13 @@ func (v *verdict) broken(err error) abaton.Reason {
 // entry is the disclosure as it will stand in the ledger.
 func (v *verdict) entry() ledger.Entry {
 	st, q := v.r.Session.Statement(), v.r.Asked
-	return ledger.Entry{
+	e := ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q.Mode), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
 		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
 	}
+	v.tellEmergency(&e)
+	return e
 }
 
 func opOf(m session.Mode) ledger.Op {
@@ -355,6 +371,8 @@ func opOf(m session.Mode) ledger.Op {
 		return ledger.OpIndex
 	case session.Unseal:
 		return ledger.OpUnseal
+	case session.Confirm:
+		return ledger.OpConfirm
 	}
 	return 0
 }
@@ -407,7 +425,7 @@ func (v *verdict) askedLines() []abaton.Line {
 // LOCKs are unchanged answers under its first entry.
 func (v *verdict) permit() Output {
 	q := v.r.Asked
-	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow}
+	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow, Opened: v.opening != nil}
 	e := v.entry()
 	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
 	for _, row := range v.rows {
@@ -433,6 +451,7 @@ func (v *verdict) permit() Output {
 		v.core.use(v.t, q.Grant, v.used)
 	}
 	v.core.opens(v.r.Session.Statement().Actor, q.Patient, v.t.now)
+	v.note()
 	return v.ledgered(out, at)
 }
 

@@ -31,7 +31,8 @@ const plan = `
 
 	abaton < internal/store < internal/store/storetest;
 	abaton < internal/quorum;
-	keeper, internal/store < internal/custody;
+	wire < internal/policy;
+	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
 	internal/fhir < internal/smart;
@@ -51,7 +52,7 @@ const plan = `
 	NONE < testdata/patients;
 	internal/durable, internal/people < internal/local;
 	seal, internal/fhir, internal/store < internal/thief;
-	internal/feeder, internal/local, internal/thief, testdata/patients < cmd/abaton;
+	internal/feeder, internal/local, internal/policy, internal/thief, testdata/patients < cmd/abaton;
 
 	internal/fhir < internal/fhir/gen;
 	NONE < internal/fhir/structure < internal/fhir/structure/gen;
@@ -90,7 +91,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

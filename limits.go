@@ -51,6 +51,9 @@ const (
 	// NoticesMax is how many notices one list reply may hold; a cursor
 	// continues.
 	NoticesMax = 1024
+	// PolicyBytesMax is the longest policy text of an organisation, in bytes; it
+	// fits an event.
+	PolicyBytesMax = 64 << 10
 	// DisclosuresMax is how many entries one history reply may hold.
 	DisclosuresMax = 1024
 	// EmergencyPersonMax is how many emergency openings one keeper allows one
@@ -75,6 +78,10 @@ const (
 	// ClockSkewMax is how far a request's time may be from the keeper's
 	// clock.
 	ClockSkewMax = 120 * time.Second
+	// ClockDoubtMax is how far a keeper's clock may be from the median of its
+	// peers' before it opens no sessions, widens nothing and releases nothing
+	// of assurance level 3. Beyond ClockSkewMax it answers nothing.
+	ClockDoubtMax = ClockSkewMax / 2
 	// NonceLife is how long a keeper remembers a request; longer than twice
 	// ClockSkewMax.
 	NonceLife = 10 * time.Minute

@@ -13,8 +13,11 @@ const (
 	RoleAssistant       = "assistant"
 	RolePharmacist      = "pharmacist"
 	RoleTherapist       = "therapist"
-	RoleEmergency       = "emergency"        // works where emergencies come in
-	RoleLocum           = "locum"            // lent by an agency
+	RoleEmergency       = "emergency" // works where emergencies come in
+	RoleLocum           = "locum"     // lent by an agency
+	RoleClerk           = "clerk"     // front desk, coverage, payment
+	RoleResearcher      = "researcher"
+	RoleStudent         = "student"
 	RoleRecords         = "records"          // the records office: imports, corrections
 	RoleSecurityOfficer = "security-officer" // reads no record
 	RoleAdministrator   = "administrator"    // reads no record
@@ -47,6 +50,7 @@ func Roles() []Role {
 		{Name: RoleApp, Reads: true, GrantLifeMax: GrantLifeMax},
 		{Name: RoleAssistant, Reads: true, Human: true},
 		{Name: RoleBatch, Reads: true, GrantLifeMax: GrantLifeMax},
+		{Name: RoleClerk, Reads: true, Human: true},
 		{Name: RoleDevice, Reads: true, GrantLifeMax: agentTask},
 		{Name: RoleEmergency, Reads: true, Human: true},
 		{Name: RoleIntake, Reads: true, GrantLifeMax: GrantLifeMax},
@@ -55,7 +59,9 @@ func Roles() []Role {
 		{Name: RolePharmacist, Reads: true, Human: true},
 		{Name: RolePhysician, Reads: true, Human: true},
 		{Name: RoleRecords, Reads: true, Human: true},
+		{Name: RoleResearcher, Reads: true, Human: true},
 		{Name: RoleSecurityOfficer, Human: true},
+		{Name: RoleStudent, Reads: true, Human: true},
 		{Name: RoleTherapist, Reads: true, Human: true},
 	}
 }

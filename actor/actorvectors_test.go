@@ -81,6 +81,7 @@ func TestEventVectors(t *testing.T) {
 		}
 	}
 	add("event by passkey", signed(l.event(&actor.Bar{Actor: abaton.ActorID{9}}), byFixedPasskey(t, "ana")).Marshal())
+	add("event of kind 16, by key", signed(w.org.event(w.org.policy(1)), byKey("org")).Marshal())
 	event := l.event(&actor.Bar{Actor: abaton.ActorID{9}})
 	add("no proof", actor.Signed(event).Marshal())
 	add("proof of another event", actor.Signed(event, byKey("ana")([]byte("another"))).Marshal())
@@ -117,6 +118,9 @@ func TestEventVectors(t *testing.T) {
 		{"team under another's name", l.foreignTeam()},
 		{"duty for two days", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 48 * 3600, Sealed: make([]byte, key.BoxOverhead+32)}},
 		{"duty without a seed", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 3600}},
+		{"policy without a version", &actor.Policy{NotBefore: 1, Expires: 2, Text: []byte("a"), Simulation: [32]byte{1}}},
+		{"policy that was not simulated", &actor.Policy{Version: 1, NotBefore: 1, Expires: 2, Text: []byte("a")}},
+		{"policy for more than 366 days", &actor.Policy{Version: 1, NotBefore: 1, Expires: 366*86400 + 2, Text: []byte("a"), Simulation: [32]byte{1}}},
 	}
 	for _, f := range forms {
 		add(f.name, signed(l.event(f.body), byKey("ana")).Marshal())

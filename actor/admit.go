@@ -171,6 +171,8 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitEpoch(b, parents)
 	case *Granted:
 		return s.admitGrant(b, parents, now)
+	case *Policy:
+		return s.admitPolicy(b, parents, now.Unix())
 	case *Bar:
 		if b.Actor == s.actor {
 			return abaton.Refuse(abaton.ReasonBarred)
@@ -313,6 +315,8 @@ func (s *State) admitVouched(a *Authentic, now time.Time) error {
 		return s.admitEpoch(b, parents)
 	case *Granted:
 		return s.vouchedGrant(b, parents)
+	case *Policy:
+		return s.admitPolicy(b, parents, 0) // one that ended while the branch waited gives nothing
 	}
 	return nil
 }

@@ -93,6 +93,8 @@ func (s *State) effect(body Body, n *knot) {
 		s.give(b, n)
 	case *Origins:
 		s.origins = append(s.origins, origins{rp: b.RelyingParty, by: n})
+	case *Policy:
+		s.policies = append(s.policies, policyGift{body: b, by: n})
 	case *KeyRemove:
 		remove(&s.keys, b.ID, n)
 	case *CredentialRemove:

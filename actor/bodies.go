@@ -151,10 +151,13 @@ type Erase struct {
 // Merge closes a split: the event names all heads, the body is empty.
 type Merge struct{}
 
-// SetChange gives the keeper at one index new keys, incarnation, address or
-// ledger origin.
+// SetChange gives the keeper at one index a new incarnation, and with it other
+// keys, another address or, after a loss, another ledger. Last is the newest
+// checkpoint of the ledger that ends which a peer holds, a signed note; empty
+// where the ledger stays or no peer has one (PROTOCOL.md#set-change).
 type SetChange struct {
 	Keeper Keeper `cbor:"1,keyasint"`
+	Last   []byte `cbor:"2,keyasint"`
 }
 
 // Origins certifies the relying party at which an organisation's own staff
@@ -244,6 +247,8 @@ func bodyOf(k EventKind) Body {
 		return new(Duty)
 	case EventStop:
 		return new(Stop)
+	case EventPolicy:
+		return new(Policy)
 	}
 	return nil
 }
@@ -274,8 +279,13 @@ func (b *CredentialRemove) validate() error { return valid(b.Name != (key.Creden
 func (b *Revoke) validate() error           { return valid(b.Grant != (abaton.GrantID{})) }
 func (b *Bar) validate() error              { return valid(b.Actor != (abaton.ActorID{}) && b.Until >= 0) }
 func (b *Merge) validate() error            { return nil }
-func (b *SetChange) validate() error        { return b.Keeper.validate() }
-func (b *Origins) validate() error          { return validateParty(b.RelyingParty) }
+func (b *SetChange) validate() error {
+	if len(b.Last) > LastBytesMax {
+		return tooLarge()
+	}
+	return b.Keeper.validate()
+}
+func (b *Origins) validate() error { return validateParty(b.RelyingParty) }
 
 func (b *Epoch) validate() error {
 	if len(b.Wraps) > WrapsMax {

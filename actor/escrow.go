@@ -21,12 +21,12 @@ const (
 	EscrowEmergency EscrowKind = iota + 1 // some lines, for an emergency
 	EscrowCustody                         // the root of a record whose care team keeps it
 	EscrowKit                             // the root, for whoever holds the paper kit
-	EscrowHelpers                         // the root, for some of several helpers together
+	EscrowTrustees                        // the root, for some of several helpers together
 )
 
 // Recovers reports whether an escrow of this kind brings its owner back in:
 // it takes a Recover event, a wait, and the owner's own session.
-func (k EscrowKind) Recovers() bool { return k == EscrowKit || k == EscrowHelpers }
+func (k EscrowKind) Recovers() bool { return k == EscrowKit || k == EscrowTrustees }
 
 // Bounds of escrows.
 const (
@@ -140,7 +140,7 @@ func (b *Escrow) kindHolds() bool {
 	case EscrowKit:
 		return len(b.Lines) == 0 && len(b.Wraps) == 0 && len(b.Provers) == 1 && b.Provers[0].Actor == (abaton.ActorID{}) &&
 			b.Need == 1 && b.Delay > 0
-	case EscrowHelpers:
+	case EscrowTrustees:
 		return len(b.Lines) == 0 && b.inParts() && b.Need >= 2 && int(b.Need) <= len(b.Wraps) && b.Delay > 0
 	}
 	return false

@@ -41,6 +41,9 @@ const (
 	EventOrigins
 )
 
+// EventPolicy publishes an organisation's policy.
+const EventPolicy EventKind = 16
+
 // Kinds 14 to 18 stand with their bodies.
 const (
 	EventEscrow EventKind = iota + 19

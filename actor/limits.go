@@ -26,10 +26,15 @@ const (
 	// ProofBytesMax is the largest proof, in bytes: an assertion with its
 	// client data.
 	ProofBytesMax = 4 << 10
+	// LastBytesMax is the largest checkpoint that a change of a keeper set may
+	// name, in bytes: a signed note as a session may carry it.
+	LastBytesMax = 2 << 10
 	// LevelMax is the highest assurance level of a line.
 	LevelMax = 3
 	// InvitationLifeMax bounds an invitation.
 	InvitationLifeMax = 30 * 24 * time.Hour
+	// PolicyLifeMax bounds a policy: once a year somebody looks at it again.
+	PolicyLifeMax = 366 * 24 * time.Hour
 
 	signedBytesMax = abaton.EventBytesMax + abaton.KeepersMax*ProofBytesMax + 1024
 )

@@ -36,6 +36,9 @@ var samples = []sample{
 		return &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{4}, Bits: 5}}}
 	}},
 	{actor.EventMerge, actor.Patient, func(*log) actor.Body { return &actor.Merge{} }},
+	{actor.EventPolicy, actor.Organisation, func(l *log) actor.Body { return l.policy(1) }},
+	{actor.EventEscrow, actor.Patient, func(*log) actor.Body { return sampleKit("sample", signing("sample kit")) }},
+	{actor.EventVeto, actor.Patient, func(*log) actor.Body { return &actor.Veto{Recover: actor.Hash{7}} }},
 	{actor.EventOrigins, actor.Organisation, func(*log) actor.Body {
 		return &actor.Origins{RelyingParty: key.RelyingParty{ID: "clinic.example", Origins: []string{"https://clinic.example"}}}
 	}},
@@ -66,7 +69,7 @@ func (s sample) ready(t *testing.T) (*log, []byte, string) {
 }
 
 func TestEveryKindIsSampled(t *testing.T) {
-	seen := map[actor.EventKind]bool{actor.EventInception: true, actor.EventSetChange: true} // have tests of their own
+	seen := map[actor.EventKind]bool{actor.EventInception: true, actor.EventSetChange: true, actor.EventRecover: true} // have tests of their own
 	for _, s := range samples {
 		seen[s.kind] = true
 		if got := s.make; got == nil {
@@ -177,7 +180,7 @@ var eventDefects = []eventDefect{
 		return admit(l, signed(event, byPasskey(l.w.t, "stranger")))
 	}},
 	{"a key without the right", func(k actor.EventKind) abaton.Reason {
-		if k == actor.EventRevoke || k == actor.EventStop {
+		if k == actor.EventRevoke || k == actor.EventStop || k == actor.EventVeto {
 			return "" // any live key may
 		}
 		return abaton.ReasonCredential

@@ -107,7 +107,8 @@ func (s *State) Returned(c key.Credential, escrow abaton.GrantID) bool {
 // four keepers that signed are the proof that the wait is over.
 func (a *Authentic) returns() bool {
 	b, ok := a.body.(*CredentialAdd)
-	return ok && len(a.by.keys) == 0 && len(a.by.credentials) == 1 && a.by.credentials[0].name == b.Credential.name()
+	return ok && len(a.by.keys) == 0 && len(a.by.credentials) == 1 &&
+		a.by.credentials[0] == claim{name: b.Credential.name(), class: b.Credential.Class}
 }
 
 func (s *State) recover(b *Recover, n *knot) {

@@ -36,7 +36,7 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Organisation:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventErase, EventMerge, EventOrigins, EventMember, EventTeam:
+			EventEpoch, EventGrant, EventErase, EventMerge, EventOrigins, EventMember, EventTeam, EventPolicy:
 			return keyOnly
 		case EventBar:
 			return alarm

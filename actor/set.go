@@ -3,6 +3,7 @@ package actor
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -20,6 +21,23 @@ type Set struct {
 	seq    uint64
 	head   Hash
 	voters [][]abaton.KeyID // by X-1: every key that ever voted there
+	begun  []Begun          // by X-1
+	names  map[string]bool  // every ledger and incarnation there ever was
+}
+
+// Begun says since when a keeper has the ledger it has. The zero Begun is a
+// ledger that the set began with.
+type Begun struct {
+	At   int64  // unix seconds, of the change that named the ledger
+	Last []byte // newest known checkpoint of the ledger before, or empty
+}
+
+// Begun of the keeper at x; zero also when the set has none.
+func (s *Set) Begun(x abaton.KeeperIndex) Begun {
+	if s.Keeper(x) == nil {
+		return Begun{}
+	}
+	return s.begun[x-1]
 }
 
 // SetChangesMax is how many changes one set file may hold.
@@ -63,8 +81,10 @@ func newSet(a *Authentic) (*Set, error) {
 		return nil, abaton.Refuse(abaton.ReasonKeeperSet)
 	}
 	s := &Set{Document: *a.document, id: a.actor, head: a.hash, voters: make([][]abaton.KeyID, a.document.N)}
+	s.begun, s.names = make([]Begun, s.N), make(map[string]bool)
 	for i := range s.Keepers {
 		s.voters[i] = []abaton.KeyID{s.Keepers[i].Key}
+		s.Keepers[i].claim(s.names)
 	}
 	return s, nil
 }
@@ -85,12 +105,46 @@ func (s *Set) next(a *Authentic) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := &Set{Document: *d, id: s.id, seq: a.event.Seq, head: a.hash, voters: slices.Clone(s.voters)}
 	at := change.Keeper.X - 1
+	begun, err := s.begins(change, a.event.Time)
+	if err != nil {
+		return nil, err
+	}
+	next := &Set{
+		Document: *d, id: s.id, seq: a.event.Seq, head: a.hash, voters: slices.Clone(s.voters),
+		begun: slices.Clone(s.begun), names: maps.Clone(s.names),
+	}
+	next.begun[at] = begun
+	change.Keeper.claim(next.names)
 	if !slices.Contains(next.voters[at], change.Keeper.Key) {
 		next.voters[at] = append(slices.Clone(next.voters[at]), change.Keeper.Key)
 	}
 	return next, nil
+}
+
+// claim notes what may name no keeper a second time, not even the same one:
+// the ledger, which would go on from two ends, and the incarnation, by which a
+// restored copy is told from the keeper.
+func (k *Keeper) claim(names map[string]bool) {
+	names["ledger "+k.Origin] = true
+	names["incarnation "+string(k.Incarnation[:])] = true
+}
+
+// begins checks what a change says of the ledger: the same one goes on, or a
+// new one names the end of the old.
+func (s *Set) begins(c *SetChange, at int64) (Begun, error) {
+	old := s.Keeper(c.Keeper.X)
+	same := old.Origin == c.Keeper.Origin
+	switch {
+	case s.names["incarnation "+string(c.Keeper.Incarnation[:])],
+		!same && s.names["ledger "+c.Keeper.Origin],
+		same && len(c.Last) > 0,
+		len(c.Last) > 0 && !strings.HasPrefix(string(c.Last), old.Origin+"\n"):
+		return Begun{}, abaton.Refuse(abaton.ReasonKeeperSet)
+	case same:
+		return s.Begun(c.Keeper.X), nil
+	}
+	return Begun{At: max(at, 1), Last: c.Last}, nil
 }
 
 // ID is the set's name: the hash of its inception, pinned everywhere.

@@ -107,6 +107,71 @@ func setChange(s *actor.Set, k actor.Keeper, seq uint64, head actor.Hash, voters
 	return se
 }
 
+// TestSetChangeLedger: a new ledger names the end of the old one, and no ledger
+// or incarnation comes a second time.
+func TestSetChangeLedger(t *testing.T) {
+	inception := setInception(document(), 5)
+	first, err := actor.ParseSet(actor.MarshalSet([]actor.SignedEvent{inception}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := *first.Keeper(3)
+	moved := func(edit func(k *actor.Keeper)) actor.Keeper {
+		k := old
+		k.Incarnation[0] ^= 0xff
+		edit(&k)
+		return k
+	}
+	change := func(s *actor.Set, k actor.Keeper, last string) actor.SignedEvent {
+		seq, head := s.Head()
+		event := actor.New(s.ID(), seq+1, []actor.Hash{head}, epochStart.Unix()+int64(seq), &actor.SetChange{Keeper: k, Last: []byte(last)})
+		se := actor.Signed(event)
+		for _, x := range []int{1, 2, 4, 5} {
+			se.Proofs = append(se.Proofs, actor.ByKey(signing(fmt.Sprintf("keeper %d", x)), event))
+		}
+		return se
+	}
+	renamed := moved(func(k *actor.Keeper) { k.Origin += "/again" })
+	end := old.Origin + "\n7\nroot\n\nsignature"
+	again := change(first, renamed, end)
+	second, err := actor.ParseSet(actor.MarshalSet([]actor.SignedEvent{inception, again}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := second.Begun(3); b.At != epochStart.Unix() || string(b.Last) != end {
+		t.Errorf("begun: got %d, %q; want the change's time and the end of the old ledger", b.At, b.Last)
+	}
+	if b := second.Begun(2); b.At != 0 || second.Begun(0).At != 0 || second.Begun(6).At != 0 {
+		t.Errorf("keeper 2: got a ledger begun at %d, want none", b.At)
+	}
+	third := moved(func(k *actor.Keeper) {
+		k.Incarnation[1] ^= 0xff
+		k.Origin = renamed.Origin
+		k.URL = "https://elsewhere.example"
+	})
+	for _, tt := range []struct {
+		name   string
+		events []actor.SignedEvent
+		want   abaton.Reason
+	}{
+		{"another address, the same ledger", []actor.SignedEvent{inception, again, change(second, third, "")}, ""},
+		{"the same ledger, and an end of it", []actor.SignedEvent{inception, again, change(second, third, renamed.Origin+"\n7\n")}, abaton.ReasonKeeperSet},
+		{"the end of another ledger", []actor.SignedEvent{inception, change(first, renamed, "elsewhere\n7\n")}, abaton.ReasonKeeperSet},
+		{"nobody knows the end", []actor.SignedEvent{inception, change(first, renamed, "")}, ""},
+		{"too long an end", []actor.SignedEvent{inception, change(first, renamed, old.Origin+"\n"+strings.Repeat("7", actor.LastBytesMax))}, abaton.ReasonTooLarge},
+		{"back to the first ledger", []actor.SignedEvent{inception, again, change(second, moved(func(k *actor.Keeper) { k.Incarnation[1] ^= 0xff }), "")}, abaton.ReasonKeeperSet},
+		{"back to the first incarnation", []actor.SignedEvent{inception, again, change(second, old, "")}, abaton.ReasonKeeperSet},
+	} {
+		got, err := actor.ParseSet(actor.MarshalSet(tt.events))
+		if reason(err) != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, reason(err), tt.want)
+		}
+		if err == nil && len(tt.events) == 3 && got.Begun(3).At != second.Begun(3).At {
+			t.Errorf("%s: the ledger began anew", tt.name)
+		}
+	}
+}
+
 func TestSetFile(t *testing.T) {
 	inception := setInception(document(), 5)
 	set, err := actor.ParseSet(actor.MarshalSet([]actor.SignedEvent{inception}))

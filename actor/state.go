@@ -41,6 +41,7 @@ type State struct {
 	teams       map[abaton.ActorID]*entry[*Team]
 	duties      map[post]*entry[*Duty]
 	stopped     bool
+	policies    []policyGift
 	set         *Set
 }
 

@@ -48,8 +48,20 @@ func summary(s *actor.State) string {
 		add("duty %v", *d)
 	}
 	add("stopped %t", s.Stopped())
+	for id := range s.Escrows() {
+		add("escrow %s", id)
+	}
+	for _, r := range s.Recoveries() {
+		add("recovery %x %t %t", r.Event, r.Stopped, r.Done)
+	}
 	rp, ok := s.RelyingParty()
 	add("party %v %t", rp, ok)
+	for _, at := range []int64{epochStart.Unix() - 1, epochStart.Unix(), epochStart.Unix() + 7200} {
+		if p := s.Policy(at); p != nil {
+			add("policy at %d: %d %x", at, p.Version, p.Text)
+		}
+	}
+	add("policies %d", len(s.Policies()))
 	slices.Sort(out)
 	return strings.Join(out, "\n")
 }

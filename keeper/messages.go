@@ -143,18 +143,19 @@ type Results struct {
 type QueryKind uint8
 
 // The queries: whole key logs; a peer's statement feed from an arrival number
-// on; which patients' logs name the asking actor in a grant.
+// on; which patients' logs name the asking actor in a grant; a peer's clock.
 const (
 	QueryLog     QueryKind = 1
 	QueryFeed    QueryKind = 2
 	QueryGranted QueryKind = 3
+	QueryTime    QueryKind = 4
 )
 
 // QueryActorsMax is how many key logs one query may name.
 const QueryActorsMax = 64
 
 // Query asks for key logs or feeds. It is signed under wire.Query by a live
-// key of a known actor or (feeds) a keeper of the set.
+// key of a known actor or (feeds, clocks) a keeper of the set.
 type Query struct {
 	V      uint8            `cbor:"1,keyasint"`
 	Kind   QueryKind        `cbor:"2,keyasint"`

@@ -53,6 +53,15 @@ func (s *Session) Level() actor.Level {
 	return s.posture.Level
 }
 
+// PostureUntil is until when the posture of the session's device holds, in
+// unix seconds; zero without a device.
+func (s *Session) PostureUntil() int64 {
+	if s.posture == nil {
+		return 0
+	}
+	return s.posture.Until
+}
+
 // deviceHolds: a clinician sits at a device that its organisation enrolled,
 // has not ended or barred, and vouches for now. Others bring none.
 func (s *Session) deviceHolds(c Check) bool {

@@ -81,3 +81,12 @@ func (u *StepUp) covers(lines []abaton.Line) bool {
 	}
 	return true
 }
+
+// SteppedUpAt is when the step-up that the request carries was signed, in unix
+// seconds, by the signer's clock. Whether it holds is SteppedUp's question.
+func (a *Asked) SteppedUpAt() (at int64, carried bool) {
+	if a.stepUp == nil {
+		return 0, false
+	}
+	return a.stepUp.StepUp.Time, true
+}

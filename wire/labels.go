@@ -54,8 +54,9 @@ const (
 	EscrowKey    Label = "abaton/v1/escrow-key"
 	KitHalf      Label = "abaton/v1/kit-half"
 	KitProver    Label = "abaton/v1/kit-prover"
-	HelperPart   Label = "abaton/v1/helper-part"
+	TrusteePart  Label = "abaton/v1/trustee-part"
 	RecoveryWord Label = "abaton/v1/recovery-word"
+	Policy       Label = "abaton/v1/policy"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	DeviceProof  Label = "abaton/v1/device-proof"

@@ -37,6 +37,8 @@ type config struct {
 	// PatientsPerHour bounds how many different patients one actor may
 	// open here in an hour.
 	PatientsPerHour int `toml:"patients_per_hour"`
+	// PatientsPerDay bounds the same over 24 hours.
+	PatientsPerDay int `toml:"patients_per_day"`
 	// MemtableMB and CacheMB size the store.
 	MemtableMB int `toml:"memtable_mb"`
 	CacheMB    int `toml:"cache_mb"`
@@ -45,7 +47,7 @@ type config struct {
 }
 
 func defaults() config {
-	return config{PatientsPerHour: 200, MemtableMB: 8, CacheMB: 16, ShutdownSeconds: 10}
+	return config{PatientsPerHour: 200, PatientsPerDay: 1000, MemtableMB: 8, CacheMB: 16, ShutdownSeconds: 10}
 }
 
 // loadConfig reads and checks the settings; every error names the setting.
@@ -80,6 +82,8 @@ func (c *config) check() error {
 		return errors.New("settings: set and set_id are needed")
 	case c.PatientsPerHour < 1:
 		return errors.New("settings: patients_per_hour must be at least 1")
+	case c.PatientsPerDay < c.PatientsPerHour:
+		return errors.New("settings: patients_per_day must be at least patients_per_hour")
 	case c.MemtableMB < 1 || c.CacheMB < 1 || c.ShutdownSeconds < 1:
 		return errors.New("settings: memtable_mb, cache_mb and shutdown_seconds must be at least 1")
 	}

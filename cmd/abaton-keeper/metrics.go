@@ -35,6 +35,13 @@ func newMetrics(k *custody.Keeper, s *store.Store) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "abaton_keeper_ledger_entries", Help: "Size of this keeper's ledger.",
 		}, func() float64 { return float64(k.LedgerSize()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "abaton_keeper_clock", Help: "0 unknown, 1 healthy, 2 doubted, 3 wrong.",
+		}, func() float64 { return float64(k.Clock().Health) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "abaton_keeper_clock_ahead_seconds", Help: "How far the clock is ahead of the median of the peers'.",
+		}, func() float64 { return k.Clock().Ahead.Seconds() }),
+		findings{k},
 		held(s, "records", "Records that can still be read.", func(c store.Counts) int64 { return c.Records }),
 		held(s, "batches", "Batches held.", func(c store.Counts) int64 { return c.Batches }),
 		held(s, "fragment_bytes", "Bytes of fragments held.", func(c store.Counts) int64 { return c.Bytes }),
@@ -66,7 +73,10 @@ func (m *metrics) health(w http.ResponseWriter, _ *http.Request) {
 	if mode != custody.Serving {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	json.NewEncoder(w).Encode(map[string]string{"mode": mode.String()})
+	clock := m.keeper.Clock()
+	json.NewEncoder(w).Encode(map[string]any{
+		"mode": mode.String(), "clock": clock.Health.String(), "clockAheadSeconds": int64(clock.Ahead / time.Second),
+	})
 }
 
 // closer ends the admin address.

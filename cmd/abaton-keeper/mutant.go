@@ -12,5 +12,6 @@ import (
 func mutationFlags(flags *flag.FlagSet) func() custody.Mutation {
 	skip := flags.String("skip", "", "switch one check off (drills only)")
 	lie := flags.String("lie", "", "falsify every fragment or share (drills only)")
-	return func() custody.Mutation { return custody.Mutation{Skip: *skip, Lie: *lie} }
+	ahead := flags.Duration("clock-ahead", 0, "how far this keeper's clock is ahead (drills only)")
+	return func() custody.Mutation { return custody.Mutation{Skip: *skip, Lie: *lie, Ahead: *ahead} }
 }

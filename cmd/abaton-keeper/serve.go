@@ -53,7 +53,7 @@ func openKeeper(c *config, id *identity, set *actor.Set, s *store.Store, m custo
 	}
 	return custody.Open(custody.Config{
 		Set: set, Index: abaton.KeeperIndex(c.Index), Key: id.signing(), Box: id.box(), Store: s,
-		Admitted: admitted, Budget: custody.Budget{PatientsPerHour: c.PatientsPerHour}, Log: log, Mutation: m,
+		Admitted: admitted, Budget: custody.Budget{PatientsPerHour: c.PatientsPerHour, PatientsPerDay: c.PatientsPerDay}, Log: log, Mutation: m,
 	})
 }
 

@@ -10,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/term"
-
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/local"
@@ -126,7 +124,11 @@ func (e *env) json(v any) error {
 // live reports whether people watch stderr on a terminal.
 func (e *env) live() bool {
 	f, ok := e.stderr.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb"
+	if !ok || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 // a terminal, or the null device, which minds nothing
 }
 
 // network opens the network in the folder of --dir.

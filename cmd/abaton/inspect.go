@@ -85,7 +85,14 @@ func inspectSet(content []byte) (string, bool) {
 func eventWord(k actor.EventKind) string {
 	words := []string{"", "inception", "key added", "key removed", "passkey added", "passkey removed", "epoch", "grant", "revocation",
 		"bar", "erasure", "merge", "change of the keeper set", "origins"}
-	if int(k) < len(words) && k.Valid() {
+	switch {
+	case k == actor.EventEscrow:
+		return "escrow"
+	case k == actor.EventRecover:
+		return "recovery begun"
+	case k == actor.EventVeto:
+		return "veto of a recovery"
+	case int(k) < len(words) && k.Valid():
 		return words[k]
 	}
 	return "unknown"

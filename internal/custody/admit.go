@@ -19,9 +19,11 @@ type Admit struct {
 func (Admit) slot() string { return "" }
 
 func (a Admit) decide(c *Core, t *tx) Output {
-	if c.mode != Serving {
-		out, _ := c.closed()
+	if out, closed := c.closed(); closed {
 		return out
+	}
+	if c.clock.doubted() { // it could not tell a session that has ended
+		return refused(abaton.ReasonClock)
 	}
 	check, err := c.parties(a.Session, t.now)
 	if err != nil {

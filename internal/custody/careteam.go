@@ -27,7 +27,7 @@ func (v *verdict) decideEscrow(e *actor.Escrow, ended bool, line abaton.Line) ab
 		}
 	}
 	if reason == "" {
-		v.careful(line)
+		v.asking(line)
 	}
 	return reason
 }

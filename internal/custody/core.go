@@ -50,6 +50,9 @@ type Core struct {
 	admitted map[abaton.ActorID]bool
 	heard    map[abaton.KeeperIndex]time.Time
 	counters counters
+	clock    clock
+	windows  windows
+	policies *policySets
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
@@ -75,11 +78,19 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		admitted: make(map[abaton.ActorID]bool),
 		heard:    make(map[abaton.KeeperIndex]time.Time),
 		counters: newCounters(),
+		windows:  make(windows),
 		resigned: now,
 		owing:    true,
 	}
 	for _, id := range cfg.Admitted {
 		c.admitted[id] = true
+	}
+	var err error
+	if c.policies, err = newPolicySets(); err != nil {
+		return nil, err
+	}
+	if err := c.sweepWindows(now); err != nil {
+		return nil, err
 	}
 	if err := c.openLedger(now); err != nil {
 		return nil, err
@@ -182,10 +193,11 @@ func (c *Core) Step(now time.Time, in []Input) []Output {
 // the others.
 func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later []int) {
 	c.actors.trim()
+	c.windows.trim()
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64), notes: make(map[string][]byte)}
 	taken := make(map[string]bool)
 	var done []int
-	if c.mode == Serving && c.owing {
+	if c.appends() && c.owing {
 		c.payOwed(t)
 	}
 	for n, i := range todo {
@@ -267,7 +279,7 @@ func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
 	case len(t.entries) > 0:
 		c.resigned = t.now
 		return c.log.Append(w, t.entries, t.now)
-	case t.now.Sub(c.resigned) >= abaton.ResignInterval && c.mode == Serving:
+	case t.now.Sub(c.resigned) >= abaton.ResignInterval && c.appends():
 		c.resigned = t.now
 		return c.log.Resign(w, t.now)
 	}
@@ -275,13 +287,13 @@ func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
 }
 
 // owedSpace holds the entries of events that came into force while this keeper
-// must not append: it may have lost the end of its ledger.
+// must not append: it may have lost the end of its ledger, or the time.
 const owedSpace = 'o'
 
 // record ledgers an event that came into force: now, or once this keeper
 // serves.
 func (c *Core) record(t *tx, e ledger.Entry) {
-	if c.mode == Serving {
+	if c.appends() {
 		t.enter(e)
 		return
 	}

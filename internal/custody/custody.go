@@ -48,6 +48,7 @@ type Keeper struct {
 	closing  sync.Once
 	modeMu   sync.Mutex
 	mode     Mode
+	clock    Clock
 	replyMax int // bytes of all pieces of one reply
 	pageMax  int // bytes of the key logs of one answer to a query
 }
@@ -73,6 +74,7 @@ func Open(cfg Config) (*Keeper, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	cfg.Now = cfg.Mutation.clock(cfg.Now)
 	coreConfig, err := coreConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -193,6 +195,7 @@ func (k *Keeper) step(jobs []job) {
 	}
 	out := k.core.Step(k.cfg.Now(), inputs)
 	k.noteMode(k.core.Mode())
+	k.noteClock(k.core.clock.reading())
 	for _, j := range jobs {
 		if j.answer != nil {
 			j.answer <- out[:len(j.inputs)]

@@ -54,6 +54,9 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if k.Clock().Health == ClockWrong {
+		return nil, abaton.Refuse(abaton.ReasonClock)
+	}
 	now := k.cfg.Now()
 	open := k.sessions.find(asked.Session, now) // 3: a statement verified here
 	if open == nil {

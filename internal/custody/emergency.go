@@ -12,10 +12,10 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// opening is one emergency opening as this keeper remembers it, under the name
+// emergency is one emergency opening as this keeper remembers it, under the name
 // of whoever opened. It outlives sessions and restarts: the right to read that
 // it gives, and the second clinician's word that it owes.
-type opening struct {
+type emergency struct {
 	Request      [32]byte        `cbor:"1,keyasint"`
 	Patient      abaton.ActorID  `cbor:"2,keyasint"`
 	Escrow       abaton.GrantID  `cbor:"3,keyasint"`
@@ -34,13 +34,13 @@ type opening struct {
 // answered is a verdict about somebody's opening.
 type answered struct {
 	opener   abaton.ActorID
-	openings []opening
+	openings []emergency
 }
 
 func openingsName(who abaton.ActorID) string { return "emergency/" + string(who[:]) }
 
 // openings are what this keeper remembers of a clinician's emergency openings.
-func (c *Core) openings(t *tx, who abaton.ActorID) (all []opening, err error) {
+func (c *Core) openings(t *tx, who abaton.ActorID) (all []emergency, err error) {
 	b, err := c.noted(t, openingsName(who))
 	if err != nil || len(b) == 0 {
 		return nil, err
@@ -73,7 +73,7 @@ func (v *verdict) unsealEmergency(e *actor.Escrow) abaton.Reason {
 	if reason != "" {
 		return reason
 	}
-	o := &opening{
+	o := &emergency{
 		Request: q.Hash(), Patient: q.Patient, Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device,
 		Time: v.t.now.Unix(), Sole: said.Sole, urgency: said.Urgency, words: said.Words, loud: barred,
 	}
@@ -133,7 +133,7 @@ func (v *verdict) mayJudge(s *session.Session, organisation abaton.ActorID) abat
 // mayOpen: nothing owed, and room in the budgets of person, device and
 // organisation. Whoever opens the same set again while the right lasts moves no
 // budget.
-func (v *verdict) mayOpen(o *opening) abaton.Reason {
+func (v *verdict) mayOpen(o *emergency) abaton.Reason {
 	st := v.r.Session.Statement()
 	all, err := v.core.openings(v.t, st.Actor)
 	if err != nil {
@@ -145,7 +145,7 @@ func (v *verdict) mayOpen(o *opening) abaton.Reason {
 			return abaton.ReasonUnconfirmed
 		}
 	}
-	if v.repeat != nil || slices.ContainsFunc(all, func(had opening) bool { return had.same(o) && had.gives(now) }) {
+	if v.repeat != nil || slices.ContainsFunc(all, func(had emergency) bool { return had.same(o) && had.gives(now) }) {
 		return ""
 	}
 	for _, b := range budgetsOf(o, st.Actor) {
@@ -166,7 +166,7 @@ type budget struct {
 	max  int
 }
 
-func budgetsOf(o *opening, who abaton.ActorID) []budget {
+func budgetsOf(o *emergency, who abaton.ActorID) []budget {
 	name := func(id abaton.ActorID) string { return "emergencies/" + string(id[:]) }
 	return []budget{
 		{name(who), abaton.EmergencyPersonMax},
@@ -176,18 +176,18 @@ func budgetsOf(o *opening, who abaton.ActorID) []budget {
 }
 
 // owes reports whether the second clinician's word is overdue, or was against.
-func (o *opening) owes(now time.Time) bool {
+func (o *emergency) owes(now time.Time) bool {
 	late := now.Sub(time.Unix(o.Time, 0)) >= abaton.EmergencyConfirm
 	return o.Verdict == session.Wrong || o.Verdict != session.Right && late
 }
 
 // gives reports whether the right to read still lasts.
-func (o *opening) gives(now time.Time) bool {
+func (o *emergency) gives(now time.Time) bool {
 	since := now.Sub(time.Unix(o.Time, 0))
 	return since >= 0 && since < abaton.EmergencyRight && o.Verdict != session.Wrong
 }
 
-func (o *opening) same(p *opening) bool {
+func (o *emergency) same(p *emergency) bool {
 	return o.Escrow == p.Escrow && o.Organisation == p.Organisation && o.Device == p.Device
 }
 
@@ -206,7 +206,7 @@ func (v *verdict) mayRead(e *actor.Escrow, line abaton.Line) abaton.Reason {
 	if err != nil {
 		return v.broken(err)
 	}
-	asked := &opening{Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device}
+	asked := &emergency{Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device}
 	why := abaton.ReasonGrant
 	for i := range all {
 		o := &all[i]
@@ -234,7 +234,7 @@ func (v *verdict) grantConfirm() abaton.Reason {
 	if err != nil {
 		return v.broken(err)
 	}
-	i := slices.IndexFunc(all, func(o opening) bool {
+	i := slices.IndexFunc(all, func(o emergency) bool {
 		return o.Request == p.Opening && o.Patient == p.Patient && o.Escrow == p.Escrow
 	})
 	if i < 0 {
@@ -260,15 +260,15 @@ func (v *verdict) note() {
 	}
 }
 
-func (v *verdict) noteOpening(o *opening) {
+func (v *verdict) noteOpening(o *emergency) {
 	who, now := v.r.Session.Statement().Actor, v.t.now
 	all, err := v.core.openings(v.t, who)
 	if err != nil {
 		v.t.err = err
 		return
 	}
-	counted := slices.ContainsFunc(all, func(had opening) bool { return had.same(o) && had.gives(now) })
-	all = slices.DeleteFunc(all, func(had opening) bool { return had.Verdict == session.Right && !had.gives(now) })
+	counted := slices.ContainsFunc(all, func(had emergency) bool { return had.same(o) && had.gives(now) })
+	all = slices.DeleteFunc(all, func(had emergency) bool { return had.Verdict == session.Right && !had.gives(now) })
 	v.core.jot(v.t, openingsName(who), wire.Marshal(append(all, *o)))
 	if counted {
 		return

@@ -1,5 +1,19 @@
 package custody
 
+import "time"
+
+// CoreOf is the core of a keeper that does not run.
+func CoreOf(cfg Config) (*Core, error) {
+	c, err := coreConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewCore(c, cfg.Store, time.Unix(1_800_000_000, 0))
+}
+
+// ClockNow is what the core thinks of its clock.
+func (c *Core) ClockNow() Clock { return c.clock.reading() }
+
 // OpenMax is openMax, for tests.
 const OpenMax = openMax
 

@@ -2,7 +2,11 @@
 
 package custody
 
-import "github.com/abaton-health/abaton/spread"
+import (
+	"time"
+
+	"github.com/abaton-health/abaton/spread"
+)
 
 // Mutation is nothing in a keeper that ships. The mutant build of drills and
 // tests (RULINGS 25) can switch one check off or make the keeper lie.
@@ -11,3 +15,5 @@ type Mutation struct{}
 func (Mutation) skips(string) bool { return false }
 func (Mutation) lie(*spread.Piece) {}
 func (Mutation) lieShare([]byte)   {}
+
+func (Mutation) clock(now func() time.Time) func() time.Time { return now }

@@ -2,13 +2,18 @@
 
 package custody
 
-import "github.com/abaton-health/abaton/spread"
+import (
+	"time"
+
+	"github.com/abaton-health/abaton/spread"
+)
 
 // Mutation makes this keeper a dishonest or a broken one, for drills and tests
 // only: release packages are never built with the tag.
 type Mutation struct {
-	Skip string // the check of Request.decide that is switched off
-	Lie  string // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
+	Skip  string        // the check of Request.decide that is switched off
+	Lie   string        // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
+	Ahead time.Duration // how far this keeper's clock is ahead
 }
 
 func (m Mutation) skips(check string) bool { return m.Skip == check }
@@ -32,4 +37,9 @@ func (m Mutation) lieShare(share []byte) {
 	if m.Lie == "share" {
 		share[0] ^= 1
 	}
+}
+
+// clock is the keeper's clock with its fault.
+func (m Mutation) clock(now func() time.Time) func() time.Time {
+	return func() time.Time { return now().Add(m.Ahead) }
 }

@@ -26,8 +26,8 @@ func (c *Core) jot(t *tx, name string, value []byte) {
 	c.store.PutMeta(&t.change, name, value)
 }
 
-// window is over how long durable budgets count.
-const window = 24 * time.Hour
+// budgetSpan is over how long durable budgets count.
+const budgetSpan = 24 * time.Hour
 
 // room reports whether fewer than max things were counted under a name in the
 // last 24 hours. Each is a time, so that no edge of a day lets twice as many.
@@ -53,7 +53,7 @@ func (c *Core) recent(t *tx, name string, now time.Time) ([]byte, error) {
 	if err != nil || len(b)%8 != 0 {
 		return nil, errors.Join(err, errDamaged(len(b)%8 != 0))
 	}
-	first := uint64(max(now.Add(-window).Unix(), 0))
+	first := uint64(max(now.Add(-budgetSpan).Unix(), 0))
 	var keep []byte
 	for ; len(b) > 0; b = b[8:] {
 		if binary.BigEndian.Uint64(b) > first {

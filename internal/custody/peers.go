@@ -36,6 +36,7 @@ func (h Heard) decide(c *Core, t *tx) Output {
 			// It carries our own signature: we have lost the end of our
 			// ledger, and appending would fork it.
 			c.mode = Quarantined
+			c.find(t, abaton.ReasonQuarantine)
 			return refused(abaton.ReasonQuarantine)
 		}
 	}
@@ -61,13 +62,15 @@ func (c *Core) fresh(now time.Time, lease time.Duration) bool {
 
 // closed refuses everything that would append while this keeper must not.
 func (c *Core) closed() (Output, bool) {
-	switch c.mode {
-	case Serving:
-		return Output{}, false
-	case Starting:
-		return refused(abaton.ReasonLease), true
-	case Quarantined:
+	switch {
+	case c.mode == Quarantined:
 		return refused(abaton.ReasonQuarantine), true
+	case c.mode != Stopped && c.clock.health == ClockWrong:
+		return refused(abaton.ReasonClock), true
+	case c.mode == Serving:
+		return Output{}, false
+	case c.mode == Starting:
+		return refused(abaton.ReasonLease), true
 	}
 	return refused(abaton.ReasonStorage), true
 }

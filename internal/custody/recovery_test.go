@@ -52,7 +52,7 @@ func newKept(t *testing.T) *kept {
 		k.helpers = append(k.helpers, h)
 		holders = append(holders, escrow.Holder{ID: h.ID, Box: h.Box.Public()})
 	}
-	k.helped, err = escrow.Make(w.Set, w.ana.ID, escrow.Helpers(holders, 2, custodytest.Wait), key.NewSecret(), escrow.Payload{Root: planted})
+	k.helped, err = escrow.Make(w.Set, w.ana.ID, escrow.Trustees(holders, 2, custodytest.Wait), key.NewSecret(), escrow.Payload{Root: planted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (k *kept) give(t *testing.T, body actor.Body) abaton.GrantID {
 // recover is a Recover event's bytes, after the log's head.
 func (k *kept) recover(id abaton.GrantID) []byte {
 	body := &actor.Recover{Escrow: id, Box: k.deviceBox.Public().Bytes(),
-		Credential: actor.Credential{Public: k.device.Public(), Class: actor.Synced}}
+		Credential: actor.Credential{Public: k.device.Public(), Class: actor.Bound}}
 	rand.Read(body.Nonce[:])
 	return k.ana.Unsigned(body)
 }
@@ -107,7 +107,7 @@ func (k *kept) heardAll(t *testing.T, e actor.SignedEvent) actor.Hash {
 // back is the new passkey adding itself.
 func (k *kept) back(t *testing.T) actor.SignedEvent {
 	t.Helper()
-	event := k.ana.Unsigned(&actor.CredentialAdd{Credential: actor.Credential{Public: k.device.Public(), Class: actor.Synced}})
+	event := k.ana.Unsigned(&actor.CredentialAdd{Credential: actor.Credential{Public: k.device.Public(), Class: actor.Bound}})
 	a, err := k.device.Assert(actor.HashOf(event))
 	if err != nil {
 		t.Fatal(err)

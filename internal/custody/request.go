@@ -129,13 +129,16 @@ type verdict struct {
 	asker   asker
 	patient *actor.State
 	used    uint64
-	strict  []abaton.Line // lines of assurance level 3 among those asked for
+	asksFor []abaton.Line // the lines that the grant covers
+	strict  []abaton.Line // those of assurance level 3 among them
+	level   uint8         // the highest of their assurance levels
+	stepped bool          // the step-up over strict was verified
 	rows    []ledger.Row
 	granted []Row
 	lines   []abaton.Line
 	locks   []byte // what identifies the LOCKs released
 	escrow  *actor.Escrow
-	opening *opening  // an emergency opening about to be noted
+	opening *emergency  // an emergency opening about to be noted
 	answer  *answered // a second clinician's word about one
 }
 
@@ -198,15 +201,8 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 		return d.Reason
 	}
 	v.used += records
-	v.careful(line)
+	v.asking(line)
 	return ""
-}
-
-// careful notes a line that takes a step-up.
-func (v *verdict) careful(line abaton.Line) {
-	if seg, ok := v.patient.Newest(line); !ok || seg.Level >= actor.LevelMax {
-		v.strict = append(v.strict, line)
-	}
 }
 
 // grantRows decides row by row. What is absent and what is not covered look
@@ -300,6 +296,9 @@ func (v *verdict) grantHistory() abaton.Reason {
 // stepUp: lines of assurance level 3 need a fresh assertion over these very
 // lines and this purpose, and the stricter lease.
 func (v *verdict) stepUp() abaton.Reason {
+	if len(v.strict) > 0 && v.core.clock.doubted() {
+		return abaton.ReasonClock
+	}
 	if len(v.strict) == 0 || v.r.Session.Statement().Actor == v.r.Asked.Patient {
 		return ""
 	}
@@ -312,27 +311,22 @@ func (v *verdict) stepUp() abaton.Reason {
 	if err := v.r.Asked.SteppedUp(v.r.Session, v.r.Party, v.strict, v.t.now); err != nil {
 		return abaton.ReasonStepUp
 	}
+	v.stepped = true
 	return ""
 }
 
-// policy: what an organisation may tune comes with a later issue; what nobody
-// may tune is that a purpose fits who asks.
-func (v *verdict) policy() abaton.Reason {
-	own := v.r.Session.Statement().Actor == v.r.Asked.Patient
-	if own != (v.r.Asked.Purpose == abaton.PatientAccess) {
-		return abaton.ReasonPolicy
-	}
-	return ""
-}
-
-// budget bounds the patients one actor may open here in an hour. Detection
-// grows here.
+// budget bounds the patients one actor may open here in an hour and in a day,
+// whatever any policy says. Detection grows here.
 func (v *verdict) budget() abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	if st.Actor == q.Patient {
 		return ""
 	}
-	if !v.core.within(st.Actor, q.Patient, v.t.now) {
+	hour, day, err := v.core.opened(v.t, st.Actor, q.Patient)
+	if err != nil {
+		return v.broken(err)
+	}
+	if b := v.core.cfg.Budget; hour > int64(b.PatientsPerHour) || day > int64(b.PatientsPerDay) {
 		return abaton.ReasonBudget
 	}
 	return ""
@@ -384,6 +378,7 @@ func (v *verdict) refuse(reason abaton.Reason) Output {
 	}
 	out := refused(reason)
 	out.Outcome = ledger.Refused
+	v.opening, v.answer = nil, nil
 	name := v.r.Asked.Hash()
 	if v.repeat != nil {
 		if v.repeat.Outcome == ledger.Refused || v.refusedBefore() {
@@ -450,7 +445,9 @@ func (v *verdict) permit() Output {
 	if q.Grant != (abaton.GrantID{}) && q.Mode != session.Permit {
 		v.core.use(v.t, q.Grant, v.used)
 	}
-	v.core.opens(v.r.Session.Statement().Actor, q.Patient, v.t.now)
+	if err := v.core.opens(v.t, v.r.Session.Statement().Actor, q.Patient); err != nil {
+		return v.t.fail(err)
+	}
 	v.note()
 	return v.ledgered(out, at)
 }

@@ -34,6 +34,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	if closed && !actor.Narrows(a.Kind()) {
 		return out
 	}
+	if c.clock.doubted() && !actor.Narrows(a.Kind()) {
+		return refused(abaton.ReasonClock)
+	}
 	l, err := c.actors.log(a.Actor())
 	if err != nil {
 		return t.fail(err)
@@ -48,6 +51,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 		return refused(abaton.ReasonStorage)
 	} else if err != nil {
 		c.branches.keep(l.state, a, err, t.now)
+		return refusedBy(err)
+	}
+	if err := c.policies.readable(a); err != nil {
 		return refusedBy(err)
 	}
 	if !l.state.Knows(a.Hash()) && l.crowds(a) {

@@ -71,6 +71,9 @@ func (k *Keeper) listen(ctx context.Context, x abaton.KeeperIndex, p Peer) {
 func (k *Keeper) pull(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint64) (uint64, error) {
 	for {
 		a, err := k.ask(ctx, x, p, at)
+		if refusedBy(err).Reason == abaton.ReasonTime {
+			return at, errors.Join(err, k.askTime(ctx, x, p))
+		}
 		if err != nil {
 			return at, err
 		}
@@ -94,7 +97,13 @@ func (k *Keeper) pull(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint
 }
 
 func (k *Keeper) ask(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint64) (*keeper.Statements, error) {
-	q := keeper.Query{V: wire.Version, Kind: keeper.QueryFeed, From: at, Time: uint64(k.cfg.Now().Unix()), Key: k.cfg.Key.ID()}
+	return k.query(ctx, x, p, keeper.Query{Kind: keeper.QueryFeed, From: at})
+}
+
+// query asks one peer and compares its clock with ours.
+func (k *Keeper) query(ctx context.Context, x abaton.KeeperIndex, p Peer, q keeper.Query) (*keeper.Statements, error) {
+	sent := k.cfg.Now()
+	q.V, q.Time, q.Key = wire.Version, uint64(sent.Unix()), k.cfg.Key.ID()
 	rand.Read(q.Nonce[:])
 	body := wire.Marshal(q)
 	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
@@ -103,7 +112,12 @@ func (k *Keeper) ask(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint6
 	if err != nil {
 		return nil, err
 	}
-	return k.readFeed(x, hashOf(body), answer)
+	got := k.cfg.Now()
+	a, err := k.readFeed(x, hashOf(body), answer)
+	if err != nil {
+		return nil, err
+	}
+	return a, k.compare(ctx, x, sent, got, a.Time)
 }
 
 // readFeed verifies a peer's answer: its signature, that it answers this very

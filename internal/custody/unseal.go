@@ -1,6 +1,8 @@
 package custody
 
 import (
+	"slices"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 )
@@ -36,7 +38,7 @@ func (v *verdict) grantUnseal() abaton.Reason {
 	}
 	reason := abaton.ReasonGrant
 	switch e.Kind {
-	case actor.EscrowKit, actor.EscrowHelpers:
+	case actor.EscrowKit, actor.EscrowTrustees:
 		reason = v.unsealOwn()
 	case actor.EscrowEmergency:
 		reason = v.unsealEmergency(e)
@@ -52,8 +54,18 @@ func (v *verdict) grantUnseal() abaton.Reason {
 		}
 		v.used++
 	}
-	v.escrow = e
+	v.escrow, v.level = e, v.levelOf(e)
 	return ""
+}
+
+// levelOf is the highest level of the lines that an escrow opens.
+func (v *verdict) levelOf(e *actor.Escrow) (level uint8) {
+	for _, seg := range v.patient.Lines() {
+		if len(e.Lines) == 0 || slices.Contains(e.Lines, seg.Line) {
+			level = max(level, seg.Level)
+		}
+	}
+	return level
 }
 
 // unsealOwn: the patient's own session, by the passkey that came back under

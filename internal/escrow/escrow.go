@@ -90,7 +90,7 @@ type Holder struct {
 	Box key.BoxPublic
 }
 
-// Terms are for whom and how an escrow opens. Kit, Helpers and Authorities
+// Terms are for whom and how an escrow opens. Kit, Trustees and Authorities
 // make them.
 type Terms struct {
 	Kind    actor.EscrowKind
@@ -101,10 +101,10 @@ type Terms struct {
 	Wait    time.Duration // whole seconds
 }
 
-// Helpers are the terms of an escrow that need of these helpers open together.
-func Helpers(helpers []Holder, need int, wait time.Duration) Terms {
-	t := Terms{Kind: actor.EscrowHelpers, Holders: helpers, Need: need, Wait: wait}
-	for _, h := range helpers {
+// Trustees are the terms of an escrow that need of these helpers open together.
+func Trustees(trustees []Holder, need int, wait time.Duration) Terms {
+	t := Terms{Kind: actor.EscrowTrustees, Holders: trustees, Need: need, Wait: wait}
+	for _, h := range trustees {
 		t.Provers = append(t.Provers, actor.Prover{Actor: h.ID})
 	}
 	return t
@@ -165,7 +165,7 @@ func wrap(e *actor.Escrow, context [32]byte, t Terms, a key.Secret) (err error) 
 	for i := range parts {
 		parts[i].Y = a
 	}
-	if t.Kind == actor.EscrowHelpers {
+	if t.Kind == actor.EscrowTrustees {
 		if t.Need < 2 || t.Need > len(t.Holders) {
 			return fmt.Errorf("make escrow: %w", spread.ErrShares)
 		}

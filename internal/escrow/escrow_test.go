@@ -118,7 +118,7 @@ func TestEventHoldsNoSecret(t *testing.T) {
 	set, boxes := keepers(t)
 	helpers := []escrow.Holder{{ID: abaton.ActorID{7}, Box: key.NewBox().Public()}, {ID: abaton.ActorID{8}, Box: key.NewBox().Public()}, {ID: abaton.ActorID{9}, Box: key.NewBox().Public()}}
 	a := key.NewSecret()
-	e, err := escrow.Make(set, patient, escrow.Helpers(helpers, 2, 24*time.Hour), a, payload())
+	e, err := escrow.Make(set, patient, escrow.Trustees(helpers, 2, 24*time.Hour), a, payload())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestTermsAreBound(t *testing.T) {
 	set, boxes := keepers(t)
 	helper := key.NewBox()
 	helpers := []escrow.Holder{{ID: abaton.ActorID{7}, Box: helper.Public()}, {ID: abaton.ActorID{8}, Box: key.NewBox().Public()}}
-	whole, err := escrow.Make(set, patient, escrow.Helpers(helpers, 2, 24*time.Hour), key.NewSecret(), payload())
+	whole, err := escrow.Make(set, patient, escrow.Trustees(helpers, 2, 24*time.Hour), key.NewSecret(), payload())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestHelpersGiveHalfTogether(t *testing.T) {
 		helpers = append(helpers, escrow.Holder{ID: abaton.ActorID{byte(7 + i)}, Box: b.Public()})
 	}
 	a, device := key.NewSecret(), key.NewBox()
-	e, err := escrow.Make(set, patient, escrow.Helpers(helpers, 2, 24*time.Hour), a, payload())
+	e, err := escrow.Make(set, patient, escrow.Trustees(helpers, 2, 24*time.Hour), a, payload())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestHelpersGiveHalfTogether(t *testing.T) {
 // lie: a helper that gives another part is named, and the others suffice.
 func lie(t *testing.T, set *actor.Set, e *actor.Escrow, parts []escrow.Part, event actor.Hash, device *key.Box, helpers []escrow.Holder) {
 	t.Helper()
-	sealed, err := device.Public().SealTo(wire.HelperPart, append(event[:], 2), bytes.Repeat([]byte{1}, 32))
+	sealed, err := device.Public().SealTo(wire.TrusteePart, append(event[:], 2), bytes.Repeat([]byte{1}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,10 +250,10 @@ func TestMakeRefuses(t *testing.T) {
 	if _, err := escrow.Make(set, patient, escrow.Kit(patient, escrow.NewCode(), time.Hour), key.Secret{}, payload()); err == nil {
 		t.Error("no half A: got an escrow, want refused")
 	}
-	if _, err := escrow.Make(set, patient, escrow.Helpers(one, 2, time.Hour), key.NewSecret(), payload()); err == nil {
+	if _, err := escrow.Make(set, patient, escrow.Trustees(one, 2, time.Hour), key.NewSecret(), payload()); err == nil {
 		t.Error("fewer helpers than needed: got an escrow, want refused")
 	}
-	if _, err := escrow.Make(set, patient, escrow.Helpers(one, 1, time.Hour), key.NewSecret(), payload()); err == nil {
+	if _, err := escrow.Make(set, patient, escrow.Trustees(one, 1, time.Hour), key.NewSecret(), payload()); err == nil {
 		t.Error("one helper alone: got an escrow, want refused")
 	}
 	if _, err := escrow.Make(set, patient, escrow.Custody(escrow.Holder{ID: abaton.ActorID{7}}), key.NewSecret(), payload()); err == nil {

@@ -212,7 +212,7 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 	for _, k := range n.form.Keepers {
 		settings := map[string]any{
 			"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
-			"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour,
+			"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
 		}
 		for name, value := range o.Keeper {
 			settings[name] = value

@@ -100,7 +100,7 @@ func coreConfig(set *actor.Set, evidence map[abaton.KeeperIndex]custody.Evidence
 		}
 	}
 	return custody.CoreConfig{
-		Set: set, Index: x, Evidence: evidence, Admitted: admitted, Budget: custody.Budget{PatientsPerHour: 100},
+		Set: set, Index: x, Evidence: evidence, Admitted: admitted, Budget: custody.Budget{PatientsPerHour: 100, PatientsPerDay: 200},
 		Ledger: ledger.Config{
 			Origin: own.Origin, Keeper: x, Signer: signer{x: x, name: own.Origin}, Verifier: own.Ledger, Cosigner: cosigner,
 		},

@@ -39,6 +39,7 @@ type Network struct {
 	Set      *actor.Set
 	Keepers  map[abaton.KeeperIndex]*Keeper
 	admitted []abaton.ActorID
+	budget   custody.Budget
 }
 
 // Keeper is one keeper of the network. Down makes every call fail as if its
@@ -104,10 +105,16 @@ func NewSet(t testing.TB, n int) (*actor.Set, []Identity) {
 // Start runs the keepers of a set.
 func Start(t testing.TB, set *actor.Set, ids []Identity, admitted ...abaton.ActorID) *Network {
 	t.Helper()
-	n := &Network{Set: set, Keepers: make(map[abaton.KeeperIndex]*Keeper), admitted: admitted}
+	return StartWith(t, custody.Budget{PatientsPerHour: 1000, PatientsPerDay: 2000}, set, ids, admitted...)
+}
+
+// StartWith is Start with another budget.
+func StartWith(t testing.TB, b custody.Budget, set *actor.Set, ids []Identity, admitted ...abaton.ActorID) *Network {
+	t.Helper()
+	n := &Network{Set: set, Keepers: make(map[abaton.KeeperIndex]*Keeper), admitted: admitted, budget: b}
 	for i, id := range ids {
 		k := &Keeper{Identity: id, Records: store.NewMemory(), Keys: store.NewMemory(), ahead: new(atomic.Int64)}
-		k.open(t, set, abaton.KeeperIndex(i+1), admitted)
+		k.open(t, n, abaton.KeeperIndex(i+1))
 		n.Keepers[abaton.KeeperIndex(i+1)] = k
 	}
 	for x := range n.Keepers {
@@ -126,15 +133,15 @@ func (n *Network) converse(x abaton.KeeperIndex) {
 	k.gone.Go(func() { running.Converse(ctx, n.peersOf(x)) })
 }
 
-func (k *Keeper) open(t testing.TB, set *actor.Set, x abaton.KeeperIndex, admitted []abaton.ActorID) {
+func (k *Keeper) open(t testing.TB, n *Network, x abaton.KeeperIndex) {
 	t.Helper()
 	var err error
 	if k.Store, err = store.New(k.Records, k.Keys); err != nil {
 		t.Fatalf("open store: %v", err)
 	}
 	k.Keeper, err = custody.Open(custody.Config{
-		Set: set, Index: x, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
-		Admitted: admitted, Budget: custody.Budget{PatientsPerHour: 1000},
+		Set: n.Set, Index: x, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
+		Admitted: n.admitted, Budget: n.budget,
 		Now: func() time.Time { return time.Now().Add(time.Duration(k.ahead.Load())) },
 	})
 	if err != nil {
@@ -239,11 +246,23 @@ func (n *Network) Restart(t testing.TB, x abaton.KeeperIndex, f func()) {
 	old.Close()
 	f()
 	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys, ahead: old.ahead}
-	k.open(t, n.Set, x, n.admitted)
+	k.open(t, n, x)
 	old.mu.Lock()
 	old.Keeper, old.Store, old.table, old.down = k.Keeper, k.Store, k.table, false
 	old.mu.Unlock()
 	n.converse(x)
+}
+
+// AwaitClock waits until the keeper thinks so of its clock.
+func (k *Keeper) AwaitClock(t testing.TB, want custody.ClockHealth) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for k.Clock().Health != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("keeper's clock: got %s, want %s", k.Clock().Health, want)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // AwaitMode waits until the keeper has left the starting mode and says which

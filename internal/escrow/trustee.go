@@ -37,7 +37,7 @@ func Help(log abaton.ActorID, e *actor.Escrow, helper abaton.ActorID, box *key.B
 		if err != nil {
 			return Part{}, fmt.Errorf("help: %w", err)
 		}
-		sealed, err := device.SealTo(wire.HelperPart, partContext(recover, w.X), part[:])
+		sealed, err := device.SealTo(wire.TrusteePart, partContext(recover, w.X), part[:])
 		if err != nil {
 			return Part{}, fmt.Errorf("help: %w", err)
 		}
@@ -69,7 +69,7 @@ func HalfOf(log abaton.ActorID, e *actor.Escrow, recover actor.Hash, device *key
 			continue
 		}
 		w := e.Wraps[p.X-1]
-		plain, err := device.OpenFrom(wire.HelperPart, partContext(recover, p.X), p.Sealed)
+		plain, err := device.OpenFrom(wire.TrusteePart, partContext(recover, p.X), p.Sealed)
 		if err != nil || len(plain) != len(half) || !e.CheckPart(log, w, [32]byte(plain)) {
 			liars = append(liars, w.Holder)
 			continue

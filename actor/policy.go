@@ -1,0 +1,85 @@
+package actor
+
+import (
+	"unicode/utf8"
+
+	"github.com/abaton-health/abaton"
+)
+
+// Policy publishes what an organisation tunes for its own people, applications
+// and devices (PROTOCOL.md#policy). The text stays bytes here: package policy
+// reads it. The newest version that has begun holds, also after its end: then
+// it refuses.
+type Policy struct {
+	Version    uint64   `cbor:"1,keyasint"` // from 1, rising
+	NotBefore  int64    `cbor:"2,keyasint"` // unix seconds, inclusive
+	Expires    int64    `cbor:"3,keyasint"` // unix seconds, exclusive; at most PolicyLifeMax later
+	Text       []byte   `cbor:"4,keyasint"` // UTF-8, at most abaton.PolicyBytesMax
+	Simulation [32]byte `cbor:"5,keyasint"` // digest of what a simulation said of it, before it was signed
+}
+
+// EventKind of Policy (Body).
+func (*Policy) EventKind() EventKind { return EventPolicy }
+
+func (b *Policy) validate() error {
+	if len(b.Text) > abaton.PolicyBytesMax {
+		return tooLarge()
+	}
+	return valid(b.Version > 0 && b.NotBefore >= 0 && b.Expires > b.NotBefore &&
+		b.Expires-b.NotBefore <= int64(PolicyLifeMax.Seconds()) &&
+		len(b.Text) > 0 && utf8.Valid(b.Text) && b.Simulation != [32]byte{})
+}
+
+// policyGift is one version and the event that gives it.
+type policyGift struct {
+	body *Policy
+	by   *knot
+}
+
+// admitPolicy: versions rise by one along a branch, so that a stolen key cannot
+// use them up, and nothing is published that is over.
+func (s *State) admitPolicy(b *Policy, parents []*knot, now int64) error {
+	newest := uint64(0)
+	for _, g := range s.policies {
+		if s.within(g.by, parents) {
+			newest = max(newest, g.body.Version)
+		}
+	}
+	switch {
+	case b.Version <= newest:
+		return abaton.Refuse(abaton.ReasonReplay)
+	case b.Version > newest+1:
+		return abaton.Refuse(abaton.ReasonParent)
+	case now >= b.Expires:
+		return abaton.Refuse(abaton.ReasonExpired)
+	}
+	return nil
+}
+
+// Policy is the newest version of an organisation's policy that counts and has
+// begun by now, in unix seconds; nil when there is none. It may have ended:
+// then it still is the newest, and an older one does not come back.
+func (s *State) Policy(now int64) *Policy {
+	var best policyGift
+	for _, g := range s.policies {
+		if !g.by.effective() || now < g.body.NotBefore {
+			continue
+		}
+		if best.body == nil || g.body.Version > best.body.Version ||
+			g.body.Version == best.body.Version && g.by.precedes(best.by) {
+			best = g
+		}
+	}
+	return best.body
+}
+
+// Policies are all versions that count, in no order: those that have ended and
+// those that have not begun too.
+func (s *State) Policies() (all []*Policy) {
+	for _, g := range s.policies {
+		if g.by.effective() {
+			all = append(all, g.body)
+		}
+	}
+	return all
+}

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func spoiledEmergencies() map[string][]ledger.Entry {
 			make(opened(), func(e *ledger.Entry) { e.Outcome, e.Reason = ledger.Refused, abaton.ReasonBarred }),
 		},
 		"entry.words": {
-			make(opened(), func(e *ledger.Entry) { e.Words = append(e.Words, [2 << 10]byte{}...) }),
+			make(opened(), func(e *ledger.Entry) { e.Words = append(e.Words, bytes.Repeat([]byte{1}, 2<<10)...) }),
 			make(sampleEntry(), func(e *ledger.Entry) { e.Words = []byte{1} }),
 		},
 		"entry.second": {

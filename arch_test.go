@@ -41,6 +41,7 @@ const plan = `
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/fhir/search < internal/gateway;
+	NONE < web < internal/gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;

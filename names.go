@@ -103,6 +103,9 @@ func ParseBatchName(text string) (b BatchName, err error) {
 	return b, parse(prefixBatch, text, b[:])
 }
 
+// ParseLine reads what Line.String wrote.
+func ParseLine(text string) (l Line, err error) { return l, parse(prefixLine, text, l[:]) }
+
 // ParseGrantID reads the text form of a GrantID; ErrName if it is none.
 func ParseGrantID(text string) (id GrantID, err error) {
 	return id, parse(prefixGrant, text, id[:])

@@ -10,6 +10,7 @@ const (
 	ReasonCredential   Reason = "credential"      // credential or key is not live in its key log
 	ReasonApprovals    Reason = "approvals"       // the organisation demands a second manager
 	ReasonDevice       Reason = "device"          // device unknown, ended, barred or not attested now
+	ReasonCloned       Reason = "cloned"          // the passkey's counter went back: two devices hold it
 	ReasonSignature    Reason = "signature"       // signature does not verify
 	ReasonTime         Reason = "time"            // time outside ±120 s
 	ReasonClock        Reason = "clock"           // this keeper's own clock is not known healthy

@@ -90,21 +90,26 @@ func SealTeamSeed(to key.BoxPublic, team abaton.ActorID, seed key.Secret) ([]byt
 	return sealed, nil
 }
 
-// OpenTeamSeed is the other end of SealTeamSeed: the team's box. It refuses a
-// seed that is not the team's key: key.ErrBox.
-func OpenTeamSeed(own *key.Box, team abaton.ActorID, public, sealed []byte) (*key.Box, error) {
-	seed, err := own.OpenFrom(wire.TeamSeed, teamContext(team, public), sealed)
+// TeamSeedOf is the other end of SealTeamSeed. It refuses a seed that is not
+// the team's key: key.ErrBox.
+func TeamSeedOf(own *key.Box, team abaton.ActorID, public, sealed []byte) (seed key.Secret, err error) {
+	plain, err := own.OpenFrom(wire.TeamSeed, teamContext(team, public), sealed)
 	if err != nil {
-		return nil, fmt.Errorf("open team seed: %w", err)
+		return seed, fmt.Errorf("open team seed: %w", err)
 	}
-	if len(seed) != len(key.Secret{}) {
-		return nil, fmt.Errorf("open team seed: %w", key.ErrBox)
+	if len(plain) != len(seed) || !bytes.Equal(key.BoxFromSeed(key.Secret(plain)).Public().Bytes(), public) {
+		return seed, fmt.Errorf("open team seed: %w", key.ErrBox)
 	}
-	box := key.BoxFromSeed(key.Secret(seed))
-	if !bytes.Equal(box.Public().Bytes(), public) {
-		return nil, fmt.Errorf("open team seed: %w", key.ErrBox)
+	return key.Secret(plain), nil
+}
+
+// OpenTeamSeed is TeamSeedOf as the team's box.
+func OpenTeamSeed(own *key.Box, team abaton.ActorID, public, sealed []byte) (*key.Box, error) {
+	seed, err := TeamSeedOf(own, team, public, sealed)
+	if err != nil {
+		return nil, err
 	}
-	return box, nil
+	return key.BoxFromSeed(seed), nil
 }
 
 func teamContext(team abaton.ActorID, public []byte) []byte {

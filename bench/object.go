@@ -97,7 +97,7 @@ func (o *objectClinic) people(ctx context.Context) error {
 	if o.patient, err = n.People().NewPatient("patient", "", nil, org, people.Importing(o.office)); err != nil {
 		return err
 	}
-	if err := people.Introduce(ctx, c, o.office, o.patient); err != nil {
+	if err := errors.Join(n.Enlist(ctx, c, o.office), people.Introduce(ctx, c, o.patient)); err != nil {
 		return err
 	}
 	terms := people.Terms{To: o.office, Actions: grant.Read, Directory: true, Purpose: abaton.Operations, Life: time.Hour, Quota: people.RecordsMax}

@@ -30,7 +30,7 @@ var errResting = errors.New("keeper does not answer")
 // post.
 type letter struct {
 	route   string
-	body    []byte         // an event or statement
+	body    []byte         // an event, a statement, a prepared lock
 	upload  func() []byte  // a sealed upload, fetched when its message is packed; nil if it is gone
 	bytes   int            // of the upload
 	patient abaton.ActorID // of a notice
@@ -193,6 +193,8 @@ func pack(letters []letter) []byte {
 	switch letters[0].route {
 	case keeper.RouteDeposit:
 		return wire.Marshal(keeper.Deposits{V: wire.Version, Uploads: items})
+	case keeper.RoutePrepare:
+		return wire.Marshal(keeper.Prepares{V: wire.Version, Prepares: items})
 	case keeper.RouteEvents:
 		return wire.Marshal(keeper.Events{V: wire.Version, Events: items})
 	case keeper.RouteCertify:

@@ -149,6 +149,9 @@ func (r *Reader) fetch(ctx context.Context, a Ask, mode session.Mode, rows []Row
 	if step.Answered() == 0 || step.State() == quorum.Refused {
 		return nil, step.Err()
 	}
+	if step.State() == quorum.Unavailable {
+		f.heal(ctx)
+	}
 	return f.open(ctx)
 }
 

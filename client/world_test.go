@@ -43,6 +43,7 @@ type person struct {
 	passkey *key.Passkey
 	org     abaton.ActorID
 	role    string
+	device  *person // where a clinician sits
 }
 
 var (
@@ -63,6 +64,9 @@ func (p *person) inception(kind actor.Kind, set abaton.ActorID) *actor.Inception
 	in := &actor.Inception{Kind: kind, Set: set, Box: p.box.Public().Bytes(),
 		Keys:        []actor.Key{{ID: p.signing.ID(), Rights: actor.Manage | actor.Write}},
 		Credentials: []actor.Credential{{Public: p.passkey.Public(), Class: actor.Bound}}}
+	if kind == actor.Organisation {
+		in.Approvals, in.Keys[0].Rights = 1, in.Keys[0].Rights|actor.Attest
+	}
 	rand.Read(in.Nonce[:])
 	return in
 }
@@ -71,6 +75,21 @@ func (p *person) sign(in *actor.Inception) []byte {
 	event := actor.NewInception(time.Now().Unix(), in)
 	p.id = actor.IDOf(event)
 	return actor.Signed(event, actor.ByKey(p.signing, event)).Marshal()
+}
+
+// enlist gives somebody a device and has the organisation take this one on.
+func (w *world) enlist(p *person) {
+	w.t.Helper()
+	p.org, p.role, p.device = w.org.id, abaton.RolePhysician, newPerson(w.t)
+	in := p.device.inception(actor.Device, w.keepers.Set.ID())
+	in.Keys[0].Rights |= actor.DeviceRight
+	in.Organisation, in.Invitation = w.org.id, invite(w.org, actor.Device)
+	w.publish(p.device.sign(in))
+	now := time.Now().Unix()
+	m := &actor.Member{Actor: p.id, Roles: []string{p.role}, NotBefore: now - 60, Expires: now + 36_000}
+	if _, err := w.net.Append(w.t.Context(), w.org.hand(), m); err != nil {
+		w.t.Fatalf("take on: %v", err)
+	}
 }
 
 func (p *person) hand() client.Hand { return client.KeyHand(p.id, p.signing) }
@@ -97,8 +116,8 @@ func newWorld(t testing.TB) *world {
 
 	in := w.doctor.inception(actor.Clinician, set.ID())
 	in.Organisation, in.Invitation = w.org.id, invite(w.org, actor.Clinician)
-	w.doctor.org, w.doctor.role = w.org.id, "clinician"
 	w.publish(w.doctor.sign(in))
+	w.enlist(w.doctor)
 
 	in = w.patient.inception(actor.Patient, set.ID())
 	in.Organisation, in.Invitation = w.org.id, invite(w.org, actor.Patient)
@@ -190,13 +209,21 @@ func (w *world) login(p *person, bundles ...session.Bundle) client.Login {
 	st := session.Statement{V: wire.Version, Actor: p.id, Credential: p.passkey.Credential(), Key: l.Key.ID(),
 		Reply: l.Reply.Public().Bytes(), NotBefore: now, Expires: now + 600, Set: w.keepers.Set.ID(), Checkpoints: points,
 		Organisation: p.org, Role: p.role}
+	if p.device != nil {
+		st.Device = p.device.id
+	}
 	rand.Read(st.Nonce[:])
 	body := st.Marshal()
 	a, err := p.passkey.Assert(session.Challenge(body))
 	if err != nil {
 		w.t.Fatalf("assert: %v", err)
 	}
-	l.Signed = (&session.Signed{Statement: body, Assertion: *a}).Marshal()
+	signed := &session.Signed{Statement: body, Assertion: *a}
+	if p.device != nil {
+		signed.Device = session.DeviceProof(p.device.signing, session.Challenge(body))
+		signed.Posture = actor.Posture{Organisation: p.org, Device: p.device.id, Level: actor.Managed, From: now - 60, Until: now + 3600}.Sign(w.org.signing)
+	}
+	l.Signed = signed.Marshal()
 	return l
 }
 

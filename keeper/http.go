@@ -55,6 +55,7 @@ var statuses = map[abaton.Reason]int{
 	abaton.ReasonNoSession:   http.StatusUnauthorized,
 	abaton.ReasonSession:     http.StatusUnauthorized,
 	abaton.ReasonCredential:  http.StatusUnauthorized,
+	abaton.ReasonCloned:      http.StatusUnauthorized,
 	abaton.ReasonSignature:   http.StatusUnauthorized,
 	abaton.ReasonTime:        http.StatusUnauthorized,
 	abaton.ReasonReplay:      http.StatusConflict,

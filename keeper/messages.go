@@ -106,6 +106,39 @@ type Deposits struct {
 	Uploads [][]byte `cbor:"2,keyasint"`
 }
 
+// Prepares carries prepared locks to one keeper, each a Prepare boxed to it
+// (spread.SealRekey).
+type Prepares struct {
+	V        uint8    `cbor:"1,keyasint"`
+	Prepares [][]byte `cbor:"2,keyasint"`
+}
+
+// Prepare hands a keeper a new lock of a batch, to be kept beside the one in
+// force (docs/protocol/record.md#re-lock).
+type Prepare struct {
+	V       uint8          `cbor:"1,keyasint"`
+	Patient abaton.ActorID `cbor:"2,keyasint"`
+	Rekey   []byte         `cbor:"3,keyasint"` // spread.Rekey
+	// Base is the signed LOCK that the new one continues; empty where the
+	// keeper holds it.
+	Base []byte `cbor:"4,keyasint"`
+}
+
+// Commits puts prepared locks of one patient in force.
+type Commits struct {
+	V       uint8          `cbor:"1,keyasint"`
+	Patient abaton.ActorID `cbor:"2,keyasint"`
+	Locks   []Commit       `cbor:"3,keyasint"`
+}
+
+// Commit names a prepared lock by SHA-256 of its LOCK and brings the receipts
+// of at least w keepers for it.
+type Commit struct {
+	Batch    abaton.BatchName `cbor:"1,keyasint"`
+	Lock     [32]byte         `cbor:"2,keyasint"`
+	Receipts [][]byte         `cbor:"3,keyasint"`
+}
+
 // Events carries signed key-log events.
 type Events struct {
 	V      uint8    `cbor:"1,keyasint"`

@@ -6,6 +6,8 @@ const (
 	RouteSession  = "/v1/session" // session.Signed -> Signed Opened
 	RouteRequest  = "/v1/request" // Signed session.Request -> SealedReply
 	RouteDeposit  = "/v1/deposit" // Deposits -> Results (Signed Receipt each)
+	RoutePrepare  = "/v1/prepare" // Prepares -> Results (Signed Receipt each)
+	RouteCommit   = "/v1/commit"  // Commits -> Results (empty OK each)
 	RouteEvents   = "/v1/events"  // Events -> Results (vote signature each)
 	RouteCertify  = "/v1/certify" // Certificates -> Results (empty OK each)
 	RouteNotices  = "/v1/notices" // Notices -> Results (empty OK each)

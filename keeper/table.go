@@ -19,6 +19,7 @@ const (
 	BySession     Policy = 1 + iota // the statement is its own proof (passkey)
 	ByRequest                       // signed by a live session key
 	ByWriter                        // HEAD and LOCK carry the writer's signature
+	ByLocker                        // LOCK carries the locker's signature
 	ByEvent                         // the event carries its own proofs
 	ByCertificate                   // four keepers' signatures
 	ByReceipts                      // keepers' signatures on receipts

@@ -212,8 +212,9 @@ func byHandSeed(secret key.Secret, label string, context []byte) []byte {
 	extract.Write(secret[:])
 	expand := hmac.New(sha256.New, extract.Sum(nil))
 	expand.Write([]byte(label))
-	expand.Write([]byte{0})
-	expand.Write(context)
+	if context != nil {
+		expand.Write(append([]byte{0}, context...))
+	}
 	expand.Write([]byte{1})
 	return expand.Sum(nil)
 }

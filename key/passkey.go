@@ -51,8 +51,18 @@ const (
 	flagBackupEligible = 1 << 3
 	flagBackedUp       = 1 << 4
 	flagsAt            = 32
+	countAt            = 33
 	authDataBytes      = 37
 )
+
+// Count is the authenticator's signature counter, zero where it keeps none
+// (WebAuthn Level 3, section 6.1.1). It means nothing before Verify.
+func (a *Assertion) Count() uint32 {
+	if len(a.AuthData) < authDataBytes {
+		return 0
+	}
+	return binary.BigEndian.Uint32(a.AuthData[countAt:authDataBytes])
+}
 
 // Verify checks the assertion over challenge: type, challenge, exact origin,
 // not cross-origin, RP ID hash, user present and verified, not backed up where
@@ -131,6 +141,14 @@ type Passkey struct {
 	syncs   bool
 }
 
+// WithCount is the same passkey, but it says that it signs for the n-th time.
+// Left alone it keeps no count and says zero.
+func (p *Passkey) WithCount(n uint32) *Passkey {
+	q := *p
+	q.count = n
+	return &q
+}
+
 // WithSync is the same passkey, but it says that it may leave the device
 // (class Synced).
 func (p *Passkey) WithSync() *Passkey {
@@ -187,7 +205,6 @@ func (p *Passkey) Credential() Credential { return p.Public().Credential() }
 
 // Assert signs challenge as an authenticator would.
 func (p *Passkey) Assert(challenge [32]byte) (*Assertion, error) {
-	p.count++
 	rpHash := sha256.Sum256([]byte(p.rpID))
 	flags := byte(flagUserPresent | flagUserVerified)
 	if p.syncs {

@@ -28,6 +28,10 @@ func (r Root) SegmentSeed(category abaton.Category, epoch uint32) Secret {
 	return r.prk.derive(wire.SegmentSeed, category[:], wire.U32(epoch))
 }
 
+// BoxSeed is the private seed of the box for what others seal to this actor,
+// where the root is all that its devices keep.
+func (r Root) BoxSeed() Secret { return r.prk.derive(wire.BoxSeed) }
+
 // Segment is the key pair of category's segment in epoch.
 func (r Root) Segment(category abaton.Category, epoch uint32) *Box {
 	return BoxFromSeed(r.SegmentSeed(category, epoch))

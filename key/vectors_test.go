@@ -30,6 +30,7 @@ type rootVector struct {
 	Line      string `json:"line"`
 	Seed      string `json:"segment_seed"`
 	SegmentID string `json:"segment_id"`
+	BoxSeed   string `json:"box_seed"`
 	Expect    string `json:"expect"`
 }
 
@@ -40,8 +41,8 @@ func (v rootVector) check() error {
 	copy(category[:], fromHex(v.Category))
 	root := key.NewRoot(secret)
 	line, seed := root.Line(category), root.SegmentSeed(category, v.Epoch)
-	id := key.SegmentIDOf(root.Segment(category, v.Epoch).Public())
-	same := hex.EncodeToString(line[:]) == v.Line && hex.EncodeToString(seed[:]) == v.Seed && hex.EncodeToString(id[:]) == v.SegmentID
+	id, box := key.SegmentIDOf(root.Segment(category, v.Epoch).Public()), root.BoxSeed()
+	same := hex.EncodeToString(line[:]) == v.Line && hex.EncodeToString(seed[:]) == v.Seed && hex.EncodeToString(id[:]) == v.SegmentID && hex.EncodeToString(box[:]) == v.BoxSeed
 	if same != (v.Expect == "ok") {
 		return fmt.Errorf("same output: got %v, want %v", same, v.Expect == "ok")
 	}
@@ -62,6 +63,7 @@ func rootVectors() (all []rootVector) {
 		v.Seed = hex.EncodeToString(seed)
 		id := wire.Hash("abaton/v1/segment-id", key.BoxFromSeed(key.Secret(seed)).Public().Bytes())
 		v.SegmentID = hex.EncodeToString(id[:])
+		v.BoxSeed = hex.EncodeToString(byHandSeed(s, "abaton/v1/box-seed", nil))
 		return v
 	}
 	first := make("abaton-test-only root, first epoch", secret, one, 1)
@@ -83,6 +85,9 @@ func rootVectors() (all []rootVector) {
 	})
 	wrong("label of the line", func(v *rootVector) {
 		v.Seed = hex.EncodeToString(byHandSeed(key.Secret(fromHex(secret)), "abaton/v1/line", append(fromHex(one), wire.U32(1)...)))
+	})
+	wrong("box seed with the separator of a context", func(v *rootVector) {
+		v.BoxSeed = hex.EncodeToString(byHandSeed(key.Secret(fromHex(secret)), "abaton/v1/box-seed", []byte{}))
 	})
 	wrong("segment id without label", func(v *rootVector) { v.SegmentID = v.Seed })
 	return all

@@ -20,6 +20,7 @@ func sampleEntry() ledger.Entry {
 	e.PatientSeq, e.Prev = 4, id("prev")
 	e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound
 	e.Lines = []abaton.Line{{1}, {2}}
+	e.Device, e.Role, e.Behalf = id("device"), "physician", id("colleague")
 	return e
 }
 
@@ -93,6 +94,10 @@ func spoiled() map[string][]func(*ledger.Entry) {
 		"entry.lines": {
 			func(e *ledger.Entry) { e.Lines = make([]abaton.Line, 33) },
 			func(e *ledger.Entry) { e.Lines[0] = abaton.Line{} },
+		},
+		"entry.role": {
+			func(e *ledger.Entry) { e.Role = "a\nb" },
+			func(e *ledger.Entry) { e.Role = "abcdefghijklmnopqrstuvwxyz-abcdefghij" },
 		},
 		"entry.line-order": {func(e *ledger.Entry) { e.Lines[1] = e.Lines[0] }},
 		"entry.folds-into": {

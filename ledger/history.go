@@ -31,6 +31,9 @@ type Line struct {
 	Op           Op
 	Actor        abaton.ActorID
 	Organisation abaton.ActorID
+	Device       abaton.ActorID // where a clinician sat; zero for none
+	Role         string         // in which role; empty for a patient
+	Behalf       abaton.ActorID // in whose place; zero normally
 	Session      abaton.SessionID
 	Purpose      abaton.Purpose
 	Grant        abaton.GrantID
@@ -91,6 +94,9 @@ type facts struct {
 	op      Op
 	actor   abaton.ActorID
 	org     abaton.ActorID
+	device  abaton.ActorID
+	role    string
+	behalf  abaton.ActorID
 	session abaton.SessionID
 	purpose abaton.Purpose
 	grant   abaton.GrantID
@@ -190,7 +196,7 @@ func salvage(patient abaton.ActorID, a *Answer) Chain {
 }
 
 func factsOf(en *Entry) requestFacts {
-	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Session, en.Purpose, en.Grant}}
+	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant}}
 }
 
 func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]uint64) {
@@ -217,6 +223,7 @@ func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]u
 func newDraft(en *Entry) *draft {
 	d := &draft{rows: make(map[abaton.BatchName]*rowDraft), folds: make(map[requestFacts]int)}
 	d.line = Line{Request: en.Request, Op: en.Op, Actor: en.Actor, Organisation: en.Organisation,
+		Device: en.Device, Role: en.Role, Behalf: en.Behalf,
 		Session: en.Session, Purpose: en.Purpose, Grant: en.Grant, First: en.Time, Last: en.Time}
 	return d
 }
@@ -299,6 +306,9 @@ func compareLines(a, b Line) int {
 		cmp.Compare(a.Op, b.Op),
 		bytes.Compare(a.Actor[:], b.Actor[:]),
 		bytes.Compare(a.Organisation[:], b.Organisation[:]),
+		bytes.Compare(a.Device[:], b.Device[:]),
+		cmp.Compare(a.Role, b.Role),
+		bytes.Compare(a.Behalf[:], b.Behalf[:]),
 		bytes.Compare(a.Session[:], b.Session[:]),
 		bytes.Compare(a.Grant[:], b.Grant[:]),
 		cmp.Compare(a.Purpose, b.Purpose),
@@ -326,7 +336,7 @@ func (d *draft) renews(drafts map[requestFacts]*draft, s Shape) *draft {
 func (d *draft) continues(first *draft) bool {
 	a, b := &d.line, &first.line
 	return len(first.folds) == 0 && b.Op.Opens() && a.Actor == b.Actor && a.Organisation == b.Organisation &&
-		a.Session == b.Session && a.Grant == b.Grant && a.Purpose == b.Purpose && d.within(first)
+		a.Device == b.Device && a.Role == b.Role && a.Behalf == b.Behalf && a.Session == b.Session && a.Grant == b.Grant && a.Purpose == b.Purpose && d.within(first)
 }
 
 func (d *draft) within(first *draft) bool {

@@ -7,7 +7,7 @@ import "github.com/abaton-health/abaton"
 func knownReason(r abaton.Reason) bool {
 	switch r {
 	case abaton.ReasonMalformed, abaton.ReasonTooLarge, abaton.ReasonNoSession, abaton.ReasonSession,
-		abaton.ReasonCredential, abaton.ReasonSignature, abaton.ReasonTime, abaton.ReasonClock,
+		abaton.ReasonCredential, abaton.ReasonCloned, abaton.ReasonSignature, abaton.ReasonTime, abaton.ReasonClock,
 		abaton.ReasonReplay, abaton.ReasonStanding, abaton.ReasonGrant, abaton.ReasonPurpose,
 		abaton.ReasonExpired, abaton.ReasonRevoked, abaton.ReasonQuota, abaton.ReasonBarred,
 		abaton.ReasonStepUp, abaton.ReasonPolicy, abaton.ReasonBudget, abaton.ReasonLease,
@@ -15,7 +15,7 @@ func knownReason(r abaton.Reason) bool {
 		abaton.ReasonParent, abaton.ReasonInvitation, abaton.ReasonCertificate, abaton.ReasonKeeperSet,
 		abaton.ReasonEpoch, abaton.ReasonWriter, abaton.ReasonBody, abaton.ReasonFragment,
 		abaton.ReasonCapsule, abaton.ReasonShare, abaton.ReasonEquivocation, abaton.ReasonErased,
-		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer,
+		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer, abaton.ReasonApprovals, abaton.ReasonDevice,
 		abaton.ReasonWait, abaton.ReasonVetoed,
 		abaton.ReasonNewRole, abaton.ReasonUnconfirmed, abaton.ReasonSecond:
 		return true

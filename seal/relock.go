@@ -21,6 +21,10 @@ type Relocking struct {
 	Shape   spread.Shape
 	Locker  *key.Signing
 	Gone    uint64 // bitmap of records erased by the patient's events
+	// Continues is the LOCK that the new one follows where that is not the one
+	// opened: a later one that somebody prepared and nobody finished. Its
+	// signature is the caller's to check. Nil: the one opened.
+	Continues *spread.Lock
 }
 
 // Relocked is a new LOCK and what each keeper gets under it.
@@ -48,11 +52,14 @@ func Relock(segment *key.Box, g *spread.Gathered, authors func(abaton.ActorID) [
 	if err != nil {
 		return nil, err
 	}
-	old := g.Found[0].Capsule
+	old, err := r.follows(g)
+	if err != nil {
+		return nil, err
+	}
 	l := &spread.Lock{
-		Version: wire.Version, Batch: g.Name, Segment: key.SegmentIDOf(r.Segment), Number: old.Lock.Number + 1,
-		Set: spread.SetRef{Set: r.Set, Shape: r.Shape.Hash()}, Gone: r.Gone | old.Lock.Gone,
-		PrevLock: spread.LockHash(old.LockSigned.Body), Locker: r.Locker.ID(),
+		Version: wire.Version, Batch: g.Name, Segment: key.SegmentIDOf(r.Segment), Number: old.Number + 1,
+		Set: spread.SetRef{Set: r.Set, Shape: r.Shape.Hash()}, Gone: r.Gone | old.Gone | g.Found[0].Capsule.Lock.Gone,
+		PrevLock: spread.LockHash(old.Bytes()), Locker: r.Locker.ID(),
 	}
 	code, err := spread.NewCode(r.Shape.N, r.Shape.K)
 	if err != nil {
@@ -69,6 +76,18 @@ func Relock(segment *key.Box, g *spread.Gathered, authors func(abaton.ActorID) [
 		})
 	}
 	return out, nil
+}
+
+// follows is the LOCK that the new one continues.
+func (r *Relocking) follows(g *spread.Gathered) (*spread.Lock, error) {
+	opened := g.Found[0].Capsule.Lock
+	switch {
+	case r.Continues == nil:
+		return opened, nil
+	case r.Continues.Batch != g.Name || r.Continues.Number < opened.Number:
+		return nil, fmt.Errorf("re-lock: %w", ErrBatch)
+	}
+	return r.Continues, nil
 }
 
 func (r *Relocking) check() error {

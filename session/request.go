@@ -23,7 +23,13 @@ const (
 	Index                   // parcels of index records
 	Parts                   // names of the batches in lines that are parts of large objects
 	Unseal                  // this keeper's share of an escrow
-	Confirm                 // nothing: a second clinician's word about an emergency opening
+
+	// Locks releases parcels under every lock held, those prepared too
+	// (docs/protocol/record.md#re-lock).
+	Locks Mode = 8
+	// Confirm asks for nothing: it is a second clinician's word about an
+	// emergency opening.
+	Confirm Mode = 9
 )
 
 // RequestBytesMax is the largest signed request, in bytes.
@@ -41,7 +47,7 @@ type Request struct {
 	Grant     abaton.GrantID         `cbor:"4,keyasint"` // zero asks as the owner; for Unseal the escrow
 	Mode      Mode                   `cbor:"5,keyasint"`
 	Purpose   abaton.Purpose         `cbor:"6,keyasint"`
-	Rows      []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index
+	Rows      []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index, Locks
 	Lines     []abaton.Line          `cbor:"8,keyasint"` // for List and Parts
 	Time      int64                  `cbor:"9,keyasint"` // unix seconds
 	Nonce     [grant.NonceBytes]byte `cbor:"10,keyasint"`
@@ -80,7 +86,7 @@ func ParseRequest(data []byte) (*Asked, error) {
 		return nil, err
 	}
 	if len(a.Request.StepUp) > 0 {
-		s, err := parseStepUp(a.Request.StepUp)
+		s, err := ParseStepUp(a.Request.StepUp)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +115,7 @@ func (r *Request) validate() error {
 // modeFits: each mode has its own fields and no other's.
 func (r *Request) modeFits() bool {
 	switch r.Mode {
-	case Release, Permit, Index:
+	case Release, Permit, Index, Locks:
 		return len(r.Rows) > 0 && len(r.Lines) == 0 && r.Cursor == 0
 	case List, Parts:
 		return len(r.Rows) == 0 && len(r.Lines) > 0

@@ -49,7 +49,7 @@ func TestRequest(t *testing.T) {
 		{"no session", func(r *session.Request) { r.Session = abaton.SessionID{} }, abaton.ReasonMalformed},
 		{"no patient", func(r *session.Request) { r.Patient = abaton.ActorID{} }, abaton.ReasonMalformed},
 		{"no mode", func(r *session.Request) { r.Mode = 0 }, abaton.ReasonMalformed},
-		{"unknown mode", func(r *session.Request) { r.Mode = 9 }, abaton.ReasonMalformed},
+		{"unknown mode", func(r *session.Request) { r.Mode = 10 }, abaton.ReasonMalformed},
 		{"no purpose", func(r *session.Request) { r.Purpose = "" }, abaton.ReasonMalformed},
 		{"unknown purpose", func(r *session.Request) { r.Purpose = "CURIOUS" }, abaton.ReasonMalformed},
 		{"no nonce", func(r *session.Request) { r.Nonce = [16]byte{} }, abaton.ReasonMalformed},
@@ -194,4 +194,42 @@ func FuzzParseRequest(f *testing.F) {
 			t.Errorf("parsed and written again, the request differs")
 		}
 	})
+}
+
+// TestStepUpCounts: a step-up was made after its session, so a passkey that
+// counts has counted on.
+func TestStepUpCounts(t *testing.T) {
+	a := newActors(t, actor.Clinician, actor.Bound)
+	lines := []abaton.Line{{1}}
+	for _, tt := range []struct {
+		session, stepUp uint32
+		want            abaton.Reason
+	}{{0, 0, ""}, {5, 6, ""}, {0, 1, ""}, {5, 5, abaton.ReasonCloned}, {5, 4, abaton.ReasonCloned}, {5, 0, abaton.ReasonCloned}} {
+		statement := a.statement()
+		st := statement.Marshal()
+		begun, err := passkey(t, "ana").WithCount(tt.session).Assert(session.Challenge(st))
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := a.sign(statement) // at the clinician's device
+		signed.Assertion = *begun
+		s, err := session.Authenticate(signed, party)
+		if err != nil || s.Count() != tt.session {
+			t.Fatalf("authenticate: got count %d, %v, want %d", s.Count(), err, tt.session)
+		}
+		r := request(s.ID())
+		u := session.StepUp{V: wire.Version, Session: s.ID(), Patient: r.Patient, Lines: lines, Purpose: r.Purpose, Time: start.Unix(), Nonce: [16]byte{1}}
+		assertion, err := passkey(t, "ana").WithCount(tt.stepUp).Assert(u.Challenge())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.StepUp = (&session.SignedStepUp{StepUp: u, Assertion: *assertion}).Marshal()
+		asked, err := session.ParseRequest(r.Sign(signing("session")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := reason(asked.SteppedUp(s, party, lines, start)); got != tt.want {
+			t.Errorf("session at %d, step-up at %d: got %q, want %q", tt.session, tt.stepUp, got, tt.want)
+		}
+	}
 }

@@ -95,6 +95,7 @@ type Session struct {
 	id        abaton.SessionID
 	statement Statement
 	reply     key.BoxPublic
+	count     uint32         // of the assertion; see Count
 	class     actor.Class    // what the assertion claims; Live compares
 	device    abaton.KeyID   // that signed for the device; zero without one
 	posture   *actor.Posture // nil without a device
@@ -115,7 +116,7 @@ func Authenticate(signed *Signed, rp key.RelyingParty) (*Session, error) {
 	if signed.Assertion.Credential() != s.statement.Credential || signed.Assertion.Verify(s.id, rp) != nil {
 		return nil, abaton.Refuse(abaton.ReasonSession)
 	}
-	s.class = actor.ClassOf(&signed.Assertion)
+	s.class, s.count = actor.ClassOf(&signed.Assertion), signed.Assertion.Count()
 	var err error
 	if s.reply, err = key.ParseBoxPublic(s.statement.Reply); err != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
@@ -160,6 +161,10 @@ func (s *Session) ID() abaton.SessionID { return s.id }
 
 // Statement is what was signed. Its slices are not to be changed.
 func (s *Session) Statement() Statement { return s.statement }
+
+// Count is the passkey's signature counter when the session began; zero where
+// it keeps none.
+func (s *Session) Count() uint32 { return s.count }
 
 // Reply is where replies are sealed to.
 func (s *Session) Reply() key.BoxPublic { return s.reply }

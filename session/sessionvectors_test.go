@@ -138,7 +138,7 @@ func TestRequestVectors(t *testing.T) {
 		{"history", "session", func(r *session.Request) { r.Mode, r.Rows = session.History, nil }},
 		{"another key", "stranger", func(*session.Request) {}},
 		{"version", "session", func(r *session.Request) { r.V = 2 }},
-		{"unknown mode", "session", func(r *session.Request) { r.Mode = 9 }},
+		{"unknown mode", "session", func(r *session.Request) { r.Mode = 10 }},
 		{"unknown purpose", "session", func(r *session.Request) { r.Purpose = "CURIOUS" }},
 		{"no nonce", "session", func(r *session.Request) { r.Nonce = [16]byte{} }},
 		{"release of nothing", "session", func(r *session.Request) { r.Rows = nil }},

@@ -38,7 +38,9 @@ type SignedStepUp struct {
 // Marshal is what a request carries in its field 12.
 func (u *SignedStepUp) Marshal() []byte { return wire.Marshal(u) }
 
-func parseStepUp(data []byte) (*SignedStepUp, error) {
+// ParseStepUp reads a step-up strictly; ReasonMalformed. It verifies nothing:
+// keepers do (Asked.SteppedUp).
+func ParseStepUp(data []byte) (*SignedStepUp, error) {
 	var u SignedStepUp
 	if wire.Unmarshal(data, &u) != nil || u.StepUp.V != wire.Version || !u.StepUp.Purpose.Valid() ||
 		u.StepUp.Time < 0 || !distinctLines(u.StepUp.Lines) ||
@@ -48,7 +50,7 @@ func parseStepUp(data []byte) (*SignedStepUp, error) {
 	return &u, nil
 }
 
-// SteppedUp reports, as nil or ReasonStepUp, whether the request carries an
+// SteppedUp reports, as nil, ReasonStepUp or ReasonCloned, whether the request carries an
 // assertion by the session's own credential, at most StepUpMax old, over all
 // these lines and the request's purpose.
 func (a *Asked) SteppedUp(s *Session, rp key.RelyingParty, lines []abaton.Line, now time.Time) error {
@@ -59,6 +61,9 @@ func (a *Asked) SteppedUp(s *Session, rp key.RelyingParty, lines []abaton.Line, 
 	if u.Assertion.Credential() != s.statement.Credential || actor.ClassOf(&u.Assertion) != s.class ||
 		u.Assertion.Verify(u.StepUp.Challenge(), rp) != nil {
 		return abaton.Refuse(abaton.ReasonStepUp)
+	}
+	if n := u.Assertion.Count(); (n != 0 || s.count != 0) && n <= s.count {
+		return abaton.Refuse(abaton.ReasonCloned) // made after the session's, it counts higher
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package spread
 
 import (
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -30,6 +31,25 @@ func ParseRekey(data []byte) (*Rekey, error) {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
 	}
 	return r, nil
+}
+
+// SealRekey boxes what carries a rekey to its keeper's long-term key: it holds
+// shares (PROTOCOL.md#rekey-box).
+func SealRekey(message []byte, set abaton.ActorID, x abaton.KeeperIndex, keeper key.BoxPublic) ([]byte, error) {
+	return keeper.SealTo(wire.RekeyBox, boxContext(set, x), message)
+}
+
+// OpenRekey opens what SealRekey made for the keeper x of set; it refuses with
+// ReasonMalformed or ReasonTooLarge.
+func OpenRekey(sealed []byte, set abaton.ActorID, x abaton.KeeperIndex, box *key.Box) ([]byte, error) {
+	if len(sealed) > abaton.ControlBodyMax {
+		return nil, abaton.Refuse(abaton.ReasonTooLarge)
+	}
+	message, err := box.OpenFrom(wire.RekeyBox, boxContext(set, x), sealed)
+	if err != nil {
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	return message, nil
 }
 
 // CheckRekey checks r against what keeper x stores: the HEAD, the LOCK being

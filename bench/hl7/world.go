@@ -64,7 +64,7 @@ func (w *world) staff(ctx context.Context) (office *people.Person, err error) {
 	if w.reader, err = w.n.People().NewClinician("integrator", "Integrator", w.org); err != nil {
 		return nil, err
 	}
-	if err := people.Introduce(ctx, w.c, office, w.reader); err != nil {
+	if err := w.n.Enlist(ctx, w.c, office, w.reader); err != nil {
 		return nil, err
 	}
 	for _, t := range []people.Terms{

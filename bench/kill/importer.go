@@ -67,7 +67,7 @@ func newImporter(ctx context.Context, n *local.Network) (*importer, error) {
 	if m.office, err = n.People().NewClinician("records-office", "Records office", m.org); err != nil {
 		return nil, err
 	}
-	if err := people.Introduce(ctx, m.c, m.office); err != nil {
+	if err := n.Enlist(ctx, m.c, m.office); err != nil {
 		return nil, err
 	}
 	terms := people.Terms{To: m.office, Actions: grant.Read, Directory: true, Purpose: abaton.Operations, Life: time.Hour, Quota: people.RecordsMax}

@@ -68,6 +68,9 @@ type disclosureLine struct {
 	Op       string               `json:"op"`
 	Who      string               `json:"who"`
 	Actor    string               `json:"actor"`
+	Role     string               `json:"role,omitempty"`
+	Device   string               `json:"device,omitempty"`
+	Behalf   string               `json:"behalf,omitempty"` // in whose place
 	Purpose  abaton.Purpose       `json:"purpose"`
 	Grant    string               `json:"grant,omitempty"`
 	Session  string               `json:"session"`
@@ -102,6 +105,12 @@ func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.Acto
 		if l.Grant != (abaton.GrantID{}) {
 			d.Grant = l.Grant.String()
 		}
+		if d.Role = l.Role; l.Device != (abaton.ActorID{}) {
+			d.Device = nameOf(known, l.Device)
+		}
+		if l.Behalf != (abaton.ActorID{}) {
+			d.Behalf = nameOf(known, l.Behalf)
+		}
 		for _, r := range l.Rows {
 			for j := range abaton.BatchRecordsMax {
 				if r.Released>>j&1 == 1 {
@@ -127,7 +136,11 @@ func (e *env) accessTable(h *ledger.History, known map[abaton.ActorID]string) er
 		if l.Disputed {
 			did += " (ledgers differ)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%d\n", time.Unix(l.First, 0).Format(time.DateTime), nameOf(known, l.Actor), did,
+		who := nameOf(known, l.Actor)
+		if l.Behalf != (abaton.ActorID{}) {
+			who += " for " + nameOf(known, l.Behalf)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%d\n", time.Unix(l.First, 0).Format(time.DateTime), who, did,
 			released, refused, l.Purpose, len(l.Keepers))
 	}
 	if err := t.Flush(); err != nil {

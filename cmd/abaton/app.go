@@ -160,7 +160,7 @@ func (e *env) approveAsPatient(ctx context.Context, d *device, asked *login.AppA
 	if err != nil {
 		return err
 	}
-	if err := people.Introduce(ctx, d.net, agent); err != nil {
+	if err := d.at.Enlist(ctx, d.net, agent); err != nil {
 		return err
 	}
 	if yes.Bundles, err = d.GiveApp(ctx, d.net, agent, read, add, abaton.Purpose(a.purpose), a.life); err != nil {

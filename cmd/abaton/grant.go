@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/people"
@@ -50,18 +51,22 @@ func newGrantGive(e *env) *cobra.Command {
 			if d.Kind != actor.Patient {
 				return usage("%s is no patient and has no record to give", d.Handle)
 			}
-			whom, err := d.at.People().Find(to)
+			whom, team, err := grantee(d.at, to)
 			if err != nil {
 				return err
 			}
 			began := time.Now()
-			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Actions: grant.Read, Categories: categories,
+			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Team: team, Actions: grant.Read, Categories: categories,
 				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota})
 			if err != nil {
 				return err
 			}
-			e.say("%s may now read %s, in force at %d of %d keepers after %v.", whom.Handle, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
-			e.say("It begins with the next sign-in: abaton login --as %s", whom.Handle)
+			e.say("%s may now read %s, in force at %d of %d keepers after %v.", to, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
+			if whom != nil {
+				e.say("It begins with the next sign-in: abaton login --as %s", whom.Handle)
+			} else {
+				e.say("Whoever is in the team has it with the next sign-in: abaton team list")
+			}
 			e.print("%s\n", id)
 			return nil
 		}}
@@ -103,9 +108,9 @@ func categoriesOf(text string) (all []fhir.Category, err error) {
 
 func newGrantStop(e *env) *cobra.Command {
 	var as, to string
-	var urgent bool
+	var urgent, relock bool
 	c := &cobra.Command{Use: "stop [GRANT]", Short: "Take access back", Args: cobra.MaximumNArgs(1),
-		Example: "  abaton grant stop --as patient-8a4c9c04 --to dr-ben",
+		Example: "  abaton grant stop --as patient-8a4c9c04 --to dr-ben\n  abaton grant stop --as patient-8a4c9c04 --to dr-ben --relock",
 		RunE: func(c *cobra.Command, args []string) error {
 			if (len(args) == 0) == (to == "") {
 				return usage("name one grant, or all of somebody's with --to")
@@ -118,6 +123,9 @@ func newGrantStop(e *env) *cobra.Command {
 			ids, err := d.toStop(c.Context(), args, to)
 			if err != nil {
 				return err
+			}
+			if relock {
+				return e.relock(c.Context(), d, client.Ending{Revoke: ids, Urgent: urgent}, nil, false)
 			}
 			for _, id := range ids {
 				began := time.Now()
@@ -133,6 +141,7 @@ func newGrantStop(e *env) *cobra.Command {
 	c.Flags().StringVar(&as, "as", "", "the patient")
 	c.Flags().StringVar(&to, "to", "", "stop all that this one was given to read")
 	c.Flags().BoolVar(&urgent, "urgent", false, "also end the time in which older locks are accepted")
+	c.Flags().BoolVar(&relock, "relock", false, "also lock anew all that could be read, so that kept keys open nothing of it")
 	c.MarkFlagRequired("as")
 	return c
 }
@@ -145,7 +154,7 @@ func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton
 		}
 		return []abaton.GrantID{id}, nil
 	}
-	whom, err := d.at.People().Find(to)
+	whom, team, err := grantee(d.at, to)
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +164,12 @@ func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton
 	}
 	var ids []abaton.GrantID
 	for id, g := range st.Grants() {
-		if g.Grantee == whom.ID && g.Actions&grant.Read != 0 {
+		if (whom != nil && g.Grantee == whom.ID || team != nil && g.Grantee == team.ID) && g.Actions&grant.Read != 0 {
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("nothing was given to %s: %w", whom.Handle, abaton.ErrNotFound)
+		return nil, fmt.Errorf("nothing was given to %s: %w", to, abaton.ErrNotFound)
 	}
 	return ids, nil
 }
@@ -225,7 +234,7 @@ func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, erro
 	if err != nil {
 		return nil, err
 	}
-	known, err := names(d.at)
+	known, err := namesWithTeams(d.at)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func newLoginCommand(e *env) *cobra.Command {
-	var as string
+	var as, role string
 	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
 		Example: "  abaton login --dir run/demo --as dr-anna",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -25,6 +25,7 @@ func newLoginCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p.Role = role
 			s, count, err := signIn(c.Context(), n, p)
 			if err != nil {
 				return err
@@ -38,6 +39,7 @@ func newLoginCommand(e *env) *cobra.Command {
 			return nil
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
+	c.Flags().StringVar(&role, "role", "", "as what (default: the first of the roles)")
 	c.MarkFlagRequired("as")
 	return c
 }

@@ -39,23 +39,24 @@ func newStaff(ctx context.Context, n *local.Network, c *client.Network) (*staff,
 		return nil, err
 	}
 	for _, one := range []struct {
-		into         **people.Person
-		handle, name string
-	}{{&s.office, officeHandle, "Records office"}, {&s.anna, annaHandle, "Dr Anna"}, {&s.ben, benHandle, "Dr Ben"}, {&s.integrator, integratorHandle, "Integrator"}} {
-		if *one.into, err = clinician(n.People(), one.handle, one.name, s.org); err != nil {
+		into               **people.Person
+		handle, name, role string
+	}{{&s.office, officeHandle, "Records office", abaton.RoleRecords}, {&s.anna, annaHandle, "Dr Anna", abaton.RolePhysician},
+		{&s.ben, benHandle, "Dr Ben", abaton.RolePhysician}, {&s.integrator, integratorHandle, "Integrator", abaton.RoleRecords}} {
+		if *one.into, err = clinician(n.People(), one.handle, one.name, s.org, one.role); err != nil {
 			return nil, err
 		}
 	}
-	if err := people.Introduce(ctx, c, s.office, s.anna, s.ben, s.integrator); err != nil {
+	if err := n.Enlist(ctx, c, s.office, s.anna, s.ben, s.integrator); err != nil {
 		return nil, err
 	}
 	return s, s.openDirectory(ctx, c)
 }
 
-func clinician(w *people.World, handle, name string, org *people.Person) (*people.Person, error) {
+func clinician(w *people.World, handle, name string, org *people.Person, roles ...string) (*people.Person, error) {
 	p, err := w.Load(handle)
 	if errors.Is(err, people.ErrNobody) {
-		return w.NewClinician(handle, name, org)
+		return w.NewClinician(handle, name, org, roles...)
 	}
 	return p, err
 }

@@ -33,7 +33,7 @@ handle that is shown: abaton grant give --to HANDLE.`,
 				return err
 			}
 			defer hangUp()
-			if err := people.Introduce(c.Context(), net, agent); err != nil {
+			if err := n.Enlist(c.Context(), net, agent); err != nil {
 				return err
 			}
 			e.say("The service %s acts as %s.", args[0], agent.Handle)
@@ -71,7 +71,7 @@ access with its own signature (SMART Backend Services).`,
 				return err
 			}
 			defer d.hangUp()
-			if err := people.Introduce(c.Context(), d.net, agent); err != nil {
+			if err := n.Enlist(c.Context(), d.net, agent); err != nil {
 				return err
 			}
 			if _, err := directoryFor(c.Context(), n, agent); err != nil {

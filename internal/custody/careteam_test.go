@@ -19,7 +19,7 @@ import (
 
 // practice is a patient whose record a care team keeps.
 type practice struct {
-	*ward
+	*shift
 	team   *actor.Team
 	seed   key.Secret
 	kept   *actor.Escrow
@@ -28,7 +28,7 @@ type practice struct {
 
 func newPractice(t *testing.T) *practice {
 	t.Helper()
-	p := &practice{ward: newYoungWard(t), seed: key.NewSecret()}
+	p := &practice{shift: newYoungShift(t), seed: key.NewSecret()}
 	p.team = &actor.Team{Epoch: 1, Public: key.BoxFromSeed(p.seed).Public().Bytes()}
 	rand.Read(p.team.Nonce[:])
 	p.team.Team = actor.TeamID(p.org.ID, p.team.Nonce)

@@ -124,8 +124,8 @@ func (c *Core) openLedger(now time.Time) (err error) {
 	return nil
 }
 
-// Input is one authenticated thing to decide: Deposit, Request, Publish,
-// Certify, WriteBack, Admit, Heard, Cosign or Cosigned.
+// Input is one authenticated thing to decide: Deposit, Prepare, Commit, Request,
+// Publish, Certify, WriteBack, Admit, Heard, Cosign or Cosigned.
 type Input interface {
 	// slot names what the input touches; two inputs with one slot are never
 	// decided in one group, because the second must see what the first wrote.
@@ -149,6 +149,7 @@ type Output struct {
 	Outcome    ledger.Outcome
 	Reason     abaton.Reason
 	Time       time.Time
+	Each       []abaton.Reason // of each lock of a Commit; empty: in force
 
 	finish func(*Output) // run once durable
 }

@@ -49,7 +49,7 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 	if err != nil {
 		return c.depositFailed(t, err)
 	}
-	receipt := c.cfg.Receipt(c.receiptBody(t, u))
+	receipt := c.cfg.Receipt(c.receiptBody(t, u.Name, u.LockHash))
 	if err := c.keep(t, u, receipt); err != nil {
 		return c.depositFailed(t, err)
 	}
@@ -68,6 +68,9 @@ func (c *Core) known(u *spread.Checked) (Output, bool) {
 	case err != nil:
 		return Output{}, false // absent; a broken store shows when it is written
 	case string(n.Lock) != string(wire.Marshal(u.LockSigned)):
+		if first := c.firstReceipt(u.Name, u.LockHash); first != nil {
+			return Output{Bytes: first}, true // locked anew since
+		}
 		// A second LOCK of one number: both together are the proof.
 		return refused(abaton.ReasonEquivocation), true
 	}
@@ -211,11 +214,11 @@ func (c *Core) depositFailed(t *tx, err error) Output {
 	return t.fail(err)
 }
 
-// receiptBody names the ledger entry that the deposit is about to get: this
+// receiptBody names the ledger entry that a deposit is about to get: this
 // goroutine is the only one that appends.
-func (c *Core) receiptBody(t *tx, u *spread.Checked) []byte {
+func (c *Core) receiptBody(t *tx, batch abaton.BatchName, lock spread.Hash32) []byte {
 	return wire.Marshal(keeper.Receipt{
-		V: wire.Version, Keeper: c.cfg.Index, Batch: u.Name, Lock: u.LockHash,
+		V: wire.Version, Keeper: c.cfg.Index, Batch: batch, Lock: lock,
 		Entry: c.log.Size() + uint64(len(t.entries)), Time: uint64(t.now.Unix()),
 	})
 }

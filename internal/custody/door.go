@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
@@ -35,6 +37,8 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteSession, keeper.BySession, session.SignedBytesMax, k.OpenSession),
 		post(keeper.RouteRequest, keeper.ByRequest, session.RequestBytesMax, k.Release),
 		post(keeper.RouteDeposit, keeper.ByWriter, abaton.DepositBodyMax, k.Keep),
+		post(keeper.RoutePrepare, keeper.ByLocker, abaton.ControlBodyMax, k.Prepare),
+		post(keeper.RouteCommit, keeper.ByReceipts, abaton.ControlBodyMax, k.Commit),
 		post(keeper.RouteEvents, keeper.ByEvent, abaton.DepositBodyMax, k.Vote),
 		post(keeper.RouteCertify, keeper.ByCertificate, abaton.DepositBodyMax, k.Accept),
 		post(keeper.RouteNotices, keeper.ByReceipts, abaton.ControlBodyMax, k.Note),
@@ -103,7 +107,9 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 	var err error
 	switch asked.Mode {
 	case session.Release, session.Index:
-		r.Pieces, err = k.pieces(out.Granted)
+		r.Pieces, err = k.pieces(out.Granted, false)
+	case session.Locks:
+		r.Pieces, err = k.pieces(out.Granted, true)
 	case session.List:
 		r.Notices, r.Next, err = k.listing(asked.Patient, out.Lines, spread.Ordinary, asked.Cursor)
 	case session.Parts:
@@ -118,41 +124,42 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 	return r, err
 }
 
-// pieces reads what was granted. A record erased since then comes as erased.
-func (k *Keeper) pieces(granted []Row) ([][]byte, error) {
+// pieces reads what was granted: under the lock in force, and if every lock is
+// asked for under those prepared beside it too. A record erased since then
+// comes as erased.
+func (k *Keeper) pieces(granted []Row, every bool) ([][]byte, error) {
 	out := make([][]byte, 0, len(granted))
 	size := 0
 	for _, row := range granted {
-		p, err := k.piece(row)
+		all, err := k.piecesOf(row, every)
 		if err != nil {
 			return nil, err
 		}
-		k.cfg.Mutation.lie(p)
-		b := p.Bytes()
-		if size += len(b); size > k.replyMax {
-			return nil, abaton.Refuse(abaton.ReasonTooLarge) // no reader would take it: ask for less
+		for _, p := range all {
+			k.cfg.Mutation.lie(p)
+			b := p.Bytes()
+			if size += len(b); size > k.replyMax {
+				return nil, abaton.Refuse(abaton.ReasonTooLarge) // no reader would take it: ask for less
+			}
+			out = append(out, b)
 		}
-		out = append(out, b)
 	}
 	return out, nil
 }
 
-func (k *Keeper) piece(row Row) (*spread.Piece, error) {
-	n, err := k.store.Notice(row.Patient, row.Batch)
+func (k *Keeper) piecesOf(row Row, every bool) ([]*spread.Piece, error) {
+	w, err := k.store.Whole(row.Patient, row.Batch, row.Records, every)
 	if err != nil {
 		return nil, err
 	}
+	n := &w.Notice
 	s := &spread.Stored{X: k.cfg.Index, Capsule: n.Capsule}
 	if err := errors.Join(wire.Unmarshal(n.Head, &s.Head), wire.Unmarshal(n.Lock, &s.Lock)); err != nil {
 		return nil, err
 	}
-	kept, shares, err := k.store.Piece(row.Patient, row.Batch, row.Records)
-	if err != nil {
-		return nil, err
-	}
 	s.Leaves = append(s.Leaves, n.Leaves...)
 	s.Rows = make([]spread.StoredRow, len(n.Leaves))
-	for j, share := range shares {
+	for j, share := range w.Shares {
 		if share.Erased {
 			if share.Bytes, err = k.goneLeaf(row.Batch, j, share.Bytes); err != nil {
 				return nil, err
@@ -162,10 +169,29 @@ func (k *Keeper) piece(row Row) (*spread.Piece, error) {
 		}
 		s.Rows[j].Share = share.Bytes
 	}
-	for _, r := range kept {
+	for _, r := range w.Kept {
 		s.Rows[r.Index].Length, s.Rows[r.Index].Fragment = r.Length, r.Fragment
 	}
-	return spread.MakePiece(s, row.Records)
+	first, err := spread.MakePiece(s, row.Records)
+	all := []*spread.Piece{first}
+	for i := 0; err == nil && i < len(w.Beside); i++ {
+		var p *spread.Piece
+		p, err = besidePiece(*s, &w.Beside[i], row.Records)
+		all = append(all, p)
+	}
+	return all, err
+}
+
+// besidePiece is the piece under a prepared lock: the same bodies.
+func besidePiece(s spread.Stored, b *store.Beside, records uint64) (*spread.Piece, error) {
+	if err := wire.Unmarshal(b.Lock, &s.Lock); err != nil {
+		return nil, err
+	}
+	s.Capsule, s.Rows = b.Capsule, slices.Clone(s.Rows)
+	for j := range s.Rows {
+		s.Rows[j].Share, s.Rows[j].ShareLeaf = b.Shares[j], b.Leaves[j]
+	}
+	return spread.MakePiece(&s, records)
 }
 
 // goneLeaf is the share leaf of an erased record: the tombstone's, or, where
@@ -234,6 +260,9 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	if _, err := k.one(ctx, Admit{Session: o.session}); err != nil {
 		return nil, err
+	}
+	if !k.sessions.counted(o.session) {
+		return nil, abaton.Refuse(abaton.ReasonCloned)
 	}
 	var enc []byte
 	if o.channel, enc, err = session.OpenChannel(o.session, k.cfg.Index); err != nil {

@@ -19,9 +19,9 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// ward is a patient who cannot speak, an emergency doctor, a colleague, and
+// shift is a patient who cannot speak, an emergency doctor, a colleague, and
 // two authorities.
-type ward struct {
+type shift struct {
 	*world
 	ben, eve    *custodytest.Person // in the emergency role; a physician
 	authorities []escrow.Holder
@@ -33,17 +33,17 @@ type ward struct {
 	now         time.Duration
 }
 
-// newWard: the keepers have known Ben's role for exactly as long as it takes.
-func newWard(t *testing.T) *ward {
+// newShift: the keepers have known Ben's role for exactly as long as it takes.
+func newShift(t *testing.T) *shift {
 	t.Helper()
-	w := newYoungWard(t)
+	w := newYoungShift(t)
 	w.pass(custodytest.Wait)
 	return w
 }
 
-func newYoungWard(t *testing.T) *ward {
+func newYoungShift(t *testing.T) *shift {
 	t.Helper()
-	w := &ward{world: newWorld(t, 1), half: key.NewSecret()}
+	w := &shift{world: newWorld(t, 1), half: key.NewSecret()}
 	w.ben, w.eve = custodytest.NewClinician(t, w.Set, w.org), custodytest.NewClinician(t, w.Set, w.org)
 	w.ben.Role = abaton.RoleEmergency
 	w.Publish(t, w.ben.Inception, w.eve.Inception)
@@ -59,7 +59,7 @@ func newYoungWard(t *testing.T) *ward {
 }
 
 // employ enrols a clinician for longer than the days that these tests pass.
-func (w *ward) employ(t *testing.T, p *custodytest.Person) {
+func (w *shift) employ(t *testing.T, p *custodytest.Person) {
 	t.Helper()
 	w.Enrol(t, p)
 	m := w.org.Member(p.ID, p.Role)
@@ -68,7 +68,7 @@ func (w *ward) employ(t *testing.T, p *custodytest.Person) {
 }
 
 // keep puts a line's seed into an emergency escrow.
-func (w *ward) keep(t *testing.T, half key.Secret, clinicians int, c abaton.Category) (*actor.Escrow, abaton.GrantID) {
+func (w *shift) keep(t *testing.T, half key.Secret, clinicians int, c abaton.Category) (*actor.Escrow, abaton.GrantID) {
 	t.Helper()
 	line := w.ana.Root.Line(c)
 	seed := grant.Seed{Line: line, Category: c, Level: 1, Epoch: 1, Seed: w.ana.Root.SegmentSeed(c, 1)}
@@ -82,34 +82,34 @@ func (w *ward) keep(t *testing.T, half key.Secret, clinicians int, c abaton.Cate
 }
 
 // pass sets all clocks of the network.
-func (w *ward) pass(d time.Duration) {
+func (w *shift) pass(d time.Duration) {
 	w.now = d
 	for _, k := range w.Keepers {
 		k.Ahead(d)
 	}
 }
 
-func (w *ward) clock() time.Time { return time.Now().Add(w.now) }
+func (w *shift) clock() time.Time { return time.Now().Add(w.now) }
 
-func (w *ward) signIn(t *testing.T, p *custodytest.Person) *custodytest.Session {
+func (w *shift) signIn(t *testing.T, p *custodytest.Person) *custodytest.Session {
 	t.Helper()
 	return w.SignInAt(t, p, w.clock())
 }
 
 // opens is Ben's request for the escrow.
-func (w *ward) opens(t *testing.T, s *custodytest.Session, id abaton.GrantID, change func(*session.Emergency)) session.Request {
+func (w *shift) opens(t *testing.T, s *custodytest.Session, id abaton.GrantID, change func(*session.Emergency)) session.Request {
 	t.Helper()
 	return w.opensBy(t, w.ben, s, id, change)
 }
 
-func (w *ward) opensBy(t *testing.T, by *custodytest.Person, s *custodytest.Session, id abaton.GrantID, change func(*session.Emergency)) session.Request {
+func (w *shift) opensBy(t *testing.T, by *custodytest.Person, s *custodytest.Session, id abaton.GrantID, change func(*session.Emergency)) session.Request {
 	t.Helper()
 	return session.Request{Patient: w.ana.ID, Grant: id, Mode: session.Unseal, Purpose: abaton.Emergency, Time: w.clock().Unix(),
 		Emergency: custodytest.Touch(t, by, s, w.ana.ID, id, w.clock(), change)}
 }
 
 // confirms is a second clinician's word about an opening.
-func (w *ward) confirms(t *testing.T, by *custodytest.Person, s *custodytest.Session, opening [32]byte, verdict session.Verdict) session.Request {
+func (w *shift) confirms(t *testing.T, by *custodytest.Person, s *custodytest.Session, opening [32]byte, verdict session.Verdict) session.Request {
 	t.Helper()
 	return session.Request{Patient: w.ana.ID, Grant: w.setID, Mode: session.Confirm, Purpose: abaton.Emergency, Time: w.clock().Unix(),
 		Approval: custodytest.Agree(t, by, s, w.ana.ID, w.setID, w.ben.ID, w.clock(), func(p *session.Approval) {
@@ -118,7 +118,7 @@ func (w *ward) confirms(t *testing.T, by *custodytest.Person, s *custodytest.Ses
 }
 
 // record deposits one record in a line.
-func (w *ward) record(t *testing.T, c abaton.Category) *seal.Sealed {
+func (w *shift) record(t *testing.T, c abaton.Category) *seal.Sealed {
 	t.Helper()
 	g := w.ana.Grant(w.org.ID, grant.Deposit, 100)
 	g.Lines = []abaton.Line{w.ana.Root.Line(c)}
@@ -140,13 +140,13 @@ func (w *ward) record(t *testing.T, c abaton.Category) *seal.Sealed {
 	return s
 }
 
-func (w *ward) reads(s *seal.Sealed, id abaton.GrantID) session.Request {
+func (w *shift) reads(s *seal.Sealed, id abaton.GrantID) session.Request {
 	return session.Request{Patient: w.ana.ID, Grant: id, Mode: session.Release, Purpose: abaton.Emergency, Time: w.clock().Unix(),
 		Rows: []session.Row{{Batch: s.Name, Bits: 1}}}
 }
 
 // reason asks and says why not; empty when permitted.
-func (w *ward) reason(t *testing.T, s *custodytest.Session, x abaton.KeeperIndex, q session.Request) abaton.Reason {
+func (w *shift) reason(t *testing.T, s *custodytest.Session, x abaton.KeeperIndex, q session.Request) abaton.Reason {
 	t.Helper()
 	r, err := w.Ask(t.Context(), s, x, q)
 	if err != nil {
@@ -156,7 +156,7 @@ func (w *ward) reason(t *testing.T, s *custodytest.Session, x abaton.KeeperIndex
 }
 
 // entries are what one keeper's ledger tells the patient of one operation.
-func (w *ward) entries(t *testing.T, x abaton.KeeperIndex, op ledger.Op) (all []ledger.Entry) {
+func (w *shift) entries(t *testing.T, x abaton.KeeperIndex, op ledger.Op) (all []ledger.Entry) {
 	t.Helper()
 	own := w.signIn(t, w.ana)
 	h := w.mustAsk(t, own, x, session.Request{Patient: w.ana.ID, Mode: session.History, Purpose: abaton.PatientAccess,
@@ -176,7 +176,7 @@ func (w *ward) entries(t *testing.T, x abaton.KeeperIndex, op ledger.Op) (all []
 // TestUnconscious (H1): the set opens with the emergency role, a device, a
 // touch and three keepers, while two are down; it opens nothing else.
 func TestUnconscious(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	inSet, other := w.record(t, custodytest.EmergencySet), w.record(t, custodytest.Sensitive)
 	w.Keepers[4].Down(true)
 	w.Keepers[5].Down(true)
@@ -228,7 +228,7 @@ func TestUnconscious(t *testing.T) {
 }
 
 // releasedBy verifies a keeper's word and says whose it is.
-func (w *ward) releasedBy(t *testing.T, data []byte) abaton.KeeperIndex {
+func (w *shift) releasedBy(t *testing.T, data []byte) abaton.KeeperIndex {
 	t.Helper()
 	var signed wire.Signed
 	var r keeper.Released
@@ -242,7 +242,7 @@ func (w *ward) releasedBy(t *testing.T, data []byte) abaton.KeeperIndex {
 }
 
 func TestEmergencyTakesAll(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	s := w.signIn(t, w.ben)
 	eve := w.signIn(t, w.eve)
 	stranger, err := key.NewPasskey(w.Set.RelyingParty)
@@ -286,7 +286,7 @@ func TestEmergencyTakesAll(t *testing.T) {
 // TestNewEmergencyDoctors: a hospital in a thief's hands writes itself doctors;
 // each keeper waits by its own clock, and a gap begins the wait anew.
 func TestNewEmergencyDoctors(t *testing.T) {
-	w := newYoungWard(t)
+	w := newYoungShift(t)
 	ask := func(x abaton.KeeperIndex) abaton.Reason {
 		s := w.signIn(t, w.ben)
 		return w.reason(t, s, x, w.opens(t, s, w.setID, nil))
@@ -319,7 +319,7 @@ func TestNewEmergencyDoctors(t *testing.T) {
 // TestWider: another line takes a second clinician first, from a session of
 // the colleague's own that the keeper knows.
 func TestWider(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	rec := w.record(t, custodytest.Sensitive)
 	s, eve, self := w.signIn(t, w.ben), w.signIn(t, w.eve), w.signIn(t, w.ben)
 	with := func(by *custodytest.Person, second *custodytest.Session, change func(*session.Approval)) session.Request {
@@ -371,7 +371,7 @@ func TestWider(t *testing.T) {
 
 // later moves all clocks on and waits until keepers have heard each other at
 // the new time.
-func (w *ward) later(t *testing.T, d time.Duration) {
+func (w *shift) later(t *testing.T, d time.Duration) {
 	t.Helper()
 	w.pass(w.now + d)
 	deadline := time.Now().Add(30 * time.Second)
@@ -391,7 +391,7 @@ func (w *ward) later(t *testing.T, d time.Duration) {
 
 // TestRightEnds: four hours, through a restart and a new session, then no more.
 func TestRightEnds(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	rec := w.record(t, custodytest.EmergencySet)
 	s := w.signIn(t, w.ben)
 	w.mustAsk(t, s, 1, w.opens(t, s, w.setID, nil), keeper.Permitted, "")
@@ -411,7 +411,7 @@ func TestRightEnds(t *testing.T) {
 // TestUnconfirmed: whoever opened and got no second clinician's word within a
 // day opens nothing more; the word may come late, and may be "wrong".
 func TestUnconfirmed(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	s := w.signIn(t, w.ben)
 	q := w.opens(t, s, w.setID, nil)
 	opening := w.mustAsk(t, s, 1, q, keeper.Permitted, "").Request
@@ -434,7 +434,7 @@ func TestUnconfirmed(t *testing.T) {
 // TestBarInAnEmergency (H35): a person whom the patient bars opens nothing,
 // unless nobody else is there; then the ledger says so.
 func TestBarInAnEmergency(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	rec := w.record(t, custodytest.EmergencySet)
 	w.Publish(t, w.ana.Event(&actor.Bar{Actor: w.ben.ID}))
 	s := w.signIn(t, w.ben)
@@ -449,7 +449,7 @@ func TestBarInAnEmergency(t *testing.T) {
 
 // TestOwnWords: keepers hold a reason that only the patient reads.
 func TestOwnWords(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	const said = "she was found at the foot of the stairs and does not answer"
 	s := w.signIn(t, w.ben)
 	words, err := session.SealWords(w.ana.Box.Public(), s.ID, said)
@@ -470,7 +470,7 @@ func TestOwnWords(t *testing.T) {
 // TestEmergencyBudgets: counts are durable, of the last day, and of person,
 // device and organisation.
 func TestEmergencyBudgets(t *testing.T) {
-	w := newWard(t)
+	w := newShift(t)
 	open := func(p *custodytest.Person) abaton.Reason {
 		bruno := custodytest.NewPatient(t, w.Set, w.org, 1)
 		line := bruno.Root.Line(custodytest.General)
@@ -526,7 +526,7 @@ func TestEmergencyBudgets(t *testing.T) {
 
 // colleague is another emergency clinician whose role the keepers know for
 // long enough.
-func (w *ward) colleague(t *testing.T) *custodytest.Person {
+func (w *shift) colleague(t *testing.T) *custodytest.Person {
 	t.Helper()
 	p := custodytest.NewClinician(t, w.Set, w.org)
 	p.Role = abaton.RoleEmergency

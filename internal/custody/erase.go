@@ -12,10 +12,12 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// erasure is one patient's erased records on their way out of the store.
+// erasure is what of one patient is on its way out of the store: erased
+// records, or the shares that new locks replace.
 type erasure struct {
 	patient abaton.ActorID
 	rows    []store.Erasure
+	promote []store.Promotion
 }
 
 // row is what is erased of one batch, together with what other events of the
@@ -31,6 +33,9 @@ func (e *erasure) row(batch abaton.BatchName) *store.Erasure {
 }
 
 func (e *erasure) commit(s *store.Store, change *store.Change) error {
+	if len(e.promote) > 0 {
+		return s.Promote(e.patient, e.promote, change)
+	}
 	return s.Erase(e.patient, e.rows, change)
 }
 
@@ -42,6 +47,8 @@ func isErasure(in Input) bool {
 		return erases(p.Event)
 	case Certify:
 		return erases(p.Event)
+	case Commit:
+		return true
 	}
 	return false
 }

@@ -66,12 +66,50 @@ func (w WriteBack) decide(c *Core, t *tx) Output {
 	if err != nil && !errors.Is(err, store.ErrAbsent) && !errors.Is(err, store.ErrErased) {
 		return t.fail(err)
 	}
+	if newer, err := w.passed(held.Lock); err != nil || newer {
+		return broken(t, err) // what is in force here is newer: nothing to note
+	}
 	if err := w.join(have, held.Lock); err != nil {
 		return refusedBy(err)
 	}
 	w.trim(held)
 	if next := wire.Marshal(w.Notice); !bytes.Equal(next, have) {
 		c.store.Raw(space).Into(&t.change).Put(at, next)
+	}
+	return Output{}
+}
+
+// passed reports whether the LOCK held is of a higher number than the notice's.
+func (w *WriteBack) passed(held []byte) (bool, error) {
+	if len(held) == 0 || bytes.Equal(held, w.Notice.Lock) {
+		return false, nil
+	}
+	mine, err := numberOf(held)
+	if err != nil {
+		return false, err
+	}
+	told, err := numberOf(w.Notice.Lock)
+	return mine > told, err
+}
+
+// numberOf is the number of a signed LOCK that was verified when it came.
+func numberOf(signed []byte) (uint64, error) {
+	var s wire.Signed
+	if err := wire.Unmarshal(signed, &s); err != nil {
+		return 0, err
+	}
+	l, err := spread.DecodeLock(s.Body)
+	if err != nil {
+		return 0, err
+	}
+	return l.Number, nil
+}
+
+// broken is the answer to an input when what is stored cannot be read; with a
+// nil error it is an empty one.
+func broken(t *tx, err error) Output {
+	if err != nil {
+		return t.fail(err)
 	}
 	return Output{}
 }
@@ -90,7 +128,16 @@ func (w *WriteBack) join(stored, held []byte) error {
 			have.Lock = held
 		}
 		if !bytes.Equal(have.Lock, w.Notice.Lock) {
-			return abaton.Refuse(abaton.ReasonEquivocation)
+			before, err := numberOf(have.Lock)
+			told, err2 := numberOf(w.Notice.Lock)
+			if err != nil || err2 != nil || told == before {
+				return abaton.Refuse(abaton.ReasonEquivocation)
+			}
+			if told < before {
+				w.Notice = have // what was told before is newer
+				return nil
+			}
+			have.Receipts = nil // of a lock that has been replaced
 		}
 	}
 	all := append(have.Receipts, w.Notice.Receipts...)

@@ -44,7 +44,15 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 		if len(m.Query.Actors) != 1 {
 			return refused(abaton.ReasonCredential)
 		}
-		owner = m.Query.Actors[0]
+		if owner != m.Query.Actors[0] {
+			mine, err := c.mayAskFor(owner, m.Query.Actors[0], t.now)
+			if err != nil {
+				return t.fail(err)
+			}
+			if !mine {
+				owner = m.Query.Actors[0]
+			}
+		}
 	}
 	st, err := c.actors.get(owner)
 	if err != nil {

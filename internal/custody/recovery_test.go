@@ -285,7 +285,7 @@ func TestAHelperWhoLeftCountsNoMore(t *testing.T) {
 	event := k.recover(k.helpedID)
 	k.heardAll(t, actor.Signed(event, actor.ByKey(k.helpers[0].Manage, event), actor.ByKey(k.helpers[1].Manage, event)))
 	h := k.helpers[1]
-	k.tell(t, h.EventBy(t, &actor.KeyRemove{ID: h.Manage.ID()}, h.Passkey), five...)
+	k.tell(t, h.EventByPasskey(t, &actor.KeyRemove{ID: h.Manage.ID()}, h.Passkey), five...)
 	k.pass(custodytest.Wait, five...)
 	if got := k.Tell(t, 1, k.back(t)); got != abaton.ReasonCredential {
 		t.Errorf("a helper's key was removed: got %q, want %q", got, abaton.ReasonCredential)

@@ -138,8 +138,8 @@ type verdict struct {
 	lines   []abaton.Line
 	locks   []byte // what identifies the LOCKs released
 	escrow  *actor.Escrow
-	opening *emergency  // an emergency opening about to be noted
-	answer  *answered // a second clinician's word about one
+	opening *emergency // an emergency opening about to be noted
+	answer  *answered  // a second clinician's word about one
 }
 
 func (v *verdict) lease() abaton.Reason {
@@ -167,7 +167,7 @@ func (v *verdict) grant() abaton.Reason {
 		}
 	}
 	switch q.Mode {
-	case session.Release, session.Permit, session.Index:
+	case session.Release, session.Permit, session.Index, session.Locks:
 		return v.grantRows()
 	case session.List, session.Parts:
 		return v.grantLines()
@@ -265,6 +265,15 @@ func (v *verdict) held(batch abaton.BatchName) (records uint64, line abaton.Line
 		return 0, line, err
 	}
 	v.locks = append(v.locks, n.Lock...)
+	if v.r.Asked.Mode == session.Locks {
+		beside, err := v.core.store.Beside(v.r.Asked.Patient, batch)
+		if err != nil {
+			return 0, line, err
+		}
+		for i := range beside {
+			v.locks = append(v.locks, beside[i].Lock...)
+		}
+	}
 	return allOf(len(n.Leaves)), n.Line, nil
 }
 
@@ -343,7 +352,7 @@ func (v *verdict) broken(err error) abaton.Reason {
 func (v *verdict) entry() ledger.Entry {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	e := ledger.Entry{
-		Request: v.r.Asked.Hash(), Op: opOf(q.Mode), Actor: st.Actor, Organisation: st.Organisation,
+		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
 		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
 	}
@@ -351,8 +360,13 @@ func (v *verdict) entry() ledger.Entry {
 	return e
 }
 
-func opOf(m session.Mode) ledger.Op {
-	switch m {
+func opOf(q *session.Asked) ledger.Op {
+	switch q.Mode {
+	case session.Locks:
+		if q.Grant != (abaton.GrantID{}) {
+			return ledger.OpRelease // a reader who met a re-lock half way
+		}
+		return ledger.OpRelock
 	case session.Release:
 		return ledger.OpRelease
 	case session.Permit:

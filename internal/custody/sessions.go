@@ -18,6 +18,14 @@ const sessionsMax = 8192
 type sessions struct {
 	mu   sync.RWMutex
 	live map[abaton.SessionID]*open
+	used map[key.Credential]use // of passkeys that count
+}
+
+// use is the newest statement of a passkey met here.
+type use struct {
+	session   abaton.SessionID
+	notBefore int64
+	count     uint32
 }
 
 type open struct {
@@ -27,7 +35,9 @@ type open struct {
 	answer  []byte // what the keeper answered to the statement
 }
 
-func newSessions() sessions { return sessions{live: make(map[abaton.SessionID]*open)} }
+func newSessions() sessions {
+	return sessions{live: make(map[abaton.SessionID]*open), used: make(map[key.Credential]use)}
+}
 
 func (s *sessions) find(id abaton.SessionID, now time.Time) *open {
 	s.mu.RLock()
@@ -46,6 +56,50 @@ func (s *sessions) add(o *open, now time.Time) {
 		s.drop(now)
 	}
 	s.live[o.session.ID()] = o
+}
+
+// usedMax bounds the passkeys whose counters are remembered; they come from
+// admitted sessions only.
+const usedMax = 1 << 17
+
+// counted reports whether the counter of the session's passkey has risen with
+// time, as it does unless two devices hold the passkey. Sessions may be met in
+// any order: readers ask keepers when they need them. What is remembered is in
+// memory only.
+func (s *sessions) counted(one *session.Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := one.Statement()
+	now := use{session: one.ID(), notBefore: st.NotBefore, count: one.Count()}
+	last, known := s.used[st.Credential]
+	if known && last.session != now.session && !last.fits(now) {
+		return false
+	}
+	if known && last.notBefore >= now.notBefore || !known && now.count == 0 {
+		return true
+	}
+	if len(s.used) >= usedMax {
+		for c := range s.used { // any: another keeper remembers another
+			delete(s.used, c)
+			break
+		}
+	}
+	s.used[st.Credential] = now
+	return true
+}
+
+// fits reports whether two statements can be of one device: of two, the later
+// one counted higher. Made in the same second, their counters differ.
+func (u use) fits(o use) bool {
+	switch {
+	case u.count == 0 && o.count == 0:
+		return true
+	case u.notBefore < o.notBefore:
+		return u.count < o.count
+	case u.notBefore > o.notBefore:
+		return u.count > o.count
+	}
+	return u.count != o.count
 }
 
 // drop removes what has ended, or else what ends first.

@@ -119,3 +119,30 @@ func (v *verdict) actsFor(grantee abaton.ActorID) (bool, abaton.Reason) {
 	}
 	return v.asker.org.ActsFor(grantee, st.Actor, st.Behalf, colleague, v.t.now), ""
 }
+
+// mayAskFor reports whether who may ask which patients named a team: whoever
+// is in it now, and whom somebody in it has handed the own place for a shift.
+func (c *Core) mayAskFor(who, team abaton.ActorID, now time.Time) (bool, error) {
+	for id := range c.admitted {
+		org, err := c.actors.get(id)
+		if err != nil {
+			return false, err
+		}
+		if org == nil || org.Team(team) == nil {
+			continue
+		}
+		if org.ActsFor(team, who, abaton.ActorID{}, nil, now) {
+			return true, nil
+		}
+		for _, seat := range org.Team(team).Seats {
+			colleague, err := c.actors.get(seat.Actor)
+			if err != nil {
+				return false, err
+			}
+			if org.ActsFor(team, who, seat.Actor, colleague, now) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

@@ -138,6 +138,8 @@ func outcomeOfReason(reason abaton.Reason) *fhir.OutcomeError {
 		return outcomeOf(abaton.ErrErased)
 	case abaton.ReasonNoSession, abaton.ReasonSession, abaton.ReasonCredential, abaton.ReasonSignature:
 		return refusal(http.StatusUnauthorized, "login", "the keepers no longer accept this session; sign in again with abaton login")
+	case abaton.ReasonCloned:
+		return refusal(http.StatusUnauthorized, "login", "this passkey was used on two devices that do not know of each other: somebody may hold a copy; remove it, enrol another and tell the clinic")
 	case abaton.ReasonStepUp:
 		return refusal(http.StatusForbidden, "suppressed", "this part needs a fresh passkey touch over it; sign in again with step-up")
 	case abaton.ReasonQuota, abaton.ReasonBudget:

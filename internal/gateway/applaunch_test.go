@@ -98,7 +98,7 @@ func TestClinicianLaunch(t *testing.T) {
 func (k *clinic) service(scopes string) (*app, *device, []session.Bundle) {
 	k.t.Helper()
 	d := k.device(actor.Agent)
-	k.publish(d.sign(k.inception(d, k.keepers.Set.ID())))
+	k.enlist(d, abaton.RoleBatch, steward)
 	key := newKey(k.t, elliptic.P384())
 	k.register(signingApp("backend", "nightly", scopes, keySet(k.t, key), "actor = \""+d.id.String()+"\""))
 	a := k.app("nightly", false)

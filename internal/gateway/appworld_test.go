@@ -309,7 +309,7 @@ func (a *app) want(status int, method, path, body string) []byte {
 func (k *clinic) agent(read, add []fhir.Category) (*device, []session.Bundle) {
 	k.t.Helper()
 	d := k.device(actor.Agent)
-	k.publish(d.sign(k.inception(d, k.keepers.Set.ID())))
+	k.enlist(d, abaton.RoleApp, k.patient.id)
 	var bundles []session.Bundle
 	give := func(list []fhir.Category, a grant.Action) {
 		if len(list) == 0 {

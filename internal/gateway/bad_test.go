@@ -134,9 +134,10 @@ func TestOpenRoutesAreListed(t *testing.T) {
 			open = append(open, rest)
 		}
 	}
-	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /health," +
-		"GET /jwks,GET /metadata,GET /status,POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
-		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /revoke,POST /token"
+	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /enrol,GET /health," +
+		"GET /jwks,GET /metadata,GET /portal/box/{id},GET /portal/clinic,GET /portal/wrap/{id},GET /sign-in,GET /status,GET /unlock,GET /web/{id}," +
+		"POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
+		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /portal/enrol,POST /portal/events,POST /revoke,POST /token"
 	if got := strings.Join(open, ","); got != want {
 		t.Errorf("open routes: got %s, want %s", got, want)
 	}

@@ -61,6 +61,7 @@ type Config struct {
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
 
+	Wraps          string // folder for roots wrapped by passkeys; empty: nobody enrols here
 	Uploads        string // folder for the sealed state of large uploads; empty: they cannot be resumed
 	ObjectBytesMax int64  // the largest object, in bytes; zero is 8 GiB
 }
@@ -104,6 +105,7 @@ type Gateway struct {
 	streams   streams
 	objectMax int64
 	uploads   *uploads
+	wraps     *wraps
 
 	jobs    jobs
 	halt    chan struct{} // closed first of all in Close: ends work that outlives its request
@@ -150,6 +152,9 @@ func New(c Config) (*Gateway, error) {
 		return nil, err
 	}
 	g.metadata = capability(c.Release, g.clock(), g.apps.endpoints())
+	if err := g.openWraps(c); err != nil {
+		return nil, err
+	}
 	if err := g.openUploads(c); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func routes() []route {
 	fhirRoute := func(method, pattern string, body bodyKind, bodyMax int64, handle func(*Gateway, context.Context, *call) (*answer, error)) route {
 		return route{method: method, pattern: pattern, policy: bySession, body: body, bodyMax: bodyMax, handle: handle}
 	}
-	return slices.Concat(smartRoutes(), binaryRoutes(), []route{
+	return slices.Concat(smartRoutes(), binaryRoutes(), portalRoutes(), []route{
 		{method: http.MethodGet, pattern: "/metadata", policy: open, body: noBody, handle: (*Gateway).capabilities},
 		{method: http.MethodGet, pattern: "/health", policy: open, body: noBody, handle: (*Gateway).health},
 		{method: http.MethodGet, pattern: "/status", policy: open, body: noBody, handle: (*Gateway).status},

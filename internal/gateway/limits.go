@@ -24,6 +24,13 @@ const (
 	loginBodyMax = 24 << 20
 	// offerBodyMax caps the body of a request for an offer, in bytes.
 	offerBodyMax = 1 << 10
+	// enrolBodyMax caps an enrolment, in bytes: an event of the largest size
+	// and its proofs in base64url.
+	enrolBodyMax = 288 << 10
+	// stepUpBodyMax caps a step-up, in bytes: 32 lines and an assertion.
+	stepUpBodyMax = 16 << 10
+	// credentialIDMax is the longest WebAuthn credential id, in bytes.
+	credentialIDMax = 1023
 	// bodiesMax is how many bytes of request bodies are worked on at once; a
 	// tree over a hostile body can take twelve times its length.
 	bodiesMax = 2 * bundleBodyMax

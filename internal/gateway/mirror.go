@@ -43,7 +43,7 @@ func (g *Gateway) consents(ctx context.Context, p *person, c *chart) (out []fhir
 	}
 	var mine []abaton.GrantID
 	for _, id := range state.EverGranted() {
-		if given, _ := state.Grant(id); c.patient == p.actor || given.Grantee == p.actor {
+		if given, _ := state.Grant(id); c.patient == p.actor || given.Grantee == p.actor || p.holdsGrant(c.patient, id) {
 			mine = append(mine, id)
 		}
 	}
@@ -83,6 +83,13 @@ func (g *Gateway) kindsOf(ctx context.Context, state *actor.State, ids []abaton.
 	logs, err := g.network.Logs(ctx, grantees...)
 	if err != nil {
 		return nil, err
+	}
+	if org, err := g.network.Log(ctx, g.org); err == nil {
+		for id := range kinds {
+			if org.Team(id) != nil {
+				kinds[id] = "CareTeam"
+			}
+		}
 	}
 	for id, log := range logs {
 		switch log.Kind() {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -204,18 +203,10 @@ func (g *Gateway) verify(ctx context.Context, text string, one *offered) ([]byte
 		return nil, nil, notSigned()
 	}
 	st := s.Statement()
-	who, err := g.network.Log(ctx, st.Actor)
-	if errors.Is(err, abaton.ErrNotFound) {
+	if !one.signedBy(&st) {
 		return nil, nil, notSigned()
 	}
-	if err != nil {
-		return nil, nil, err
-	}
-	check := session.Check{Actor: who, Organisation: org, Set: g.set.ID(), Now: g.now(), Fresh: one.names}
-	if !one.signedBy(&st) || s.Admit(check) != nil {
-		return nil, nil, notSigned()
-	}
-	return statement, s, nil
+	return statement, s, g.admits(ctx, s, one)
 }
 
 // signedBy reports whether the statement names this offer's keys and nonce.

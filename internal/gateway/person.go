@@ -45,6 +45,7 @@ type held struct {
 	chart   *chart                          // nil when not open
 	part    *chart                          // opened for some types only, for a search over many; nil when not open
 	used    time.Time
+	stepUp  *session.SignedStepUp // the newest; nil without one
 }
 
 // heldGrant is one grant, zero for the patient's own, and the categories of
@@ -94,6 +95,14 @@ func (p *person) holds(patient abaton.ActorID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.held[patient] != nil
+}
+
+// holdsGrant reports whether the session was lent this grant of the patient.
+func (p *person) holdsGrant(patient abaton.ActorID, id abaton.GrantID) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := p.held[patient]
+	return h != nil && slices.ContainsFunc(h.grants, func(g heldGrant) bool { return g.id == id })
 }
 
 // byTag is the patient whose tag stands in an id.
@@ -191,13 +200,14 @@ func (p *person) close() {
 type asking struct {
 	asks       []client.Ask
 	categories map[abaton.Line]fhir.Category
-	withheld   bool // lines of level 3 are granted, and this gateway has no step-up for them
+	withheld   bool // lines of level 3 are granted, and there is no step-up for them
 }
 
 // asks are the requests that open all the session holds of a patient: one
 // for each grant that is live in the patient's log and allows a purpose.
-// Lines of level 3 are left out: a keeper refuses a request with one of them
-// whole, and whoever was granted more would then see less.
+// Lines of level 3 are asked for apart, and left out without a step-up: a
+// keeper refuses a request with one of them whole, and whoever was granted more
+// would then see less.
 func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.ActorID, purpose abaton.Purpose, now time.Time) (*asking, error) {
 	state, err := n.Log(ctx, patient)
 	if err != nil {
@@ -221,12 +231,13 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		} else if patient != p.actor {
 			continue
 		}
+		var high []abaton.Line
 		for line, category := range g.lines {
 			if newest, ok := state.Newest(line); ok && newest.Level >= actor.LevelMax {
-				out.withheld = true
-				continue
+				high = append(high, line)
+			} else {
+				ask.Lines = append(ask.Lines, line)
 			}
-			ask.Lines = append(ask.Lines, line)
 			if c, ok := fhir.CategoryByID(category); ok {
 				out.categories[line] = c
 			}
@@ -234,6 +245,11 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		if len(ask.Lines) > 0 {
 			slices.SortFunc(ask.Lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
 			out.asks = append(out.asks, ask)
+		}
+		if raised, ok := h.raise(ask, high, now); ok {
+			out.asks = append(out.asks, raised)
+		} else {
+			out.withheld = out.withheld || len(high) > 0
 		}
 	}
 	switch {

@@ -24,7 +24,7 @@ import (
 func (w *world) agent() (*device, []session.Bundle) {
 	w.t.Helper()
 	d := w.device(actor.Agent)
-	w.publish(d.sign(w.inception(d, w.keepers.Set.ID())))
+	w.enlist(d, abaton.RoleIntake, steward)
 	drop := w.share(w.org, d, grant.Deposit, login.QuarantineCategory())
 	for i := range drop.Seeds {
 		drop.Seeds[i].Seed = key.Secret{} // a deposit grant tells the line alone

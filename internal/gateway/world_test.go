@@ -56,6 +56,8 @@ type device struct {
 	root    key.Root
 	org     abaton.ActorID
 	stepUp  abaton.Category
+	role    string
+	at      *device // where a clinician sits
 }
 
 // clock is the gateway's, which tests move.
@@ -101,6 +103,7 @@ func newWorld(t *testing.T) *world {
 	w.org.writer = key.NewSigning()
 	in := w.inception(w.org, set.ID())
 	in.Keys = append(in.Keys, actor.Key{ID: w.org.writer.ID(), Rights: actor.Write})
+	in.Approvals, in.Keys[0].Rights = 1, actor.Manage|actor.Attest
 	in.Lines = []actor.Epoch{w.org.epoch(login.DirectoryCategory()), w.org.epoch(login.QuarantineCategory())}
 	event := w.org.sign(in)
 	w.keepers = custodytest.Start(t, set, identities, w.org.id)
@@ -117,7 +120,7 @@ func newWorld(t *testing.T) *world {
 	w.web = httptest.NewUnstartedServer(nil)
 	w.config = Config{URL: "http://" + w.web.Listener.Addr().String(), Apps: w.apps.Load, Set: set, Keepers: keepers, Org: w.org.id, Writer: w.org.writer, OrgBox: w.org.box,
 		Outbox: t.TempDir(), OutboxKey: key.NewSecret(), IDKey: key.NewSecret(), Release: "test", Now: w.clock.now,
-		Uploads: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
+		Wraps: t.TempDir(), Uploads: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
 	if w.gateway, err = New(w.config); err != nil {
 		t.Fatalf("new gateway: %v", err)
 	}
@@ -184,11 +187,42 @@ func (w *world) publish(events ...[]byte) {
 	}
 }
 
+// at enrols the device that a clinician sits at.
+func (w *world) at(d *device) {
+	w.t.Helper()
+	d.at = w.device(actor.Device)
+	in := w.inception(d.at, w.keepers.Set.ID())
+	in.Keys[0].Rights |= actor.DeviceRight
+	w.publish(d.at.sign(in))
+}
+
+// steward answers for programs.
+var steward = abaton.ActorID{0x57}
+
+// enlist publishes somebody's first event and has the organisation take this
+// one on.
+func (w *world) enlist(d *device, role string, sponsor abaton.ActorID) {
+	w.t.Helper()
+	d.role = role
+	w.publish(d.sign(w.inception(d, w.keepers.Set.ID())))
+	members := []*actor.Member{{Actor: d.id, Roles: []string{role}, Sponsor: sponsor}}
+	if sponsor == steward {
+		members = append(members, &actor.Member{Actor: steward, Roles: []string{abaton.RoleAdministrator}})
+	}
+	for _, m := range members {
+		m.NotBefore, m.Expires = time.Now().Unix()-60, time.Now().Unix()+360_000
+		if _, err := w.net.Append(w.t.Context(), client.KeyHand(w.org.id, w.org.signing), m); err != nil {
+			w.t.Fatalf("take on: %v", err)
+		}
+	}
+}
+
 // clinician enrols one and lets it read the directory.
 func (w *world) clinician() (*device, session.Bundle) {
 	w.t.Helper()
 	d := w.device(actor.Clinician)
-	w.publish(d.sign(w.inception(d, w.keepers.Set.ID())))
+	w.at(d)
+	w.enlist(d, abaton.RolePhysician, abaton.ActorID{})
 	return d, w.share(w.org, d, grant.Read, login.DirectoryCategory())
 }
 
@@ -298,7 +332,12 @@ func (w *world) completionFor(o login.Offer, d *device, life time.Duration, bund
 	w.t.Helper()
 	who := login.Device{Actor: d.id, Gateway: w.org.id, Set: w.keepers.Set.ID(), Passkey: d.passkey, Life: life}
 	if d.kind != actor.Patient {
-		who.Organisation, who.Role = w.org.id, "clinician"
+		who.Organisation, who.Role = w.org.id, d.role
+	}
+	if d.at != nil {
+		now := w.clock.now().Unix()
+		who.At = &login.At{Device: d.at.id, Key: d.at.signing, Posture: actor.Posture{Organisation: w.org.id, Device: d.at.id,
+			Level: actor.Managed, From: now - 60, Until: now + 7200}.Sign(w.org.signing)}
 	}
 	done, err := login.Answer(o, who, bundles, w.clock.now())
 	if err != nil {
@@ -327,7 +366,7 @@ func (c *caller) do(method, path, body string) *http.Response {
 	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/fhir+json")
-		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/apps") {
+		if strings.HasPrefix(path, "/login") || strings.HasPrefix(path, "/portal") || strings.HasPrefix(path, "/apps") {
 			r.Header.Set("Content-Type", "application/json")
 		}
 	}

@@ -43,10 +43,25 @@ func (p *Processes) enlist(ctx context.Context) error {
 		return err
 	}
 	defer hangUp()
-	if err := people.Introduce(ctx, c, agent); err != nil {
+	if err := p.Enlist(ctx, c, agent); err != nil {
 		return err
 	}
 	return admit(ctx, c, org, agent)
+}
+
+// Enlist makes people of the clinic known and has it take them on; its steward
+// answers for programs. What is so already stays. c must ask with the clinic's
+// key.
+func (n *Network) Enlist(ctx context.Context, c *client.Network, all ...*people.Person) error {
+	org, err := n.Organisation()
+	if err != nil {
+		return err
+	}
+	steward, err := n.people.Load(StewardHandle)
+	if err != nil {
+		return err
+	}
+	return n.people.Enlist(ctx, c, org, steward, append([]*people.Person{steward}, all...)...)
 }
 
 func admit(ctx context.Context, c *client.Network, org, agent *people.Person) error {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -40,10 +41,12 @@ const (
 	appsFile      = "apps.toml"
 )
 
-// Folder names of the network's one organisation, and of the agent that files
-// what other systems send.
+// Folder names of the network's one organisation, of who answers for its
+// programs and reads no record, and of the agent that files what other systems
+// send.
 const (
 	OrganisationHandle = "clinic"
+	StewardHandle      = "steward"
 	AgentHandle        = "intake"
 )
 
@@ -157,6 +160,16 @@ const noApps = "# Apps that may ask for access: docs/OPERATING.md#apps. Read aga
 // SetApps replaces the registry of apps; the gateway sees it at once.
 func (n *Network) SetApps(text []byte) error {
 	return durable.WriteFile(filepath.Join(n.GatewayDir(), appsFile), text, 0o644)
+}
+
+// PortalURL is where a browser on this machine reaches the gateway's pages: by
+// the name that its passkeys are bound to.
+func (n *Network) PortalURL() string {
+	_, port, err := net.SplitHostPort(n.form.Gateway.Listen)
+	if err != nil {
+		return "http://" + relyingPartyID
+	}
+	return "http://" + net.JoinHostPort(relyingPartyID, port)
 }
 
 // GatewayURL is where the gateway serves FHIR.

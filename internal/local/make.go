@@ -35,10 +35,13 @@ type Options struct {
 	Keeper map[string]any
 }
 
-// relyingParty is where the sample people's passkeys are used.
-func relyingParty() key.RelyingParty {
-	return key.RelyingParty{ID: "localhost", Origins: []string{"https://localhost"}}
+// relyingParty is where passkeys are used: the sample people's say the first
+// origin, a browser on this machine says the second, the gateway's pages.
+func (n *Network) relyingParty() key.RelyingParty {
+	return key.RelyingParty{ID: relyingPartyID, Origins: []string{"https://" + relyingPartyID, n.PortalURL()}}
 }
+
+const relyingPartyID = "localhost"
 
 // patientsPerHour lets an importer open many new charts on one machine; the
 // default of a real keeper is lower.
@@ -108,12 +111,15 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 	if err != nil {
 		return err
 	}
-	org, err := n.people.NewOrganisation(OrganisationHandle, "Sample Clinic", g)
+	org, err := n.people.NewHospital(OrganisationHandle, "Sample Clinic", g)
 	if err != nil {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
-	agent, err := n.people.NewAgent(AgentHandle, "Intake", nil, org)
+	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {
+		return err
+	}
+	agent, err := n.people.NewAgent(AgentHandle, "Intake", nil, org, abaton.RoleIntake)
 	if err != nil {
 		return err
 	}
@@ -139,7 +145,7 @@ func (o *Options) initKeeper(ctx context.Context, dir string, k address) error {
 
 // makeSet writes the set document, has each keeper sign it, and keeps it.
 func (n *Network) makeSet(ctx context.Context, o Options) error {
-	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: relyingParty()}
+	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: n.relyingParty()}
 	for _, k := range n.form.Keepers {
 		entry, err := os.ReadFile(filepath.Join(n.KeeperDir(k.X), "entry.cbor"))
 		if err != nil {

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
-	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/session"
 )
 
@@ -39,12 +40,40 @@ func (p *Person) Hand() client.Hand {
 	if p.Kind == actor.Patient {
 		return client.PasskeyHand(p.ID, p.Passkey)
 	}
-	return client.KeyHand(p.ID, p.Manage)
+	return p.HandOf(len(p.signers()))
+}
+
+// HandOf is Hand with so many of an organisation's managers, at least one.
+func (p *Person) HandOf(managers int) client.Hand {
+	keys := append([]*key.Signing{p.Manage}, p.Managers...)
+	keys = keys[:max(1, min(managers, len(keys)))]
+	first := client.KeyHand(p.ID, keys[0])
+	for _, k := range keys[1:] {
+		first = client.Together(first, client.KeyHand(p.ID, k))
+	}
+	return first
+}
+
+// signers are the keys that sign what the person gives: one, or of an
+// organisation that demands two as many.
+func (p *Person) signers() []*key.Signing {
+	all := []*key.Signing{p.Manage}
+	if len(p.Managers) > 0 {
+		all = append(all, p.Managers[0])
+	}
+	return all
 }
 
 // Give signs and publishes a grant; it is in force at "At of Of" keepers.
 func (p *Person) Give(ctx context.Context, n *client.Network, t Terms) (abaton.GrantID, client.Published, error) {
 	g, seeds := p.grant(t)
+	seeds, err := p.upToDate(ctx, n, seeds)
+	if err != nil {
+		return abaton.GrantID{}, client.Published{}, err
+	}
+	if t.Team != nil {
+		return n.ShareTeam(ctx, p.Hand(), t.Team.Organisation, g, seeds)
+	}
 	return n.Share(ctx, p.Hand(), g, seeds)
 }
 
@@ -56,15 +85,34 @@ func (p *Person) Stop(ctx context.Context, n *client.Network, id abaton.GrantID,
 // Held are the seeds of every grant that names this person and still holds,
 // unwrapped with the person's own key. n must ask with this person's key.
 func (p *Person) Held(ctx context.Context, n *client.Network) ([]session.Bundle, error) {
-	patients, err := n.Granted(ctx, p.ID)
+	boxes, err := p.boxes(ctx, n)
 	if err != nil {
-		return nil, fmt.Errorf("look for grants: %w", err)
+		return nil, err
 	}
-	return p.HeldOf(ctx, n, patients...)
+	var patients []abaton.ActorID
+	for name := range boxes {
+		named, err := n.Granted(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look for grants: %w", err)
+		}
+		patients = append(patients, named...)
+	}
+	slices.SortFunc(patients, func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) })
+	patients = slices.Compact(patients)
+	n.Refresh(patients...) // what was given a moment ago is held
+	return p.heldOf(ctx, n, boxes, patients...)
 }
 
 // HeldOf is Held for these patients only.
 func (p *Person) HeldOf(ctx context.Context, n *client.Network, patients ...abaton.ActorID) ([]session.Bundle, error) {
+	boxes, err := p.boxes(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return p.heldOf(ctx, n, boxes, patients...)
+}
+
+func (p *Person) heldOf(ctx context.Context, n *client.Network, boxes boxes, patients ...abaton.ActorID) ([]session.Bundle, error) {
 	logs, err := n.Logs(ctx, patients...)
 	if err != nil {
 		return nil, fmt.Errorf("read key logs: %w", err)
@@ -76,10 +124,13 @@ func (p *Person) HeldOf(ctx context.Context, n *client.Network, patients ...abat
 			continue
 		}
 		for id, g := range st.Grants() {
-			if g.Grantee != p.ID || g.Actions&grant.Read == 0 && p.Kind != actor.Agent {
+			if boxes[g.Grantee] == nil || g.Actions&grant.Read == 0 && p.Kind != actor.Agent {
 				continue // an agent lends too where it may write: the line, and no seed
 			}
-			b, err := p.bundle(st, id)
+			b, err := bundle(st, id, g.Grantee, boxes[g.Grantee])
+			if errors.Is(err, key.ErrBox) && g.Grantee != p.ID {
+				continue // given to the team before this seat, and not given anew yet
+			}
 			if err != nil {
 				return nil, err
 			}
@@ -90,12 +141,12 @@ func (p *Person) HeldOf(ctx context.Context, n *client.Network, patients ...abat
 }
 
 // bundle opens a grant's wrap, and the wraps of epochs announced since.
-func (p *Person) bundle(st *actor.State, id abaton.GrantID) (session.Bundle, error) {
+func bundle(st *actor.State, id abaton.GrantID, grantee abaton.ActorID, own []*key.Box) (session.Bundle, error) {
 	given, ok := st.Given(id)
 	if !ok {
 		return session.Bundle{}, fmt.Errorf("grant without an event: %w", abaton.ErrNotFound)
 	}
-	seeds, err := grant.Unwrap(p.Box, given.Grant, given.Wrap)
+	seeds, err := firstOf(own, func(b *key.Box) ([]grant.Seed, error) { return grant.Unwrap(b, given.Grant, given.Wrap) })
 	if err != nil {
 		return session.Bundle{}, err
 	}
@@ -110,8 +161,8 @@ func (p *Person) bundle(st *actor.State, id abaton.GrantID) (session.Bundle, err
 		if !ok || newest.Epoch <= s.Epoch {
 			continue
 		}
-		if sealed := st.Wrap(line, newest.Epoch, p.ID); sealed != nil {
-			more, err := actor.UnwrapEpoch(p.Box, newest, sealed)
+		if sealed := st.Wrap(line, newest.Epoch, grantee); sealed != nil {
+			more, err := firstOf(own, func(b *key.Box) (grant.Seed, error) { return actor.UnwrapEpoch(b, newest, sealed) })
 			if err != nil {
 				return session.Bundle{}, err
 			}
@@ -135,13 +186,4 @@ func (p *Person) Own(ctx context.Context, n *client.Network) (session.Bundle, er
 		}
 	}
 	return b, nil
-}
-
-// Device is this person's device as a gateway's sign-in meets it.
-func (p *Person) Device(set, gateway abaton.ActorID, role string) login.Device {
-	d := login.Device{Actor: p.ID, Gateway: gateway, Set: set, Passkey: p.Passkey}
-	if p.Kind != actor.Patient {
-		d.Organisation, d.Role = p.Sponsor, role
-	}
-	return d
 }

@@ -13,7 +13,7 @@ import (
 func Feeding(to *Person) Terms {
 	t := Terms{To: to, Actions: grant.Read, Purpose: abaton.Operations, Life: depositLife, Quota: RecordsMax}
 	for _, c := range fhir.Categories() {
-		if level(c) < actor.LevelMax {
+		if c.Level() < actor.LevelMax {
 			t.Categories = append(t.Categories, c)
 		}
 	}

@@ -43,7 +43,11 @@ func (w *World) Agent(app, name string, patient abaton.ActorID, org *Person) (*P
 	handle := agentHandle(app, source)
 	p, err := w.Load(handle)
 	if errors.Is(err, ErrNobody) {
-		return w.NewAgent(handle, name, source, org)
+		role := abaton.RoleApp
+		if patient == (abaton.ActorID{}) {
+			role = abaton.RoleBatch
+		}
+		return w.NewAgent(handle, name, source, org, role)
 	}
 	if err == nil && string(p.Source) != string(source) {
 		return nil, fmt.Errorf("agent of app %q: %w", app, errDamaged)
@@ -101,7 +105,11 @@ func (w *World) ApproveApp(ctx context.Context, p *Person, url string, asked *lo
 	if len(yes.Bundles) > session.BundlesMax {
 		return nil, ErrTooMany
 	}
-	done, err := login.Answer(asked.Offer, p.Device(w.set.ID(), p.Sponsor, p.role()), yes.Bundles, time.Now())
+	device, err := w.device(p)
+	if err != nil {
+		return nil, fmt.Errorf("approve app: %w", err)
+	}
+	done, err := login.Answer(asked.Offer, device, yes.Bundles, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("approve app: %w", err)
 	}
@@ -127,7 +135,11 @@ func (w *World) LendService(ctx context.Context, p *Person, url, app, scope stri
 	if err := s.post(ctx, "/login/offer", struct{}{}, &offer); err != nil {
 		return nil, fmt.Errorf("lend session: %w", err)
 	}
-	done, err := login.Answer(offer, p.Device(w.set.ID(), p.Sponsor, p.role()), bundles, time.Now())
+	device, err := w.device(p)
+	if err != nil {
+		return nil, fmt.Errorf("lend session: %w", err)
+	}
+	done, err := login.Answer(offer, device, bundles, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("lend session: %w", err)
 	}
@@ -145,13 +157,6 @@ func (s *Session) LaunchApp(ctx context.Context, app, patientID string) (*login.
 		return nil, fmt.Errorf("launch app: %w", err)
 	}
 	return &out, nil
-}
-
-func (p *Person) role() string {
-	if p.Kind == actor.Agent {
-		return agentRole
-	}
-	return staffRole
 }
 
 // Parts are the parts of a record that scopes need for some actions, as far
@@ -197,6 +202,10 @@ func (p *Person) GiveApp(ctx context.Context, n *client.Network, agent *Person, 
 			continue
 		}
 		g, seeds := p.grant(Terms{To: agent, Actions: one.actions, Categories: one.parts, Purpose: purpose, Life: life, Quota: RecordsMax})
+		seeds, err := p.upToDate(ctx, n, seeds)
+		if err != nil {
+			return nil, fmt.Errorf("give app: %w", err)
+		}
 		id, _, err := n.Share(ctx, p.Hand(), g, seeds)
 		if err != nil {
 			return nil, fmt.Errorf("give app: %w", err)

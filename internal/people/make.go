@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -25,18 +26,6 @@ const (
 // for a life.
 const RecordsMax = 10_000_000
 
-// level is the assurance level of a category: what an opening needs. Notes of
-// a psychotherapy need a fresh passkey touch (3).
-func level(c fhir.Category) uint8 {
-	switch c {
-	case fhir.PsychotherapyNotes:
-		return 3
-	case fhir.General, fhir.Imaging, fhir.Emergency:
-		return 1
-	}
-	return 2
-}
-
 func (w *World) newPerson(handle, name string, kind actor.Kind) (*Person, key.Secret, error) {
 	passkey, err := key.NewPasskey(w.set.RelyingParty)
 	if err != nil {
@@ -58,7 +47,11 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 	rand.Read(in.Nonce[:])
 	event := actor.NewInception(time.Now().Unix(), in)
 	p.ID = actor.IDOf(event)
-	p.Event = actor.Signed(event, actor.ByKey(p.Manage, event)).Marshal()
+	proofs := []actor.Proof{actor.ByKey(p.Manage, event)}
+	for _, m := range p.signers()[1:] {
+		proofs = append(proofs, actor.ByKey(m, event))
+	}
+	p.Event = actor.Signed(event, proofs...).Marshal()
 	return w.save(p, root)
 }
 
@@ -70,51 +63,98 @@ type Gateway struct {
 	Box    key.BoxPublic
 }
 
-// NewOrganisation makes the organisation with its directory's line and its
-// quarantine's. Its box key
-// is the gateway's: deposit grants are addressed to it.
+// NewOrganisation makes a solo practice with its directory's line and its
+// quarantine's: one manager decides. Its box key is the gateway's: deposit
+// grants are addressed to it.
 func (w *World) NewOrganisation(handle, name string, g Gateway) (*Person, error) {
+	return w.newOrganisation(handle, name, g, 1)
+}
+
+// NewHospital is NewOrganisation with three managers, of whom two must agree
+// to whatever gives something.
+func (w *World) NewHospital(handle, name string, g Gateway) (*Person, error) {
+	return w.newOrganisation(handle, name, g, 2)
+}
+
+func (w *World) newOrganisation(handle, name string, g Gateway, approvals uint8) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Organisation)
 	if err != nil {
 		return nil, err
 	}
 	p.Box, p.Public = nil, g.Box
-	return p, w.begin(p, root, &actor.Inception{
-		Keys:  []actor.Key{{ID: g.Writer, Rights: actor.Write}},
+	p.Attest, p.Alarm = key.NewSigning(), key.NewSigning()
+	in := &actor.Inception{
+		Approvals: approvals,
+		Keys: []actor.Key{{ID: g.Writer, Rights: actor.Write}, {ID: p.Attest.ID(), Rights: actor.Attest},
+			{ID: p.Alarm.ID(), Rights: actor.DeviceRight}},
 		Lines: []actor.Epoch{epoch(p.Root, login.DirectoryCategory(), 1), epoch(p.Root, login.QuarantineCategory(), 1)},
-	})
+	}
+	for approvals > 1 && len(p.Managers) < int(approvals) {
+		m := key.NewSigning()
+		p.Managers = append(p.Managers, m)
+		in.Keys = append(in.Keys, actor.Key{ID: m.ID(), Rights: actor.Manage})
+	}
+	return p, w.begin(p, root, in)
 }
 
 func epoch(r key.Root, c abaton.Category, level uint8) actor.Epoch {
 	return actor.Epoch{Line: r.Line(c), Level: level, Epoch: 1, Segment: r.Segment(c, 1).Public().Bytes()}
 }
 
-// NewClinician makes somebody of org's staff.
-func (w *World) NewClinician(handle, name string, org *Person) (*Person, error) {
+// NewClinician makes somebody of org's staff, in roles (a physician if none is
+// named), and the device this one sits at. Enlist takes both on.
+func (w *World) NewClinician(handle, name string, org *Person, roles ...string) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Clinician)
 	if err != nil {
 		return nil, err
 	}
-	p.Sponsor = org.ID
-	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Clinician)})
+	p.Sponsor, p.Roles = org.ID, rolesOr(roles, abaton.RolePhysician)
+	d, err := w.NewDevice(p.Handle+"-device", name+"'s device", org)
+	if err != nil {
+		return nil, err
+	}
+	p.Device = d.ID
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Clinician)})
 }
 
-// NewAgent makes an app or a service an actor of its own, sponsored by org.
-// Its keys stay with whoever makes it: the patient whose app it is, the
-// organisation whose service. source names what it stands for.
-func (w *World) NewAgent(handle, name string, source []byte, org *Person) (*Person, error) {
+func rolesOr(roles []string, usual string) []string {
+	if len(roles) == 0 {
+		return []string{usual}
+	}
+	roles = slices.Clone(roles)
+	slices.Sort(roles)
+	return slices.Compact(roles)
+}
+
+// NewDevice makes a device of org; its Alarm key signs for sessions at it.
+func (w *World) NewDevice(handle, name string, org *Person) (*Person, error) {
+	p, root, err := w.newPerson(handle, name, actor.Device)
+	if err != nil {
+		return nil, err
+	}
+	p.Sponsor, p.Alarm = org.ID, key.NewSigning()
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Device),
+		Keys: []actor.Key{{ID: p.Alarm.ID(), Rights: actor.DeviceRight}}})
+}
+
+// NewAgent makes an app or a service an actor of its own, in these roles (an
+// agent if none is named), sponsored by org. Its keys stay with whoever makes
+// it: the patient whose app it is, the organisation whose service. source names
+// what it stands for.
+func (w *World) NewAgent(handle, name string, source []byte, org *Person, roles ...string) (*Person, error) {
 	p, root, err := w.newPerson(handle, name, actor.Agent)
 	if err != nil {
 		return nil, err
 	}
-	p.Sponsor, p.Source = org.ID, source
-	return p, w.begin(p, root, &actor.Inception{Invitation: invite(org, actor.Agent)})
+	p.Sponsor, p.Source, p.Roles = org.ID, source, rolesOr(roles, abaton.RoleAgent)
+	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Agent)})
 }
 
-func invite(org *Person, kind actor.Kind) []byte {
-	v := actor.Invitation{Organisation: org.ID, Kind: kind, Expires: time.Now().Add(invitationLife).Unix()}
+// Invite lets one new actor of a kind in, within life; p is an organisation.
+func (p *Person) Invite(life time.Duration, kind actor.Kind) []byte {
+	v := actor.Invitation{Organisation: p.ID, Kind: kind, Expires: time.Now().Add(life).Unix()}
 	rand.Read(v.Nonce[:])
-	return v.Sign(org.Manage)
+	return v.Sign(p.signers()...)
 }
 
 // NewPatient makes a patient with a line for every category, at all of which
@@ -126,9 +166,9 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 		return nil, err
 	}
 	p.Sponsor, p.Source = org.ID, source
-	in := &actor.Inception{Invitation: invite(org, actor.Patient)}
+	in := &actor.Inception{Invitation: org.Invite(invitationLife, actor.Patient)}
 	for _, c := range fhir.Categories() {
-		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), level(c)))
+		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), c.Level()))
 	}
 	deposit := Terms{To: org, Actions: grant.Deposit, Categories: fhir.Categories(), Purpose: abaton.Operations, Life: depositLife, Quota: RecordsMax}
 	for _, t := range append([]Terms{deposit}, first...) {
@@ -148,7 +188,7 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 func Importing(to *Person) Terms {
 	t := Terms{To: to, Actions: grant.Read, Purpose: abaton.Operations, Life: importLife, Quota: RecordsMax}
 	for _, c := range fhir.Categories() {
-		if level(c) < actor.LevelMax {
+		if c.Level() < actor.LevelMax {
 			t.Categories = append(t.Categories, c)
 		}
 	}
@@ -158,6 +198,7 @@ func Importing(to *Person) Terms {
 // Terms are what a person gives another.
 type Terms struct {
 	To         *Person
+	Team       *Team // in place of To
 	Actions    grant.Action
 	Categories []fhir.Category // of a patient
 	Directory  bool            // of an organisation: its directory
@@ -167,11 +208,18 @@ type Terms struct {
 	Quota      uint32 // records
 }
 
+func (t *Terms) grantee() abaton.ActorID {
+	if t.Team != nil {
+		return t.Team.ID
+	}
+	return t.To.ID
+}
+
 // grant is the grant these terms make, and the seeds that go with it.
 func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	now := time.Now()
 	g := grant.Grant{
-		V: wire.Version, Patient: p.ID, Grantee: t.To.ID, Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
+		V: wire.Version, Patient: p.ID, Grantee: t.grantee(), Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
 		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota,
 	}
 	rand.Read(g.Nonce[:])
@@ -184,7 +232,7 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 		g.Lines, seeds = append(g.Lines, s.Line), append(seeds, s)
 	}
 	for _, c := range t.Categories {
-		add(c.ID(), level(c))
+		add(c.ID(), c.Level())
 	}
 	if t.Directory {
 		add(login.DirectoryCategory(), 1)

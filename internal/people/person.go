@@ -43,6 +43,14 @@ type Person struct {
 	Root    key.Root      // patients and organisations
 	Event   []byte        // the signed inception, to be published again if it did not get through
 	Source  []byte        // names what a patient was imported from; nil
+
+	Roles    []string       // as what staff and agents were taken on
+	Device   abaton.ActorID // where a clinician sits; zero for all others
+	Managers []*key.Signing // of an organisation that demands two: the others beside Manage
+	Attest   *key.Signing   // of an organisation: vouches for its devices
+	Alarm    *key.Signing   // of an organisation: reports a lost device. Of a device: signs for its sessions
+	Behalf   abaton.ActorID // in whose place to sign in; not kept
+	Role     string         // to sign in as; the first of Roles if empty; not kept
 }
 
 // form is a person on disk.
@@ -59,6 +67,12 @@ type form struct {
 	Event   []byte         `cbor:"10,keyasint"`
 	Public  []byte         `cbor:"11,keyasint"`
 	Source  []byte         `cbor:"12,keyasint"`
+
+	Roles    []string       `cbor:"13,keyasint"`
+	Device   abaton.ActorID `cbor:"14,keyasint"`
+	Managers [][]byte       `cbor:"15,keyasint"`
+	Attest   []byte         `cbor:"16,keyasint"`
+	Alarm    []byte         `cbor:"17,keyasint"`
 }
 
 // keysFile holds one person's keys, mode 0600.
@@ -112,7 +126,7 @@ var errDamaged = errors.New("file is damaged or of another version")
 func (w *World) parse(handle string, data []byte) (*Person, error) {
 	var f form
 	if wire.Unmarshal(data, &f) != nil || f.V != wire.Version || len(f.Manage) != len(key.Secret{}) ||
-		len(f.Root) != len(key.Secret{}) || len(f.Box) != 0 && len(f.Box) != len(key.Secret{}) {
+		len(f.Root) != len(key.Secret{}) || !seedOrNone(f.Box) || !seedOrNone(f.Attest) || !seedOrNone(f.Alarm) {
 		return nil, errDamaged
 	}
 	passkey, err := key.ParsePasskey(f.Passkey, w.set.RelyingParty)
@@ -126,6 +140,13 @@ func (w *World) parse(handle string, data []byte) (*Person, error) {
 	p := &Person{
 		Handle: handle, Name: f.Name, ID: f.ID, Kind: f.Kind, Sponsor: f.Sponsor, Event: f.Event, Passkey: passkey,
 		Public: public, Source: f.Source, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Root: key.NewRoot(key.Secret(f.Root)),
+		Roles: f.Roles, Device: f.Device, Attest: signer(f.Attest), Alarm: signer(f.Alarm),
+	}
+	for _, seed := range f.Managers {
+		if len(seed) != len(key.Secret{}) {
+			return nil, errDamaged
+		}
+		p.Managers = append(p.Managers, signer(seed))
 	}
 	if len(f.Box) == 0 {
 		return p, nil
@@ -135,6 +156,23 @@ func (w *World) parse(handle string, data []byte) (*Person, error) {
 		return nil, errDamaged
 	}
 	return p, nil
+}
+
+func seedOrNone(b []byte) bool { return len(b) == 0 || len(b) == len(key.Secret{}) }
+
+func signer(seed []byte) *key.Signing {
+	if len(seed) == 0 {
+		return nil
+	}
+	return key.SigningFromSeed(key.Secret(seed))
+}
+
+func seedOf(k *key.Signing) []byte {
+	if k == nil {
+		return nil
+	}
+	seed := k.Seed()
+	return seed[:]
 }
 
 // save makes a person durable before anything of it is published.
@@ -151,6 +189,10 @@ func (p *Person) marshal(root key.Secret) []byte {
 	f := form{
 		V: wire.Version, Name: p.Name, ID: p.ID, Kind: p.Kind, Sponsor: p.Sponsor, Event: p.Event,
 		Manage: manage[:], Passkey: p.Passkey.Bytes(), Root: root[:], Public: p.Public.Bytes(), Source: p.Source,
+		Roles: p.Roles, Device: p.Device, Attest: seedOf(p.Attest), Alarm: seedOf(p.Alarm),
+	}
+	for _, m := range p.Managers {
+		f.Managers = append(f.Managers, seedOf(m))
 	}
 	if p.Box != nil {
 		box := p.Box.Seed()

@@ -24,19 +24,6 @@ import (
 	"github.com/abaton-health/abaton/session"
 )
 
-// What sample staff and agents sign in as.
-const (
-	staffRole = "clinician"
-	agentRole = "agent"
-)
-
-func roleOf(p *Person) string {
-	if p.Kind == actor.Agent {
-		return agentRole
-	}
-	return staffRole
-}
-
 // answerMax caps what is read of a gateway's answer to a sign-in, in bytes.
 const answerMax = 1 << 20
 
@@ -79,7 +66,11 @@ func (w *World) SignIn(ctx context.Context, p *Person, url string, bundles []ses
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
 	first := bundles[:min(len(bundles), session.BundlesMax)]
-	done, err := login.Answer(s.offer, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), first, time.Now())
+	device, err := w.device(p)
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	done, err := login.Answer(s.offer, device, first, time.Now())
 	if err != nil {
 		return nil, fmt.Errorf("sign in: %w", err)
 	}
@@ -195,7 +186,11 @@ func (w *World) Direct(ctx context.Context, p *Person, n *client.Network, bundle
 	for _, c := range checks {
 		o.Checkpoints = append(o.Checkpoints, string(c))
 	}
-	done, err := login.Answer(o, p.Device(w.set.ID(), p.Sponsor, roleOf(p)), nil, time.Now())
+	device, err := w.device(p)
+	if err != nil {
+		return client.Login{}, fmt.Errorf("begin session: %w", err)
+	}
+	done, err := login.Answer(o, device, nil, time.Now())
 	if err != nil {
 		return client.Login{}, fmt.Errorf("begin session: %w", err)
 	}

@@ -132,6 +132,8 @@ const (
 	Wake Do = 3
 	// Changed: State is another than before.
 	Changed Do = 4
+	// Check: read back what was prepared and feed Checked.
+	Check Do = 5
 )
 
 // Effect is one thing to do. Keeper is zero where it concerns the step as a

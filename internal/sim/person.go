@@ -33,6 +33,7 @@ type person struct {
 	box       *key.Box
 	root      key.Root
 	session   *session.Session
+	device    *person // of a clinician
 }
 
 var relyingParty = key.RelyingParty{ID: "localhost", Origins: []string{"https://localhost"}}
@@ -82,16 +83,33 @@ func newPerson(set *actor.Set, in *actor.Inception, prepare func(*person)) (*per
 }
 
 func newOrganisation(set *actor.Set) (*person, error) {
-	in := &actor.Inception{Kind: actor.Organisation}
+	in := &actor.Inception{Kind: actor.Organisation, Approvals: 1}
 	return newPerson(set, in, func(p *person) {
 		p.writer = key.NewSigning()
-		in.Keys = []actor.Key{{ID: p.writer.ID(), Rights: actor.Write}}
+		in.Keys = []actor.Key{{ID: p.writer.ID(), Rights: actor.Write | actor.Attest}}
 		in.Lines = []actor.Epoch{p.epoch(1)}
 	})
 }
 
+// newClinician makes a clinician of org and the device this one sits at.
 func newClinician(set *actor.Set, org *person) (*person, error) {
-	return newPerson(set, &actor.Inception{Kind: actor.Clinician, Organisation: org.id, Invitation: org.invite(actor.Clinician)}, nil)
+	p, err := newPerson(set, &actor.Inception{Kind: actor.Clinician, Organisation: org.id, Invitation: org.invite(actor.Clinician)}, nil)
+	if err != nil {
+		return nil, err
+	}
+	in := &actor.Inception{Kind: actor.Device, Organisation: org.id, Invitation: org.invite(actor.Device)}
+	p.device, err = newPerson(set, in, func(d *person) {
+		d.writer = key.NewSigning()
+		in.Keys = []actor.Key{{ID: d.writer.ID(), Rights: actor.DeviceRight}}
+	})
+	return p, err
+}
+
+// takeOn is the next event of org's log: p is a physician there for a day.
+func (p *person) takeOn(who *person, seq uint64, prev actor.Hash) (*actor.Authentic, error) {
+	event := actor.New(p.id, seq, []actor.Hash{prev}, dawn.Add(-20*time.Minute).Unix(), &actor.Member{
+		Actor: who.id, Roles: []string{abaton.RolePhysician}, NotBefore: dawn.Add(-time.Hour).Unix(), Expires: dawn.Add(24 * time.Hour).Unix()})
+	return actor.Authenticate(actor.Signed(event, actor.ByKey(p.manage, event)), relyingParty)
 }
 
 // newPatient makes a patient at whom org may deposit.
@@ -126,11 +144,14 @@ func (p *person) grant(to abaton.ActorID, actions grant.Action, nonce [grant.Non
 }
 
 // signIn makes the person's session: a real assertion, once for all worlds.
-func (p *person) signIn(set *actor.Set, org abaton.ActorID, life time.Duration, checkpoints [][]byte) error {
+func (p *person) signIn(set *actor.Set, org *person, life time.Duration, checkpoints [][]byte) error {
 	st := session.Statement{
 		V: wire.Version, Actor: p.id, Credential: p.passkey.Credential(), Key: key.NewSigning().ID(),
 		Reply: key.NewBox().Public().Bytes(), NotBefore: dawn.Unix(), Expires: dawn.Add(life).Unix(),
-		Set: set.ID(), Organisation: org, Checkpoints: checkpoints,
+		Set: set.ID(), Checkpoints: checkpoints,
+	}
+	if org != nil {
+		st.Organisation, st.Role, st.Device = org.id, abaton.RolePhysician, p.device.id
 	}
 	_, _ = rand.Read(st.Nonce[:])
 	statement := st.Marshal()
@@ -138,6 +159,12 @@ func (p *person) signIn(set *actor.Set, org abaton.ActorID, life time.Duration, 
 	if err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	p.session, err = session.Authenticate(&session.Signed{Statement: statement, Assertion: *assertion}, relyingParty)
+	signed := &session.Signed{Statement: statement, Assertion: *assertion}
+	if org != nil {
+		signed.Device = session.DeviceProof(p.device.writer, session.Challenge(statement))
+		signed.Posture = actor.Posture{Organisation: org.id, Device: p.device.id, Level: actor.Managed,
+			From: dawn.Add(-time.Hour).Unix(), Until: dawn.Add(12 * time.Hour).Unix()}.Sign(org.writer)
+	}
+	p.session, err = session.Authenticate(signed, relyingParty)
 	return err
 }

@@ -28,7 +28,8 @@ type Pool struct {
 	readers  [2]*person
 	batches  []*batch
 	byName   map[abaton.BatchName]*batch
-	events   map[string]*actor.Authentic // inceptions by their bytes
+	begins   []*actor.Authentic          // the inceptions and memberships, in order
+	events   map[string]*actor.Authentic // the same by their bytes
 	first    [keepers + 1]image
 	feed     uint64 // statements in every keeper's feed that first morning
 }
@@ -73,8 +74,20 @@ func (p *Pool) people() (err error) {
 			return err
 		}
 	}
-	p.patient, err = newPatient(p.set, p.org)
-	return err
+	if p.patient, err = newPatient(p.set, p.org); err != nil {
+		return err
+	}
+	p.begins = []*actor.Authentic{p.org.inception, p.patient.inception}
+	last := p.org.inception.Hash()
+	for i, r := range p.readers {
+		taken, err := p.org.takeOn(r, uint64(i+1), last)
+		if err != nil {
+			return err
+		}
+		last = taken.Hash()
+		p.begins = append(p.begins, r.inception, r.device.inception, taken)
+	}
+	return nil
 }
 
 // morning brings the inceptions into force and signs everybody in.
@@ -99,21 +112,20 @@ func (p *Pool) morning() error {
 		p.first[x] = image{records: records.Snapshot(), keys: keys.Snapshot()}
 	}
 	for _, r := range p.readers {
-		if err := r.signIn(p.set, p.org.id, time.Hour, checkpoints); err != nil {
+		if err := r.signIn(p.set, p.org, time.Hour, checkpoints); err != nil {
 			return err
 		}
 	}
-	return p.patient.signIn(p.set, abaton.ActorID{}, 15*time.Minute, checkpoints)
+	return p.patient.signIn(p.set, nil, 15*time.Minute, checkpoints)
 }
 
 // incept has one keeper vote for the inceptions and take their certificates.
 func (p *Pool) incept(core *custody.Core) error {
 	now := dawn.Add(-time.Minute)
 	core.Step(now, []custody.Input{custody.Heard{Peer: 1}, custody.Heard{Peer: 2}, custody.Heard{Peer: 3}})
-	for _, who := range []*person{p.org, p.readers[0], p.readers[1], p.patient} {
-		a := who.inception
+	for _, a := range p.begins {
 		p.events[string(a.Signed().Event)] = a
-		place := actor.Place{Actor: a.Actor(), Seq: 0, Hash: a.Hash()}
+		place := actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()}
 		var votes []actor.Vote
 		for y := abaton.KeeperIndex(1); y <= keepers; y++ {
 			votes = append(votes, vote(y, place))

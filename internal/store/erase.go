@@ -49,7 +49,7 @@ type compactor interface {
 // erase many records go into one call.
 func (s *Store) Erase(patient abaton.ActorID, rows []Erasure, c *Change) error {
 	p := s.pseudonym(patient)
-	generation, err := s.eraseRows(p, rows, c)
+	generation, err := s.rotate(p, c, func(old, next rowKey) error { return s.planErasure(c, p, rows, old, next) })
 	if err != nil {
 		return fmt.Errorf("erase: %w", err)
 	}
@@ -59,10 +59,10 @@ func (s *Store) Erase(patient abaton.ActorID, rows []Erasure, c *Change) error {
 	return nil
 }
 
-// eraseRows changes row key and records. The order makes every crash
+// rotate changes row key and records as planned. The order makes every crash
 // recoverable: the new key is durable before anything is sealed under it, and
 // the old key goes only when nothing needs it any more.
-func (s *Store) eraseRows(p pseudonym, rows []Erasure, c *Change) (generation uint32, err error) {
+func (s *Store) rotate(p pseudonym, c *Change, plan func(old, next rowKey) error) (generation uint32, err error) {
 	s.erasing.Lock()
 	defer s.erasing.Unlock()
 	for _, r := range c.rows {
@@ -75,10 +75,11 @@ func (s *Store) eraseRows(p pseudonym, rows []Erasure, c *Change) (generation ui
 		return 0, err
 	}
 	next := newRowKey(old.generation + 1)
-	if err := s.planErasure(c, p, rows, old, next); err != nil {
+	if err := plan(old, next); err != nil {
 		c.used = true
 		return 0, err
 	}
+	c.batch.Put(patientKey(tableErasure, p), binary.BigEndian.AppendUint32(nil, next.generation))
 	if err := s.commitPending(p, next); err != nil {
 		return 0, err
 	}
@@ -139,11 +140,10 @@ func (s *Store) planErasure(c *Change, p pseudonym, rows []Erasure, old, next ro
 		}
 		gone[row.Batch] = bitmap
 	}
-	c.batch.Put(patientKey(tableErasure, p), binary.BigEndian.AppendUint32(nil, next.generation))
 	if old.generation == 0 {
 		return nil // never had a row key, so there are no shares
 	}
-	return s.reseal(c, p, gone, old.ready(), next.ready())
+	return errors.Join(s.reseal(c, p, gone, old.ready(), next.ready()), s.resealBeside(c, p, gone, old.ready(), next.ready()))
 }
 
 func (s *Store) planRow(c *Change, p pseudonym, row Erasure) (gone uint64, err error) {
@@ -218,7 +218,7 @@ func (s *Store) purge(p pseudonym, generation uint32) error {
 	if err := compact(s.keys, patientKey(tableRowKey, p)); err != nil {
 		return err
 	}
-	if err := compact(s.records, patientKey(tableFragment, p), patientKey(tableShare, p)); err != nil {
+	if err := compact(s.records, patientKey(tableFragment, p), patientKey(tableShare, p), patientKey(tableBesideRow, p)); err != nil {
 		return err
 	}
 	if err := s.step("purged"); err != nil {

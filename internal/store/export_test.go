@@ -131,6 +131,12 @@ func Reencode(format string, b []byte) ([]byte, error) {
 	case "notice":
 		n, err := parseNotice(b)
 		return n.marshal(), err
+	case "beside":
+		n, err := parseBeside(b)
+		if err != nil {
+			return nil, err
+		}
+		return n.marshal(), nil
 	case "tombstone":
 		t, err := parseTombstone(b)
 		if err != nil {
@@ -167,9 +173,37 @@ func RowExamples() map[string][]byte {
 	return map[string][]byte{
 		"notice":         n.marshal(),
 		"tombstone":      t.marshal(),
+		"beside":         (&Beside{Lock: []byte("lock"), Receipt: []byte{1}, Leaves: make([][32]byte, 2)}).marshal(),
 		"shape":          shape{size: 3, live: 5, bytes: 700}.marshal(),
 		"row key":        newRowKey(2).marshal(),
 		"fragments":      f.marshal(),
 		"large fragment": (&ParcelRecord{Length: 300, Fragment: make([]byte, FragmentTogetherBytes+1)}).append(nil),
 	}
+}
+
+// BesideRows counts the rows that prepared locks of a batch take.
+func (s *Store) BesideRows(patient abaton.ActorID, batch abaton.BatchName) (n int, err error) {
+	for _, table := range []byte{tableBeside, tableBesideRow} {
+		prefix := batchKey(table, s.pseudonym(patient), batch)
+		if err := s.records.Scan(prefix, after(prefix), func(_, _ []byte) bool { n++; return true }); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+// SealedShares is the sealed row of a batch's shares, for a search through the
+// files.
+func (s *Store) SealedShares(patient abaton.ActorID, batch abaton.BatchName) ([]byte, error) {
+	return s.records.Get(batchKey(tableShare, s.pseudonym(patient), batch))
+}
+
+// MoveBeside puts the prepared shares of one number in the place of another's.
+func (s *Store) MoveBeside(patient abaton.ActorID, batch abaton.BatchName, from, to uint64) error {
+	p := s.pseudonym(patient)
+	row, err := s.records.Get(besideKey(tableBesideRow, p, batch, from))
+	if err != nil {
+		return err
+	}
+	return s.forge(besideKey(tableBesideRow, p, batch, to), func([]byte) []byte { return row })
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // formats in a fixed order, so that a saved input keeps its meaning.
-var formats = []string{"notice", "tombstone", "shape", "row key", "fragments", "large fragment"}
+var formats = []string{"notice", "tombstone", "shape", "row key", "fragments", "large fragment", "beside"}
 
 // FuzzRows: whatever parses marshals to the same bytes, and nothing panics.
 func FuzzRows(f *testing.F) {

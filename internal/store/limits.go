@@ -15,6 +15,9 @@ const (
 	// NoticeBytesMax bounds HEAD, LOCK, capsule fragment and receipt, each,
 	// in bytes.
 	NoticeBytesMax = 64 << 10
+	// BesideMax is how many locks of one batch may lie beside the one in
+	// force: each is a re-lock that somebody began and did not finish.
+	BesideMax = 8
 	// StatementBytesMax bounds one statement: a key-log event and its
 	// certificate, with room.
 	StatementBytesMax = 1 << 20

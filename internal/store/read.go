@@ -160,11 +160,16 @@ func (s *Store) Piece(patient abaton.ActorID, batch abaton.BatchName, wanted uin
 	if err != nil {
 		return nil, nil, err
 	}
-	t, err := s.tombstone(h.patient, batch)
+	return s.pieceOf(h, wanted)
+}
+
+// pieceOf is Piece with erasing held.
+func (s *Store) pieceOf(h holding, wanted uint64) ([]Kept, []Share, error) {
+	t, err := s.tombstone(h.patient, h.batch)
 	if err != nil {
 		return nil, nil, err
 	}
-	open, err := s.openShares(h.patient, batch, h.live)
+	open, err := s.openShares(h.patient, h.batch, h.live)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read shares: %w", err)
 	}

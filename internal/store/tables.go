@@ -18,6 +18,8 @@ const (
 	tableNotice     = 'n' // pseudonym, line, batch: notice
 	tableFragment   = 'f' // pseudonym, batch: small fragments; and pseudonym, batch, j: a large one
 	tableShare      = 's' // pseudonym, batch: sealed shares
+	tableBeside     = 'k' // pseudonym, batch, number: a lock prepared beside the one in force
+	tableBesideRow  = 'j' // pseudonym, batch, number: its sealed shares
 	tableTombstone  = 't' // pseudonym, batch: whole, bits, share leaves
 	tableCertified  = 'c' // pseudonym, batch: certificate of receipts
 	tableSequence   = 'q' // pseudonym, line, writer, seq: batch

@@ -34,9 +34,11 @@ type Person struct {
 	Role      string       // what a clinician signs in as
 	Device    *Person      // where a clinician sits
 	Attest    *key.Signing // organisations only: vouches for devices
+	Alarm     *key.Signing // organisations only: reports lost devices
 	Level     actor.Level  // what the organisation says of a clinician's device
 	Behalf    abaton.ActorID
-	org       *Person // of a clinician
+	Answers   abaton.ActorID // who answers for a program, or lends a clinician
+	org       *Person        // of a clinician
 	enrolled  bool
 	set       *actor.Set
 	heads     []actor.Hash
@@ -66,10 +68,10 @@ func (p *Person) incept(in *actor.Inception) {
 // NewOrganisation makes an organisation with a directory line.
 func NewOrganisation(t testing.TB, set *actor.Set) *Person {
 	p := newPerson(t, set)
-	p.Writer, p.Attest = key.NewSigning(), key.NewSigning()
+	p.Writer, p.Attest, p.Alarm = key.NewSigning(), key.NewSigning(), key.NewSigning()
 	p.incept(&actor.Inception{
 		Kind: actor.Organisation, Approvals: 1,
-		Keys:  []actor.Key{{ID: p.Writer.ID(), Rights: actor.Write}, {ID: p.Attest.ID(), Rights: actor.Attest}},
+		Keys:  []actor.Key{{ID: p.Writer.ID(), Rights: actor.Write}, {ID: p.Attest.ID(), Rights: actor.Attest}, {ID: p.Alarm.ID(), Rights: actor.DeviceRight}},
 		Lines: []actor.Epoch{p.epoch(General, 1, 1)},
 	})
 	return p
@@ -122,11 +124,14 @@ func (p *Person) Grant(to abaton.ActorID, actions grant.Action, quota uint32) *g
 }
 
 // Event signs the next event of the person's log.
-func (p *Person) Event(body actor.Body) actor.SignedEvent {
+func (p *Person) Event(body actor.Body) actor.SignedEvent { return p.EventBy(p.Manage, body) }
+
+// EventBy is Event signed by another key.
+func (p *Person) EventBy(k *key.Signing, body actor.Body) actor.SignedEvent {
 	p.seq++
 	event := actor.New(p.ID, p.seq, p.heads, time.Now().Unix(), body)
 	p.heads = []actor.Hash{actor.HashOf(event)}
-	return actor.Signed(event, actor.ByKey(p.Manage, event))
+	return actor.Signed(event, actor.ByKey(k, event))
 }
 
 // Unsigned is the next event of the person's log, for others to prove; the log
@@ -141,8 +146,8 @@ func (p *Person) Stand(e actor.SignedEvent) {
 	p.heads = []actor.Hash{actor.HashOf(e.Event)}
 }
 
-// EventBy is Event proven by a passkey.
-func (p *Person) EventBy(t testing.TB, body actor.Body, by *key.Passkey) actor.SignedEvent {
+// EventByPasskey is Event proven by a passkey.
+func (p *Person) EventByPasskey(t testing.TB, body actor.Body, by *key.Passkey) actor.SignedEvent {
 	t.Helper()
 	event := p.Unsigned(body)
 	a, err := by.Assert(actor.HashOf(event))
@@ -269,8 +274,11 @@ func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 		NotBefore: now, Expires: now + 600, Set: n.Set.ID(),
 	}
 	rand.Read(st.Nonce[:])
+	if p.org != nil {
+		st.Organisation, st.Role, st.Behalf = p.org.ID, p.Role, p.Behalf
+	}
 	if p.Device != nil {
-		st.Organisation, st.Role, st.Device, st.Behalf = p.org.ID, p.Role, p.Device.ID, p.Behalf
+		st.Device = p.Device.ID
 	}
 	for x := abaton.KeeperIndex(1); int(x) <= len(n.Keepers); x++ {
 		if note, err := n.Keepers[x].Checkpoint(context.Background()); err == nil {

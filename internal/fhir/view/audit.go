@@ -76,7 +76,7 @@ const entitiesMax = 256
 // AuditEventID is the id under which a disclosure is shown. It holds all that
 // a ledger says of it, for ledgers that dispute tell several.
 func AuditEventID(tag string, l *ledger.Line) string {
-	return idOf(PrefixAuditEvent, tag, l.Request[:], []byte{byte(l.Op)}, l.Actor[:], l.Organisation[:], l.Session[:], l.Grant[:], []byte(l.Purpose))
+	return idOf(PrefixAuditEvent, tag, l.Request[:], []byte{byte(l.Op)}, l.Actor[:], l.Organisation[:], l.Device[:], []byte(l.Role), l.Behalf[:], l.Session[:], l.Grant[:], []byte(l.Purpose))
 }
 
 // AuditEvent is one disclosure, permitted or refused.
@@ -173,6 +173,12 @@ func agents(d *Disclosed) (out []agent) {
 	}
 	if l.Organisation != (abaton.ActorID{}) {
 		out = append(out, agent{Type: conceptOf(systemPart, "CST"), Who: actorRef(l.Organisation, "Organization")})
+	}
+	if l.Device != (abaton.ActorID{}) {
+		out = append(out, agent{Type: conceptOf(systemPart, "DEV"), Who: actorRef(l.Device, "Device")})
+	}
+	if l.Behalf != (abaton.ActorID{}) { // in whose place
+		out = append(out, agent{Type: conceptOf(systemPart, "RESP"), Who: actorRef(l.Behalf, "Practitioner")})
 	}
 	return out
 }

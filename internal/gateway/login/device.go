@@ -26,10 +26,22 @@ type Device struct {
 	Set          abaton.ActorID // the pinned keeper set
 	Role         string         // empty for a patient
 	Passkey      Passkey
+	// At is the enrolled device a clinician sits at; nil for all others.
+	At *At
+	// Behalf is the colleague whose place a clinician takes for a shift; zero
+	// normally.
+	Behalf abaton.ActorID
 	// Life is how long the session shall last; zero is PatientSessionMax for
 	// a patient and ClinicianSessionMax for all others. More is refused by
 	// the keepers.
 	Life time.Duration
+}
+
+// At is an enrolled device: what it adds to a session that begins there.
+type At struct {
+	Device  abaton.ActorID
+	Key     *key.Signing // with the right actor.DeviceRight in the device's log
+	Posture []byte       // actor.Posture.Sign
 }
 
 // clockSlack starts a session a little in the past, so that a keeper whose
@@ -51,6 +63,9 @@ func Answer(o Offer, d Device, seeds []session.Bundle, now time.Time) (*Completi
 		return nil, fmt.Errorf("assert passkey: %w", err)
 	}
 	signed := session.Signed{Statement: bytes, Assertion: *assertion}
+	if d.At != nil {
+		signed.Device, signed.Posture = session.DeviceProof(d.At.Key, id), d.At.Posture
+	}
 	sealed, err := session.SealSeeds(reply, id, seeds)
 	if err != nil {
 		return nil, err
@@ -78,7 +93,10 @@ func Add(o Offer, c Completion, seeds []session.Bundle) (*More, error) {
 
 func (d *Device) statement(o Offer, now time.Time) (*session.Statement, key.BoxPublic, error) {
 	st := &session.Statement{V: wire.Version, Actor: d.Actor, Set: d.Set, Organisation: d.Organisation, Role: d.Role,
-		Credential: d.Passkey.Credential(), NotBefore: now.Add(-clockSlack).Unix()}
+		Behalf: d.Behalf, Credential: d.Passkey.Credential(), NotBefore: now.Add(-clockSlack).Unix()}
+	if d.At != nil {
+		st.Device = d.At.Device
+	}
 	st.Expires = st.NotBefore + int64(d.life()/time.Second)
 	reply, err := parseReply(o.Reply)
 	if err != nil {

@@ -1,0 +1,111 @@
+package gateway
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/web"
+)
+
+// portalRoutes are the pages for people and what they ask of the gateway: a
+// relay to the keepers and a lodger of ciphertext (docs/protocol/gateway.md).
+func portalRoutes() []route {
+	page := func(pattern string) route {
+		return route{method: http.MethodGet, pattern: pattern, policy: open, body: noBody, native: true, handle: (*Gateway).webPage}
+	}
+	return []route{
+		page("/enrol"), page("/sign-in"), page("/unlock"),
+		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
+		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
+		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
+		{method: http.MethodPost, pattern: "/portal/enrol", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).enrol},
+		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
+		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},
+		{method: http.MethodGet, pattern: "/portal/me", policy: bySession, body: noBody, handle: (*Gateway).me},
+		{method: http.MethodPost, pattern: "/portal/step-up", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).stepUp},
+	}
+}
+
+// portalHeader lets the pages load their own script and style, speak to this
+// gateway, use passkeys, and nothing else; no text becomes markup or code.
+func portalHeader() http.Header {
+	return http.Header{
+		"Content-Security-Policy": {"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; " +
+			"form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"},
+		"Cross-Origin-Opener-Policy":   {"same-origin"},
+		"Cross-Origin-Resource-Policy": {"same-origin"},
+		"Permissions-Policy": {"publickey-credentials-create=(self), publickey-credentials-get=(self), " +
+			"camera=(), geolocation=(), microphone=(), payment=(), usb=()"},
+	}
+}
+
+func (g *Gateway) webPage(context.Context, *call) (*answer, error) {
+	return &answer{status: http.StatusOK, content: contentHTML, header: portalHeader(), body: web.Page()}, nil
+}
+
+func (g *Gateway) webAsset(_ context.Context, c *call) (*answer, error) {
+	body, media, ok := web.Asset(c.id)
+	if !ok {
+		return nil, refusal(http.StatusNotFound, "not-found", "there is no such path here; see /metadata for what is")
+	}
+	return &answer{status: http.StatusOK, content: media, header: portalHeader(), body: body}, nil
+}
+
+// clinicSeen is GET /portal/clinic: what an inception here is made of.
+type clinicSeen struct {
+	Set          string         `json:"set"`          // act1...
+	Organisation string         `json:"organisation"` // act1...
+	Box          string         `json:"box"`          // base64url: deposit grants are sealed to it
+	RPID         string         `json:"rpId"`
+	Origins      []string       `json:"origins"`
+	Categories   []categorySeen `json:"categories"`
+}
+
+type categorySeen struct {
+	Name  string `json:"name"`
+	ID    string `json:"id"` // hex
+	Level uint8  `json:"level"`
+}
+
+func (g *Gateway) clinic(ctx context.Context, _ *call) (*answer, error) {
+	org, err := g.network.Log(ctx, g.org)
+	if err != nil {
+		return nil, err
+	}
+	box, err := org.Box()
+	if err != nil {
+		return nil, err
+	}
+	out := clinicSeen{Set: g.set.ID().String(), Organisation: g.org.String(), Box: login.Encode(box.Bytes()),
+		RPID: g.set.RelyingParty.ID, Origins: g.set.RelyingParty.Origins}
+	for _, c := range fhir.Categories() {
+		id := c.ID()
+		out.Categories = append(out.Categories, categorySeen{Name: c.String(), ID: hex.EncodeToString(id[:]), Level: c.Level()})
+	}
+	return jsonAnswer(out)
+}
+
+// boxOf answers GET /portal/box/{id}: the box of a clinician of this
+// organisation, for a first grant.
+func (g *Gateway) boxOf(ctx context.Context, c *call) (*answer, error) {
+	id, err := abaton.ParseActorID(c.id)
+	if err != nil {
+		return nil, absent()
+	}
+	st, err := g.network.Log(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	box, err := st.Box()
+	if err != nil || st.Kind() != actor.Clinician || st.Organisation() != g.org {
+		return nil, absent()
+	}
+	return jsonAnswer(struct {
+		Box string `json:"box"`
+	}{login.Encode(box.Bytes())})
+}

@@ -1,0 +1,141 @@
+// What the gateway answers (docs/protocol/gateway.md). It is a relay and a
+// lodger of ciphertext here; what it says is checked or shown, never obeyed.
+import { fromBase64url, fromHex, fromName, toBase64url, type Bytes } from "./bytes.ts";
+import { Told } from "./dom.ts";
+
+export interface Category {
+  name: string;
+  id: Bytes;
+  level: number;
+}
+
+export interface Clinic {
+  set: Bytes;
+  organisation: Bytes;
+  box: Bytes;
+  rpID: string;
+  origins: string[];
+  categories: Category[];
+}
+
+export interface Offer {
+  offer: string;
+  session: string;
+  reply: string;
+  nonce: string;
+  checkpoints: string[];
+  set: string;
+  organisation: string;
+  expires: number;
+}
+
+export interface Access {
+  access: string;
+  expires: number;
+  actor: string;
+}
+
+export interface Kept {
+  actor: Bytes;
+  public: Bytes;
+  wrap: Bytes;
+}
+
+export interface GrantSeen {
+  id: string;
+  grantee: string;
+  kind: number;
+  clinic: boolean;
+  actions: number;
+  lines: string[];
+  purposes: string[];
+  expires: number;
+}
+
+export interface Me {
+  actor: string;
+  seq: number;
+  head: string;
+  lines: { line: string; level: number; epoch: number }[];
+  grants: GrantSeen[];
+}
+
+async function call(method: string, path: string, body?: unknown, access?: string): Promise<any> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (access) headers["Authorization"] = `Bearer ${access}`;
+  const r = await fetch(path, {
+    method, headers, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer",
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  if (r.status === 204) return undefined;
+  const answer = await r.json();
+  if (!r.ok) throw new Refused(r.status, String(answer?.issue?.[0]?.diagnostics ?? ""));
+  return answer;
+}
+
+// Refused is an answer that says no; its words are fixed texts of the gateway.
+export class Refused extends Told {
+  readonly status: number;
+  constructor(status: number, says: string) {
+    super("That was refused", ...(says ? [says[0]!.toUpperCase() + says.slice(1) + "."] : []), "Nothing was changed.");
+    this.status = status;
+  }
+}
+
+export async function clinic(): Promise<Clinic> {
+  const c = await call("GET", "/portal/clinic");
+  return {
+    set: fromName("act1", c.set), organisation: fromName("act1", c.organisation), box: fromBase64url(c.box), rpID: c.rpId,
+    origins: c.origins, categories: c.categories.map((x: any) => ({ name: x.name, id: fromHex(x.id), level: x.level })),
+  };
+}
+
+// boxOf is the box key of somebody a grant is to be given to.
+export const boxOf = async (actor: string): Promise<Bytes> => fromBase64url((await call("GET", `/portal/box/${actor}`)).box);
+
+export const enrol = (event: Bytes, credentialID: Bytes, wrap: Bytes): Promise<{ actor: string }> =>
+  call("POST", "/portal/enrol", { event: toBase64url(event), credentialId: toBase64url(credentialID), wrap: toBase64url(wrap) });
+
+export async function kept(name: string): Promise<Kept> {
+  const k = await call("GET", `/portal/wrap/${name}`);
+  return { actor: fromName("act1", k.actor), public: fromBase64url(k.public), wrap: fromBase64url(k.wrap) };
+}
+
+export const publish = (event: Bytes): Promise<{ inForce: boolean; at: number; of: number }> =>
+  call("POST", "/portal/events", { event: toBase64url(event) });
+
+export const offer = (): Promise<Offer> => call("POST", "/login/offer", {});
+
+export const complete = (o: Offer, statement: Bytes, seeds: Bytes): Promise<Access> =>
+  call("POST", "/login/complete", { offer: o.offer, statement: toBase64url(statement), seeds: toBase64url(seeds) });
+
+export const lend = (access: string, seeds: Bytes): Promise<void> =>
+  call("POST", "/login/seeds", { seeds: toBase64url(seeds) }, access);
+
+export const stepUp = (access: string, signed: Bytes): Promise<void> =>
+  call("POST", "/portal/step-up", { stepUp: toBase64url(signed) }, access);
+
+export const me = (access: string): Promise<Me> => call("GET", "/portal/me", undefined, access);
+
+export const logout = (access: string): Promise<void> => call("POST", "/logout", undefined, access);
+
+// patients are this person's own Patient resources; everything is the record.
+export async function record(access: string, actor: string): Promise<{ entries: { type: string; date: string }[]; withheld: boolean }> {
+  const headers = { Accept: "application/fhir+json", Authorization: `Bearer ${access}`, "Abaton-Patient": actor };
+  const found = await fetch("/Patient", { headers, cache: "no-store", credentials: "omit" });
+  if (!found.ok) throw new Refused(found.status, "");
+  const ids: string[] = ((await found.json()).entry ?? []).map((e: any) => String(e.resource?.id ?? ""));
+  const entries: { type: string; date: string }[] = [];
+  let withheld = (found.headers.get("Warning") ?? "").includes("not shown");
+  for (const id of ids.filter((x) => /^[A-Za-z0-9.-]{1,64}$/.test(x))) {
+    const all = await fetch(`/Patient/${id}/$everything`, { headers, cache: "no-store", credentials: "omit" });
+    if (!all.ok) throw new Refused(all.status, "");
+    withheld ||= (all.headers.get("Warning") ?? "").includes("not shown");
+    for (const e of (await all.json()).entry ?? []) {
+      const r = e.resource ?? {};
+      entries.push({ type: String(r.resourceType ?? ""), date: String(r.meta?.lastUpdated ?? "").slice(0, 10) });
+    }
+  }
+  return { entries, withheld };
+}

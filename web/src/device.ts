@@ -1,0 +1,211 @@
+// What a person's browser does with its passkey: enrol, sign in, lend seeds,
+// step up, take access back. Roots and PRF outputs live in these functions and
+// are erased when they return.
+import * as api from "./api.ts";
+import type { Assertion } from "./assertion.ts";
+import { nameOf } from "./assertion.ts";
+import { equal, fromBase64url, fromHex, fromName, random, toBase64url, toName, utf8, type Bytes } from "./bytes.ts";
+import { publicOf } from "./box.ts";
+import { Told } from "./dom.ts";
+import * as event from "./event.ts";
+import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
+import { checkHere, create, forget, keepName, needPRF, touch } from "./passkey.ts";
+import { Root, rootBytes, unwrap, wrap } from "./root.ts";
+import * as session from "./session.ts";
+
+const zero = new Uint8Array(32);
+const now = (): number => Math.floor(Date.now() / 1000);
+
+// What a first grant gives: for a year, and as many records as a life has.
+const grantLife = 365 * 24 * 3600;
+const quota = 10_000_000;
+const sessionLife = 15 * 60;
+const slack = 5; // a keeper's clock may be behind
+const lockedLevel = 3;
+
+// Enrolment is what the person was invited to and chose.
+export interface Enrolment {
+  invitation: Bytes;
+  clinicWrites: boolean;
+  reader?: string; // act1..., who may read all but locked parts
+}
+
+// enrol makes passkey, root and key log. Nothing is kept anywhere before the
+// root is wrapped.
+export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
+  checkHere(c);
+  const v = await event.readInvitation(e.invitation).catch(() => undefined);
+  if (v?.kind !== event.PATIENT || !equal(v.organisation, c.organisation)) {
+    throw new Told("This invitation is not for you here", "Please ask your clinic for a new one.");
+  }
+  if (v.expires <= now()) throw new Told("This invitation has run out", "Please ask your clinic for a new one.");
+  const passkey = await create(c);
+  const secret = random(rootBytes);
+  try {
+    const body = await inception(c, e, { public: passkey.public, class: passkey.class }, await Root.from(secret));
+    const bytes = event.newInception(body, now());
+    const touched = await touch(c, await event.hashOf(bytes), passkey.id, true);
+    const prf = needPRF(touched);
+    const wrapped = await wrap(prf, passkey.id, secret);
+    prf.fill(0);
+    const done = await api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped);
+    const actor = toName("act1", await event.actorOf(bytes));
+    if (done.actor !== actor) throw new Told("The clinic's computer gave another name", "Please tell your clinic.");
+    remember({ id: passkey.id, set: c.set });
+    return actor;
+  } catch (err) {
+    if (!(err instanceof TypeError)) await forget(c, toBase64url(passkey.id)); // not where the answer was lost
+    throw err;
+  } finally {
+    secret.fill(0);
+  }
+}
+
+async function inception(c: api.Clinic, e: Enrolment, credential: { public: Bytes; class: number }, root: Root): Promise<event.Inception> {
+  const lines = await Promise.all(c.categories.map(async (cat) => ({
+    line: await root.line(cat.id), level: cat.level, epoch: 1, segment: await root.segment(cat.id, 1), urgent: false, wraps: [],
+  })));
+  const grants = [];
+  if (e.clinicWrites) grants.push(await firstGrant(c.organisation, c.box, DEPOSIT, "HOPERAT", await seedsOf(c.categories, root, false)));
+  if (e.reader) {
+    const open = c.categories.filter((cat) => cat.level < lockedLevel);
+    grants.push(await firstGrant(fromName("act1", e.reader), await api.boxOf(e.reader), READ, "TREAT", await seedsOf(open, root, true)));
+  }
+  return {
+    kind: event.PATIENT, keys: [], credentials: [credential], box: await publicOf(await root.boxSeed()), organisation: c.organisation,
+    invitation: e.invitation, set: c.set, lines, grants, document: new Uint8Array(0), nonce: random(16),
+  };
+}
+
+const seedsOf = (categories: api.Category[], root: Root, open: boolean): Promise<Seed[]> =>
+  Promise.all(categories.map(async (cat) => ({
+    line: await root.line(cat.id), category: cat.id, level: cat.level, epoch: 1,
+    seed: open ? await root.seed(cat.id, 1) : new Uint8Array(0),
+  })));
+
+// firstGrant stands in an inception, where the patient has no name yet.
+async function firstGrant(grantee: Bytes, box: Bytes, actions: number, purpose: string, seeds: Seed[]): Promise<{ grant: Bytes; wrap: Bytes }> {
+  const at = now();
+  const grant = marshalGrant({
+    v: 1, patient: zero, grantee, actions, lines: seeds.map((s) => s.line), purposes: [purpose],
+    notBefore: at - 60, expires: at + grantLife, quota, nonce: random(16),
+  });
+  return { grant, wrap: await wrapSeeds(box, grant, seeds) };
+}
+
+// What this browser remembers between visits: which passkey, and the keeper
+// set it was made for. Neither opens anything.
+const memory = "abaton.passkey";
+
+interface Remembered {
+  id: Bytes;
+  set: Bytes;
+}
+
+function remember(r: Remembered): void {
+  localStorage.setItem(memory, JSON.stringify({ id: toBase64url(r.id), set: toBase64url(r.set) }));
+}
+
+function remembered(): Remembered | undefined {
+  try {
+    const r = JSON.parse(localStorage.getItem(memory) ?? "");
+    return { id: fromBase64url(r.id), set: fromBase64url(r.set) };
+  } catch {
+    return undefined;
+  }
+}
+
+// Session is somebody signed in, for fifteen minutes.
+export interface Session {
+  clinic: api.Clinic;
+  id: Bytes;
+  access: string;
+  expires: number;
+  actor: Bytes;
+  credential: Bytes; // WebAuthn id
+  kept: api.Kept;
+  reply: Bytes;
+}
+
+// signIn takes one touch in a browser that knows the passkey, else two: one to
+// find out whose it is. With unlock the same touch also opens the record.
+export async function signIn(c: api.Clinic, unlock: boolean): Promise<Session> {
+  checkHere(c);
+  const known = remembered();
+  if (known && !equal(known.set, c.set)) {
+    throw new Told("This is another network", "Your passkey was made for other keepers. Do not go on, and tell your clinic.");
+  }
+  const credential = known?.id ?? (await touch(c, random(32))).id;
+  const kept = await api.kept(await keepName(credential)).catch((err: unknown) => {
+    if (!(err instanceof api.Refused) || err.status !== 404) throw err;
+    localStorage.removeItem(memory);
+    throw new Told("This passkey is not known here", "If you have another one, try again with it. Else ask your clinic for an invitation.");
+  });
+  const o = await api.offer();
+  if (!equal(fromName("act1", o.set), c.set) || !equal(fromName("act1", o.organisation), c.organisation)) {
+    throw new Told("The clinic's computer contradicts itself", "Nothing was signed. Please tell your clinic.");
+  }
+  const reply = fromBase64url(o.reply);
+  const notBefore = now() - slack;
+  const statement = session.marshalStatement({
+    v: 1, actor: kept.actor, credential: await nameOf(kept.public), key: fromName("key1", o.session), reply, notBefore,
+    expires: notBefore + sessionLife, set: c.set, checkpoints: o.checkpoints.map(utf8), nonce: fromBase64url(o.nonce),
+    organisation: zero, role: "",
+  });
+  const id = await session.sessionID(statement);
+  const touched = await touch(c, id, credential, unlock);
+  const signed = session.marshalSigned(statement, touched.assert(kept.public));
+  const seeds = await session.sealSeeds(reply, id, []); // nothing is lent before it is asked for
+  const access = await api.complete(o, signed, seeds);
+  remember({ id: credential, set: c.set });
+  const s = { clinic: c, id, access: access.access, expires: access.expires, actor: kept.actor, credential, kept, reply };
+  if (unlock) await lend(s, needPRF(touched));
+  return s;
+}
+
+// open unlocks in a session that is there already.
+export async function open(s: Session): Promise<void> {
+  await lend(s, needPRF(await touch(s.clinic, random(32), s.credential, true)));
+}
+
+// lend opens the root and seals to the session the seeds of the person's own
+// record, every epoch of every line.
+async function lend(s: Session, prf: Bytes): Promise<void> {
+  const secret = await unwrap(prf, s.credential, s.kept.wrap).catch(() => {
+    throw new Told("Your passkey does not open this record", "The key kept for it here was altered or is of another passkey. Please tell your clinic.");
+  });
+  prf.fill(0);
+  const root = await Root.from(secret);
+  secret.fill(0);
+  const announced = new Map((await api.me(s.access)).lines.map((l) => [l.line, l]));
+  const seeds: Seed[] = [];
+  for (const cat of s.clinic.categories) {
+    const line = await root.line(cat.id);
+    const newest = announced.get(toName("lin1", line));
+    for (let epoch = 1; epoch <= (newest?.epoch ?? 0); epoch++) {
+      seeds.push({ line, category: cat.id, level: newest!.level, epoch, seed: await root.seed(cat.id, epoch) });
+    }
+  }
+  await api.lend(s.access, await session.sealSeeds(s.reply, s.id, [{ patient: s.actor, grant: zero, seeds }]));
+}
+
+const proof = async (s: Session, challenge: Bytes): Promise<Assertion> =>
+  (await touch(s.clinic, challenge, s.credential)).assert(s.kept.public);
+
+// stepUp signs for exactly these lines, for the person's own request.
+export async function stepUp(s: Session, lines: string[]): Promise<void> {
+  const u = {
+    v: 1, session: s.id, patient: s.actor, lines: lines.map((l) => fromName("lin1", l, 16)), purpose: "PATRQT", time: now(), nonce: random(16),
+  };
+  await api.stepUp(s.access, session.marshalStepUp(u, await proof(s, await session.stepUpChallenge(u))));
+}
+
+// stop takes a grant back.
+export async function stop(s: Session, grant: string): Promise<{ inForce: boolean; at: number; of: number }> {
+  const me = await api.me(s.access);
+  const at = { actor: s.actor, seq: me.seq, hash: fromHex(me.head) };
+  const bytes = event.newRevoke(at, fromName("gra1", grant), now());
+  return api.publish(event.signedBy(bytes, await proof(s, await event.hashOf(bytes))));
+}
+
+export const locked = (me: api.Me): string[] => me.lines.filter((l) => l.level >= lockedLevel).map((l) => l.line);

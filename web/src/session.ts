@@ -1,0 +1,82 @@
+// Sessions: the statement a passkey signs, the seeds lent to a session, and
+// step-ups (PROTOCOL.md#session, #session-seeds, #step-up).
+import { equal, isZero, type Bytes } from "./bytes.ts";
+import { Malformed } from "./cbor.ts";
+import * as form from "./form.ts";
+import { assertionForm, nameOf, refusal, type Assertion, type RelyingParty } from "./assertion.ts";
+import { open, seal } from "./box.ts";
+import { marshalSeeds, parseSeeds, type Seed } from "./grant.ts";
+import { hash } from "./labels.ts";
+
+export const statementForm = form.map({
+  v: form.uint,
+  actor: form.fixed(32),
+  credential: form.fixed(32),
+  key: form.fixed(32),
+  reply: form.bytes,
+  notBefore: form.int,
+  expires: form.int,
+  set: form.fixed(32),
+  checkpoints: form.list(form.bytes),
+  nonce: form.fixed(16),
+  organisation: form.fixed(32),
+  role: form.text,
+});
+export type Statement = form.Of<typeof statementForm>;
+const signedForm = form.tuple({ statement: form.bytes, assertion: assertionForm });
+
+export const marshalStatement = (s: Statement): Bytes => form.marshal(statementForm, s);
+export const sessionID = (statement: Uint8Array): Promise<Bytes> => hash("abaton/v1/session", statement);
+export const marshalSigned = (statement: Bytes, assertion: Assertion): Bytes => form.marshal(signedForm, { statement, assertion });
+
+// authenticate is what a keeper checks before it looks at a log; "" or the
+// reason.
+export async function authenticate(data: Uint8Array, rp: RelyingParty): Promise<{ refused: string; id: Bytes }> {
+  const id = new Uint8Array(32);
+  try {
+    const s = form.unmarshal(signedForm, data);
+    const st = form.unmarshal(statementForm, s.statement);
+    if (st.checkpoints.length > 5 || st.role.length > 32) return { refused: "too-large", id };
+    const good = st.v === 1 && !isZero(st.actor) && !isZero(st.key) && st.reply.length === 1216 && st.notBefore >= 0 &&
+      st.expires > st.notBefore && !isZero(st.set) && st.checkpoints.length > 0 && !isZero(st.nonce) && /^[a-z0-9-]*$/.test(st.role);
+    if (!good) throw new Malformed();
+    const name = await sessionID(s.statement);
+    const own = equal(await nameOf(s.assertion.public), st.credential);
+    return { refused: own && !(await refusal(s.assertion, name, rp)) ? "" : "session-invalid", id: name };
+  } catch (err) {
+    if (err instanceof Malformed) return { refused: "malformed", id };
+    throw err;
+  }
+}
+
+// Bundle is the seeds of one grant, zero for the patient's own.
+export interface Bundle {
+  patient: Bytes;
+  grant: Bytes;
+  seeds: Seed[];
+}
+const bundlesForm = form.list(form.map({ patient: form.fixed(32), grant: form.fixed(32), seeds: form.bytes }));
+
+export const sealSeeds = (reply: Bytes, session: Bytes, bundles: Bundle[]): Promise<Bytes> =>
+  seal(reply, "abaton/v1/session-seeds", session, form.marshal(bundlesForm, bundles.map((b) => ({ ...b, seeds: marshalSeeds(b.seeds) }))));
+
+export async function openSeeds(seed: Bytes, session: Bytes, sealed: Bytes): Promise<Bundle[]> {
+  const all = form.unmarshal(bundlesForm, await open(seed, "abaton/v1/session-seeds", session, sealed));
+  if (all.some((b) => isZero(b.patient))) throw new Malformed();
+  return all.map((b) => ({ ...b, seeds: parseSeeds(b.seeds) }));
+}
+
+export const stepUpForm = form.map({
+  v: form.uint,
+  session: form.fixed(32),
+  patient: form.fixed(32),
+  lines: form.list(form.fixed(16)),
+  purpose: form.text,
+  time: form.int,
+  nonce: form.fixed(16),
+});
+export type StepUp = form.Of<typeof stepUpForm>;
+
+export const stepUpChallenge = (u: StepUp): Promise<Bytes> => hash("abaton/v1/step-up", form.marshal(stepUpForm, u));
+export const marshalStepUp = (stepUp: StepUp, assertion: Assertion): Bytes =>
+  form.marshal(form.tuple({ stepUp: stepUpForm, assertion: assertionForm }), { stepUp, assertion });

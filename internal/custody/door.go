@@ -7,7 +7,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -81,18 +80,6 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	return k.sealReply(open, asked, reply) // 12: sealed to the session
-}
-
-// request is what the core decides. An approval counts only from a session
-// that its reader began here.
-func (k *Keeper) request(o *open, asked *session.Asked, now time.Time) Request {
-	r := Request{Session: o.session, Asked: asked, Party: o.party}
-	if id, ok := asked.Second(); ok {
-		if second := k.sessions.find(id, now); second != nil {
-			r.Second, r.Away = second.session, second.party
-		}
-	}
-	return r
 }
 
 // reply builds the answer to a ledgered request.

@@ -292,6 +292,18 @@ func (v *verdict) tellEmergency(e *ledger.Entry) {
 	}
 }
 
+// request is what the core decides. An approval counts only from a session
+// that its reader began here.
+func (k *Keeper) request(o *open, asked *session.Asked, now time.Time) Request {
+	r := Request{Session: o.session, Asked: asked, Party: o.party}
+	if id, ok := asked.Second(); ok {
+		if second := k.sessions.find(id, now); second != nil {
+			r.Second, r.Away = second.session, second.party
+		}
+	}
+	return r
+}
+
 // released is this keeper's word to an authority that its share left under a
 // ledger entry.
 func (k *Keeper) released(asked *session.Asked, out Output) []byte {

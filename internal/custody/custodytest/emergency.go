@@ -7,6 +7,8 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/wire"
 )
@@ -21,6 +23,20 @@ var (
 func (p *Person) Line(c abaton.Category, level uint8) actor.Body {
 	e := p.epoch(c, level, 1)
 	return &e
+}
+
+// NewKept makes a patient as an importer does for a care team: manage signs for
+// the log, and the passkey is one that nobody keeps.
+func NewKept(t testing.TB, set *actor.Set, org *Person, root key.Root, manage *key.Signing) *Person {
+	p := newPerson(t, set)
+	p.Sponsor, p.Root, p.Manage = org.ID, root, manage
+	deposit := p.Grant(org.ID, grant.Deposit, 1<<20)
+	deposit.Patient = abaton.ActorID{}
+	p.incept(&actor.Inception{
+		Kind: actor.Patient, Organisation: org.ID, Invitation: org.Invite(actor.Patient),
+		Lines: []actor.Epoch{p.epoch(General, 1, 1)}, Grants: []actor.Granted{{Grant: deposit.Marshal()}},
+	})
+	return p
 }
 
 // Touch is what an emergency clinician's passkey signs at a time; change may

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
@@ -65,4 +66,19 @@ func (ch *change) copyTo(line abaton.Line, general bool) (client.Write, bool) {
 func noDeposits(err error) bool {
 	refused, ok := errors.AsType[*fhir.OutcomeError](err)
 	return ok && refused.Status == http.StatusForbidden
+}
+
+// dropCopies leaves the emergency line out where the general one is asked for:
+// it holds nothing that is not there, and each record would be released twice.
+func (a *asking) dropCopies() {
+	is := func(c fhir.Category) func(abaton.Line) bool {
+		return func(line abaton.Line) bool { return a.categories[line] == c }
+	}
+	if !slices.ContainsFunc(a.asks, func(ask client.Ask) bool { return slices.ContainsFunc(ask.Lines, is(fhir.General)) }) {
+		return
+	}
+	for i := range a.asks {
+		a.asks[i].Lines = slices.DeleteFunc(a.asks[i].Lines, is(fhir.Emergency))
+	}
+	a.asks = slices.DeleteFunc(a.asks, func(ask client.Ask) bool { return len(ask.Lines) == 0 })
 }

@@ -232,7 +232,7 @@ func labelRows(t *testing.T) (rows []string) {
 func routeRows(t *testing.T) (rows []string) {
 	for name, route := range stringConstants(t, "keeper/routes.go") {
 		method := http.MethodPost
-		if name == "RouteEvidence" || name == "RouteTiles" {
+		if name == "RouteEvidence" || name == "RouteTiles" || name == "RouteWitnessed" {
 			method = http.MethodGet
 		}
 		rows = append(rows, "| "+method+" | `"+route+"` | ")

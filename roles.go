@@ -13,11 +13,8 @@ const (
 	RoleAssistant       = "assistant"
 	RolePharmacist      = "pharmacist"
 	RoleTherapist       = "therapist"
-	RoleEmergency       = "emergency" // works where emergencies come in
-	RoleLocum           = "locum"     // lent by an agency
-	RoleClerk           = "clerk"     // front desk, coverage, payment
-	RoleResearcher      = "researcher"
-	RoleStudent         = "student"
+	RoleEmergency       = "emergency"        // works where emergencies come in
+	RoleLocum           = "locum"            // lent by an agency
 	RoleRecords         = "records"          // the records office: imports, corrections
 	RoleSecurityOfficer = "security-officer" // reads no record
 	RoleAdministrator   = "administrator"    // reads no record
@@ -50,7 +47,6 @@ func Roles() []Role {
 		{Name: RoleApp, Reads: true, GrantLifeMax: GrantLifeMax},
 		{Name: RoleAssistant, Reads: true, Human: true},
 		{Name: RoleBatch, Reads: true, GrantLifeMax: GrantLifeMax},
-		{Name: RoleClerk, Reads: true, Human: true},
 		{Name: RoleDevice, Reads: true, GrantLifeMax: agentTask},
 		{Name: RoleEmergency, Reads: true, Human: true},
 		{Name: RoleIntake, Reads: true, GrantLifeMax: GrantLifeMax},
@@ -59,9 +55,7 @@ func Roles() []Role {
 		{Name: RolePharmacist, Reads: true, Human: true},
 		{Name: RolePhysician, Reads: true, Human: true},
 		{Name: RoleRecords, Reads: true, Human: true},
-		{Name: RoleResearcher, Reads: true, Human: true},
 		{Name: RoleSecurityOfficer, Human: true},
-		{Name: RoleStudent, Reads: true, Human: true},
 		{Name: RoleTherapist, Reads: true, Human: true},
 	}
 }

@@ -135,6 +135,12 @@ func TestEventVectors(t *testing.T) {
 	add("inception signed by a key it does not list", signed(actor.NewInception(w.now.Unix(), in), byKey("stranger")).Marshal())
 	in.Invitation = nil
 	add("inception without an invitation", signed(actor.NewInception(w.now.Unix(), in), byKey("ben")).Marshal())
+	other := w.invitation(actor.Patient)
+	other.Credential = cachedCredential("ana")
+	in.Invitation = other.Sign(signing("org"))
+	add("invitation for another passkey", signed(actor.NewInception(w.now.Unix(), in), byKey("ben")).Marshal())
+	in.Invitation = w.invitation(actor.Patient).Ticket(signing("org"))
+	add("a ticket instead of an invitation", signed(actor.NewInception(w.now.Unix(), in), byKey("ben")).Marshal())
 	in.Invitation = w.invitation(actor.Clinician).Sign(signing("org"))
 	add("invitation for another kind", signed(actor.NewInception(w.now.Unix(), in), byKey("ben")).Marshal())
 	add("keeper set signed by four of five", setInception(document(), 4).Marshal())

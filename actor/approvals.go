@@ -58,18 +58,27 @@ func (s *State) proves(event EventKind, by provers, st standing) error {
 }
 
 // approved reports whether enough of an organisation's managers signed an
-// invitation. A patient comes in by one manager or writer: a patient's log
-// gives nobody anything but by the patient's own word.
+// invitation. A patient and a clinician come in by one manager or writer: a
+// patient's log gives nobody anything but by the patient's own word, and a
+// clinician may do nothing before a Member event, which takes all managers.
 func (s *State) approved(v *Invitation) bool {
-	approvals := 0
+	oneIsEnough := v.Kind == Patient || v.Kind == Clinician
 	for _, id := range v.Signers {
-		rights := s.KeyRights(id)
-		if rights&Manage != 0 {
-			approvals++
-		}
-		if v.Kind == Patient && rights&(Manage|Write) != 0 {
+		if oneIsEnough && s.KeyRights(id)&(Manage|Write) != 0 {
 			return true
 		}
 	}
-	return approvals >= s.Approvals()
+	return s.ByManagers(v)
+}
+
+// ByManagers reports whether as many live managers of this organisation signed
+// an invitation or a ticket as its first event demands.
+func (s *State) ByManagers(v *Invitation) bool {
+	n := 0
+	for _, id := range v.Signers {
+		if s.KeyRights(id)&Manage != 0 {
+			n++
+		}
+	}
+	return n > 0 && n >= s.Approvals()
 }

@@ -98,7 +98,7 @@ func (a *Authentic) readInception(in *Inception, trusted bool) (err error) {
 	if a.invitation, err = readInvitation(in.Invitation, trusted); err != nil {
 		return err
 	}
-	if a.invitation.Kind != in.Kind || a.invitation.Organisation != in.Organisation {
+	if !a.invitation.fits(in) {
 		return abaton.Refuse(abaton.ReasonInvitation)
 	}
 	return nil

@@ -88,6 +88,19 @@ func ParseCertificate(data []byte) (*Certificate, error) {
 // Marshal is the certificate's one encoding.
 func (c *Certificate) Marshal() []byte { return wire.Marshal(c) }
 
+// VotedBy reports whether a vote of keeper x is in the certificate.
+func (c *Certificate) VotedBy(x abaton.KeeperIndex) bool {
+	return slices.ContainsFunc(c.Votes, func(v Vote) bool { return v.X == x })
+}
+
+// SignedBy reports whether the vote of keeper x in the certificate is by this
+// key, and not by one that x had before.
+func (c *Certificate) SignedBy(x abaton.KeeperIndex, id abaton.KeyID, set abaton.ActorID) bool {
+	return slices.ContainsFunc(c.Votes, func(v Vote) bool {
+		return v.X == x && key.Verify(id, wire.Vote, ballotBytes(set, c.Place()), v.Sig)
+	})
+}
+
 // Place is what the certificate is for.
 func (c *Certificate) Place() Place { return Place{Actor: c.Actor, Seq: c.Seq, Hash: c.Hash} }
 

@@ -19,6 +19,9 @@ func FuzzParseSigned(f *testing.F) {
 		}
 	}
 	f.Add(signed(actor.NewInception(1, w.inception(actor.Patient, "ben")), byKey("ben")).Marshal())
+	f.Add(signed(l.event(sampleTrustees("three", abaton.ActorID{1}, abaton.ActorID{2})), byKey("ana")).Marshal())
+	f.Add(signed(l.event(&actor.Recover{Escrow: abaton.GrantID{1}, Box: box("device").Public().Bytes(), Nonce: [16]byte{1},
+		Credential: actor.Credential{Public: passkey(f, "device").Public(), Class: actor.Synced}}), byKey("kit")).Marshal())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		se, err := actor.ParseSigned(data)
 		if err != nil {

@@ -133,6 +133,16 @@ type Invitation struct {
 	Nonce        [grant.NonceBytes]byte `cbor:"4,keyasint"` // one use
 	Expires      int64                  `cbor:"5,keyasint"` // unix seconds, exclusive
 	Signers      []abaton.KeyID         `cbor:"6,keyasint"` // different, 1 to ApprovalsMax
+	Credential   key.Credential         `cbor:"7,keyasint"` // the one passkey let in; zero: whichever
+}
+
+// fits reports whether the invitation is for this inception: its kind, its
+// sponsor, and its only passkey where it names one.
+func (v *Invitation) fits(in *Inception) bool {
+	if v.Kind != in.Kind || v.Organisation != in.Organisation {
+		return false
+	}
+	return v.Credential == (key.Credential{}) || len(in.Credentials) == 1 && in.Credentials[0].Public.Credential() == v.Credential
 }
 
 // signedInvitation is an invitation's bytes and one signature for each signer
@@ -144,17 +154,27 @@ type signedInvitation struct {
 }
 
 // Sign makes the bytes an inception carries; Signers are set from the keys.
-func (v Invitation) Sign(keys ...*key.Signing) []byte {
+func (v Invitation) Sign(keys ...*key.Signing) []byte { return v.sign(wire.Invitation, keys) }
+
+// Ticket makes what an organisation hands to a new clinician: it lets nobody
+// in, but the organisation's gateway gives an invitation for it, for a passkey
+// that its policy takes (docs/protocol/gateway.md#gateway-clinicians).
+func (v Invitation) Ticket(keys ...*key.Signing) []byte { return v.sign(wire.Enrolment, keys) }
+
+func (v Invitation) sign(label wire.Label, keys []*key.Signing) []byte {
 	v.V, v.Signers = wire.Version, nil
 	for _, k := range keys {
 		v.Signers = append(v.Signers, k.ID())
 	}
 	s := signedInvitation{Body: wire.Marshal(v)}
 	for _, k := range keys {
-		s.Sigs = append(s.Sigs, k.Sign(wire.Invitation, s.Body))
+		s.Sigs = append(s.Sigs, k.Sign(label, s.Body))
 	}
 	return wire.Marshal(s)
 }
+
+// ParseTicket is ParseInvitation for a ticket.
+func ParseTicket(data []byte) (*Invitation, error) { return readInvited(data, wire.Enrolment, false) }
 
 // ParseInvitation reads an invitation and verifies its signatures under the
 // keys it names; ReasonInvitation if it is none. Whether those keys may invite
@@ -164,6 +184,10 @@ func ParseInvitation(data []byte) (*Invitation, error) { return readInvitation(d
 // readInvitation verifies the signatures unless the inception was authenticated
 // before.
 func readInvitation(data []byte, trusted bool) (*Invitation, error) {
+	return readInvited(data, wire.Invitation, trusted)
+}
+
+func readInvited(data []byte, label wire.Label, trusted bool) (*Invitation, error) {
 	var s signedInvitation
 	var v Invitation
 	if wire.Unmarshal(data, &s) != nil || wire.Unmarshal(s.Body, &v) != nil || v.V != wire.Version {
@@ -172,20 +196,20 @@ func readInvitation(data []byte, trusted bool) (*Invitation, error) {
 	if !v.Kind.Valid() || v.Kind == Organisation || v.Kind == KeeperSet || v.Organisation == (abaton.ActorID{}) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
-	if !v.signed(&s, trusted) {
+	if !v.signed(&s, label, trusted) {
 		return nil, abaton.Refuse(abaton.ReasonInvitation)
 	}
 	return &v, nil
 }
 
 // signed reports whether every signer it names is another and signed.
-func (v *Invitation) signed(s *signedInvitation, trusted bool) bool {
+func (v *Invitation) signed(s *signedInvitation, label wire.Label, trusted bool) bool {
 	if len(v.Signers) < 1 || len(v.Signers) > ApprovalsMax || len(s.Sigs) != len(v.Signers) ||
 		!unique(v.Signers, func(k abaton.KeyID) abaton.KeyID { return k }) {
 		return false
 	}
 	for i, id := range v.Signers {
-		if !trusted && !key.Verify(id, wire.Invitation, s.Body, s.Sigs[i]) {
+		if !trusted && !key.Verify(id, label, s.Body, s.Sigs[i]) {
 			return false
 		}
 	}

@@ -78,6 +78,31 @@ func TestInception(t *testing.T) {
 		{"invitation for another kind", actor.Patient, "ana", func(w *world, in *actor.Inception) {
 			in.Invitation = w.invitation(actor.Clinician).Sign(signing("org"))
 		}, nil, abaton.ReasonInvitation},
+		{"invitation for this passkey", actor.Clinician, "ana", func(w *world, in *actor.Inception) {
+			v := w.invitation(actor.Clinician)
+			v.Credential = cachedCredential("ana")
+			in.Invitation = v.Sign(signing("org"))
+		}, nil, ""},
+		{"invitation for another passkey", actor.Clinician, "ana", func(w *world, in *actor.Inception) {
+			v := w.invitation(actor.Clinician)
+			v.Credential = cachedCredential("second")
+			in.Invitation = v.Sign(signing("org"))
+		}, nil, abaton.ReasonInvitation},
+		{"invitation for this passkey, and one besides", actor.Clinician, "ana", func(w *world, in *actor.Inception) {
+			v := w.invitation(actor.Clinician)
+			v.Credential = cachedCredential("ana")
+			in.Invitation = v.Sign(signing("org"))
+			in.Credentials = append(in.Credentials, actor.Credential{Public: cachedPublic("second"), Class: actor.Bound})
+		}, nil, abaton.ReasonInvitation},
+		{"invitation for a passkey, and none", actor.Clinician, "ana", func(w *world, in *actor.Inception) {
+			v := w.invitation(actor.Clinician)
+			v.Credential = cachedCredential("ana")
+			in.Invitation = v.Sign(signing("org"))
+			in.Credentials = nil
+		}, nil, abaton.ReasonInvitation},
+		{"ticket instead of an invitation", actor.Clinician, "ana", func(w *world, in *actor.Inception) {
+			in.Invitation = w.invitation(actor.Clinician).Ticket(signing("org"))
+		}, nil, abaton.ReasonInvitation},
 		{"invitation by a stranger", actor.Patient, "ana", func(w *world, in *actor.Inception) {
 			in.Invitation = w.invitation(actor.Patient).Sign(signing("stranger"))
 		}, nil, abaton.ReasonInvitation},

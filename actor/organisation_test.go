@@ -179,13 +179,14 @@ func TestInvitedByTwo(t *testing.T) {
 		by   []string
 		want abaton.Reason
 	}{
-		{actor.Clinician, []string{"org"}, abaton.ReasonInvitation},
+		{actor.Clinician, []string{"org"}, ""},
 		{actor.Device, []string{"org"}, abaton.ReasonInvitation},
 		{actor.Agent, []string{"second"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "org write"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "org"}, abaton.ReasonInvitation},
 		{actor.Device, []string{"org", "second"}, ""},
 		{actor.Clinician, []string{"third", "second"}, ""},
+		{actor.Clinician, []string{"attest"}, abaton.ReasonInvitation},
 		{actor.Patient, []string{"org write"}, ""},
 		{actor.Patient, []string{"attest"}, abaton.ReasonInvitation},
 	} {
@@ -324,6 +325,27 @@ func TestBackdatedRoster(t *testing.T) {
 		if got := reason(admit(l, signed(l.event(m), byKey("org")))); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestVouchedMemberRunsOut: what a merge brings in without being judged holds
+// no longer than a year after it was written.
+func TestVouchedMemberRunsOut(t *testing.T) {
+	l := newWorld(t).org
+	base := l.st.Heads()[0]
+	l.take(l.w.authentic(l.after(&actor.Bar{Actor: carl}, base), byKey("org")))
+	m := l.member(ben, abaton.RoleNurse)
+	m.NotBefore += int64(actor.MemberLifeMax / time.Second)
+	m.Expires = m.NotBefore + int64(actor.MemberLifeMax/time.Second)
+	late := l.w.authentic(l.after(m, base), byKey("org"))
+	merge := l.w.authentic(l.after(&actor.Merge{}, l.st.Heads()[0], placeOf(late)), byKey("org"))
+	if err := l.st.AdmitBranch([]*actor.Authentic{late}, merge, l.w.now); err != nil {
+		t.Fatal(err)
+	}
+	l.take(merge)
+	l.certify(merge)
+	if len(l.st.Members()) != 1 || l.st.Member(ben, time.Unix(m.NotBefore+1, 0)) != nil {
+		t.Error("a membership begins more than a year after it was written")
 	}
 }
 

@@ -233,14 +233,25 @@ func (s *State) mayReturn(h Hash, r *recovery, door Door, now time.Time) abaton.
 }
 
 // vouchedReturn: what a merge or a keeper may tell. It gives nothing without
-// its own certificate (knot.effective), so no wait is asked for.
+// its own certificate (knot.effective), so no wait is asked for; and one that
+// was vetoed after some keepers voted holds its place until a merge names it.
 func (s *State) vouchedReturn(b *CredentialAdd) error {
-	for h, r := range s.recoveries {
-		if r.body.Credential.is(b.Credential) && !s.halted(h, r) {
+	for _, r := range s.recoveries {
+		if r.body.Credential.is(b.Credential) {
 			return nil
 		}
 	}
 	return abaton.Refuse(abaton.ReasonCredential)
+}
+
+// mayStillReturn reports whether a recovery for this passkey is not stopped.
+func (s *State) mayStillReturn(b *CredentialAdd) bool {
+	for h, r := range s.recoveries {
+		if r.body.Credential.is(b.Credential) && !s.halted(h, r) {
+			return true
+		}
+	}
+	return false
 }
 
 // vouchedRecover: its provers may be actors of other logs, which a log alone
@@ -292,7 +303,7 @@ func (s *State) outcast(n *knot) bool {
 		return false
 	case *CredentialAdd:
 		if n.a.returns() {
-			return s.vouchedReturn(b) != nil
+			return !s.mayStillReturn(b)
 		}
 	}
 	return s.proves(n.a.event.Kind, n.a.by, s.standingAt(n)) != nil

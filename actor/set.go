@@ -22,6 +22,7 @@ type Set struct {
 	head   Hash
 	voters [][]abaton.KeyID // by X-1: every key that ever voted there
 	begun  []Begun          // by X-1
+	former [][]Keeper       // by X-1: the entries before this one
 	names  map[string]bool  // every ledger and incarnation there ever was
 }
 
@@ -30,6 +31,14 @@ type Set struct {
 type Begun struct {
 	At   int64  // unix seconds, of the change that named the ledger
 	Last []byte // newest known checkpoint of the ledger before, or empty
+}
+
+// Former are the entries that the keeper at x had before, oldest first.
+func (s *Set) Former(x abaton.KeeperIndex) []Keeper {
+	if s.Keeper(x) == nil {
+		return nil
+	}
+	return s.former[x-1]
 }
 
 // Begun of the keeper at x; zero also when the set has none.
@@ -81,7 +90,7 @@ func newSet(a *Authentic) (*Set, error) {
 		return nil, abaton.Refuse(abaton.ReasonKeeperSet)
 	}
 	s := &Set{Document: *a.document, id: a.actor, head: a.hash, voters: make([][]abaton.KeyID, a.document.N)}
-	s.begun, s.names = make([]Begun, s.N), make(map[string]bool)
+	s.begun, s.former, s.names = make([]Begun, s.N), make([][]Keeper, s.N), make(map[string]bool)
 	for i := range s.Keepers {
 		s.voters[i] = []abaton.KeyID{s.Keepers[i].Key}
 		s.Keepers[i].claim(s.names)
@@ -112,8 +121,9 @@ func (s *Set) next(a *Authentic) (*Set, error) {
 	}
 	next := &Set{
 		Document: *d, id: s.id, seq: a.event.Seq, head: a.hash, voters: slices.Clone(s.voters),
-		begun: slices.Clone(s.begun), names: maps.Clone(s.names),
+		begun: slices.Clone(s.begun), names: maps.Clone(s.names), former: slices.Clone(s.former),
 	}
+	next.former[at] = append(slices.Clone(s.former[at]), s.Keepers[at])
 	next.begun[at] = begun
 	change.Keeper.claim(next.names)
 	if !slices.Contains(next.voters[at], change.Keeper.Key) {
@@ -138,7 +148,7 @@ func (s *Set) begins(c *SetChange, at int64) (Begun, error) {
 	switch {
 	case s.names["incarnation "+string(c.Keeper.Incarnation[:])],
 		!same && s.names["ledger "+c.Keeper.Origin],
-		same && len(c.Last) > 0,
+		same && (len(c.Last) > 0 || old.Key != c.Keeper.Key),
 		len(c.Last) > 0 && !strings.HasPrefix(string(c.Last), old.Origin+"\n"):
 		return Begun{}, abaton.Refuse(abaton.ReasonKeeperSet)
 	case same:

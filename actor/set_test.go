@@ -141,6 +141,9 @@ func TestSetChangeLedger(t *testing.T) {
 	if b := second.Begun(3); b.At != epochStart.Unix() || string(b.Last) != end {
 		t.Errorf("begun: got %d, %q; want the change's time and the end of the old ledger", b.At, b.Last)
 	}
+	if f := second.Former(3); len(f) != 1 || f[0].Origin != old.Origin || len(second.Former(2)) != 0 || second.Former(9) != nil || len(first.Former(3)) != 0 {
+		t.Errorf("former entries: got %d of keeper 3, want the first one", len(f))
+	}
 	if b := second.Begun(2); b.At != 0 || second.Begun(0).At != 0 || second.Begun(6).At != 0 {
 		t.Errorf("keeper 2: got a ledger begun at %d, want none", b.At)
 	}
@@ -156,6 +159,7 @@ func TestSetChangeLedger(t *testing.T) {
 	}{
 		{"another address, the same ledger", []actor.SignedEvent{inception, again, change(second, third, "")}, ""},
 		{"the same ledger, and an end of it", []actor.SignedEvent{inception, again, change(second, third, renamed.Origin+"\n7\n")}, abaton.ReasonKeeperSet},
+		{"another key, the same ledger", []actor.SignedEvent{inception, change(first, moved(func(k *actor.Keeper) { k.Key[0] ^= 1 }), "")}, abaton.ReasonKeeperSet},
 		{"the end of another ledger", []actor.SignedEvent{inception, change(first, renamed, "elsewhere\n7\n")}, abaton.ReasonKeeperSet},
 		{"nobody knows the end", []actor.SignedEvent{inception, change(first, renamed, "")}, ""},
 		{"too long an end", []actor.SignedEvent{inception, change(first, renamed, old.Origin+"\n"+strings.Repeat("7", actor.LastBytesMax))}, abaton.ReasonTooLarge},

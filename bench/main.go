@@ -104,6 +104,7 @@ func suites() []suite {
 		{name: "limits", run: limits},
 		{name: "records", run: records},
 		{name: "keeper", run: keeperCost},
+		{name: "policy", run: policies},
 		{name: "search", run: searching},
 		{name: "network", run: network},
 		{name: "objects", run: objects},

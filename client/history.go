@@ -19,14 +19,20 @@ import (
 // signed ledger.
 func (r *Reader) History(ctx context.Context, patient abaton.ActorID) (*ledger.History, error) {
 	h := &history{n: r.n, told: make(map[abaton.KeeperIndex][]ledger.Disclosure)}
-	step := quorum.NewCollect(r.n.params, r.n.params.HistoryAnswers(), 1)
+	enough := r.n.params.HistoryAnswers()
+	for i := range r.n.set.Keepers { // one whose ledger began later may not count for all time
+		if r.n.set.Begun(r.n.set.Keepers[i].X).At != 0 {
+			enough = min(enough+1, r.n.params.N)
+		}
+	}
+	step := quorum.NewCollect(r.n.params, enough, 1)
 	ask := Ask{Patient: patient, Purpose: abaton.PatientAccess}
 	if err := r.collect(ctx, step, ask, session.History, h); err != nil {
 		return nil, fmt.Errorf("history: %w", err)
 	}
 	var answers []ledger.Answer
 	for x := range step.Answered().Each {
-		answers = append(answers, ledger.Answer{Keeper: x, Disclosures: h.told[x]})
+		answers = append(answers, ledger.Answer{Keeper: x, Disclosures: h.told[x], Since: r.n.set.Begun(x).At})
 	}
 	p := r.n.params
 	merged := ledger.Merge(patient, answers, ledger.Shape{Keepers: p.N, Threshold: p.T, Faulty: p.F})

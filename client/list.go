@@ -69,12 +69,41 @@ type listing struct {
 	receipts map[string]abaton.KeeperIndex // verified, by bytes
 }
 
-// listed is what is known of one batch besides who holds it.
+// listed is what is known of one batch besides who holds it. While it is locked
+// anew its keepers tell of two locks.
 type listed struct {
 	Batch
-	head, lock []byte // as received
-	lockHash   [32]byte
-	receipts   map[abaton.KeeperIndex][]byte
+	head  []byte // as received
+	locks map[[32]byte]*listedLock
+}
+
+// listedLock is one lock of a batch, and who is known to have it.
+type listedLock struct {
+	bytes    []byte // as received
+	lock     *spread.Lock
+	told     quorum.Keepers
+	receipts map[abaton.KeeperIndex][]byte
+}
+
+// chosen is the lock to show: the one of the highest number that more than f
+// keepers vouch for, so that nobody invents one.
+func (b *listed) chosen(f int) (best *listedLock) {
+	vouched := func(l *listedLock) bool {
+		k := l.told
+		for x := range l.receipts {
+			k = k.With(x)
+		}
+		return k.Len() > f
+	}
+	for _, l := range b.locks {
+		switch {
+		case best == nil, vouched(l) && !vouched(best):
+			best = l
+		case vouched(l) == vouched(best) && l.lock.Number > best.lock.Number:
+			best = l
+		}
+	}
+	return best
 }
 
 // List names the batches in a.Lines, from at least R keepers' answers: every
@@ -178,11 +207,11 @@ func (l *listing) notice(x abaton.KeeperIndex, n *keeper.Notice) error {
 	if wire.Unmarshal(n.Head, &head) != nil || wire.Unmarshal(n.Lock, &lock) != nil {
 		return errAnswer
 	}
-	b, err := l.batch(head, lock, n)
+	lockHash := spread.LockHash(lock.Body)
+	b, at, err := l.batch(x, head, lock, lockHash, n)
 	if err != nil {
 		return err
 	}
-	lockHash := spread.LockHash(lock.Body)
 	valid := quorum.Keepers(0)
 	for i, signed := range n.Receipts {
 		if i >= abaton.KeepersMax {
@@ -191,7 +220,7 @@ func (l *listing) notice(x abaton.KeeperIndex, n *keeper.Notice) error {
 		if y := l.receipt(signed, b.Name, lockHash); y != 0 {
 			valid = valid.With(y)
 			l.mu.Lock()
-			b.receipts[y] = signed
+			at.receipts[y] = signed
 			l.mu.Unlock()
 		}
 	}
@@ -201,35 +230,35 @@ func (l *listing) notice(x abaton.KeeperIndex, n *keeper.Notice) error {
 	return nil
 }
 
-// batch is the entry of a notice's batch, its signatures verified once.
-func (l *listing) batch(head, lock wire.Signed, n *keeper.Notice) (*listed, error) {
-	name := spread.NameOf(head.Body)
-	l.mu.Lock()
-	b := l.batches[name]
-	l.mu.Unlock()
-	if b != nil && string(b.head) == string(n.Head) && string(b.lock) == string(n.Lock) {
-		return b, nil
-	}
+// batch is the entry of a notice's batch and of its lock, their signatures
+// verified once.
+func (l *listing) batch(x abaton.KeeperIndex, head, lock wire.Signed, lockHash [32]byte, n *keeper.Notice) (*listed, *listedLock, error) {
 	known, err := l.r.n.proved.parse(head, lock)
 	if err != nil {
-		return nil, errAnswer
+		return nil, nil, errAnswer
 	}
-	h, k := known.head, known.lock
+	h, k, name := known.head, known.lock, spread.NameOf(head.Body)
 	f := fetching{ask: l.ask}
 	if k.Batch != name || h.Class != l.class || f.entitled(h, k) != nil {
-		return nil, errAnswer
+		return nil, nil, errAnswer
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if b = l.batches[name]; b == nil {
-		b = &listed{receipts: make(map[abaton.KeeperIndex][]byte), head: n.Head, Batch: Batch{Name: name, Patient: h.Patient,
+	b := l.batches[name]
+	if b == nil {
+		b = &listed{locks: make(map[[32]byte]*listedLock), head: n.Head, Batch: Batch{Name: name, Patient: h.Patient,
 			Line: h.Line, Records: int(h.Dims.M), Hour: h.Hour, Writer: h.Writer, Seq: h.Seq}}
 		l.batches[name] = b
 	}
-	if b.lock == nil || k.Gone != 0 && k.Gone != b.Gone {
-		b.lock, b.lockHash, b.Segment, b.Gone = n.Lock, spread.LockHash(lock.Body), k.Segment, b.Gone|k.Gone
+	at := b.locks[lockHash]
+	if at == nil {
+		at = &listedLock{bytes: n.Lock, lock: k, receipts: make(map[abaton.KeeperIndex][]byte)}
+		b.locks[lockHash] = at
 	}
-	return b, nil
+	if n.Held {
+		at.told = at.told.With(x)
+	}
+	return b, at, nil
 }
 
 // receipt is whose valid receipt this is, zero for nobody's.
@@ -255,7 +284,9 @@ func (l *listing) finish(ctx context.Context, answeredBy quorum.Keepers) *Listin
 	state, err := l.r.n.Log(ctx, l.ask.Patient)
 	for _, row := range l.tally.Rows() {
 		b, standing := l.batches[row.Batch], row.Standing(l.r.n.params)
-		l.writeBack(b, row, answeredBy)
+		lock := b.chosen(l.r.n.params.F)
+		b.Segment, b.Gone = lock.lock.Segment, lock.lock.Gone
+		l.writeBack(b, lock, row, answeredBy)
 		if standing == quorum.Rumour {
 			out.Rumours++
 			continue
@@ -271,14 +302,14 @@ func (l *listing) finish(ctx context.Context, answeredBy quorum.Keepers) *Listin
 
 // writeBack sends a batch's notice to keepers that lack it, rumours too: what
 // f+1 keepers have given receipts for is no invention. Callers hold mu.
-func (l *listing) writeBack(b *listed, row quorum.Row, answeredBy quorum.Keepers) {
+func (l *listing) writeBack(b *listed, lock *listedLock, row quorum.Row, answeredBy quorum.Keepers) {
 	to := l.tally.WriteBack(row, answeredBy)
-	if to == 0 || row.Receipts.Len() <= l.r.n.params.F {
+	if to == 0 || len(lock.receipts) <= l.r.n.params.F {
 		return
 	}
-	notice := &keeper.Notice{Head: b.head, Lock: b.lock}
+	notice := &keeper.Notice{Head: b.head, Lock: lock.bytes}
 	for x := range quorum.All(l.r.n.params.N).Each {
-		if r := b.receipts[x]; r != nil {
+		if r := lock.receipts[x]; r != nil {
 			notice.Receipts = append(notice.Receipts, r)
 		}
 	}

@@ -152,6 +152,20 @@ func TestRelockTwice(t *testing.T) {
 	w.wantAll(66)
 }
 
+// TestRelockManyBatches: more batches than one commit takes.
+func TestRelockManyBatches(t *testing.T) {
+	w := newWorld(t)
+	wr := w.writer(t.TempDir())
+	many := abaton.RequestRowsMax + 3
+	for i := range many {
+		w.put(wr, w.writes(general, fmt.Sprint("m", i), 1))
+	}
+	if done := w.relock(); done.Done != many || done.Batches != many {
+		t.Errorf("re-lock: got %+v, want %d records in as many batches", done, many)
+	}
+	w.wantAll(many)
+}
+
 // TestRelockRetriedUpload: a writer that lost the answer gets its old receipt.
 func TestRelockRetriedUpload(t *testing.T) {
 	w := newWorld(t)
@@ -224,14 +238,18 @@ func TestRelockHalfCommitted(t *testing.T) {
 	}
 	w.wantAll(3)
 	w.mend(3, 4, 5)
-	for {
-		again, err := w.relocker(w.relocking()).Run(t.Context())
+	again, err := w.relocker(w.relocking()).Run(t.Context())
+	for range 100 { // until keeper 5 has heard of the epoch from the others
 		if err != nil || again.Done != 3 {
 			t.Fatalf("resumed: got %+v, %v, want 3 of 3", again, err)
 		}
 		if again.Behind == 0 {
-			break // keeper 5 has heard of the epoch from the others
+			break
 		}
+		again, err = w.relocker(w.relocking()).Run(t.Context())
+	}
+	if again.Behind != 0 {
+		t.Fatalf("resumed: got %+v, want nobody behind", again)
 	}
 	for x := abaton.KeeperIndex(1); x <= 5; x++ {
 		w.cut(1+x%5, 1+(x+1)%5)

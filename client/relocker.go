@@ -25,8 +25,8 @@ const (
 	// relockAtOnce is how many such requests are under way.
 	relockAtOnce = 2
 	// relockCommit is how many batches one commit puts in force: a keeper
-	// destroys the old shares of all of them at once.
-	relockCommit = 256
+	// destroys the old shares of all of them at once, in one ledger entry.
+	relockCommit = abaton.RequestRowsMax
 	// relockSession is for how long one sign-in is used, well within
 	// abaton.PatientSessionMax.
 	relockSession = 10 * time.Minute

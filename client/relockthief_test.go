@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/abaton-health/abaton"
@@ -99,6 +100,20 @@ func (h *haul) opens(known []*spread.Gathered, box *key.Box) bool {
 	return false
 }
 
+// await waits until keeper x has its piece.
+func (w *world) await(x abaton.KeeperIndex, batch abaton.BatchName) {
+	w.t.Helper()
+	for {
+		if _, err := w.keepers.Keepers[x].Store.Notice(w.patient.id, batch); err == nil {
+			return
+		}
+		if w.t.Context().Err() != nil {
+			w.t.Fatalf("keeper %d does not get the batch", x)
+		}
+		runtime.Gosched()
+	}
+}
+
 func (w *world) authorKeys(abaton.ActorID) []abaton.KeyID { return []abaton.KeyID{w.org.signing.ID()} }
 
 // TestOldKeysOpenNothing: somebody who had a grant kept the segment's old seed,
@@ -108,6 +123,9 @@ func (w *world) authorKeys(abaton.ActorID) []abaton.KeyID { return []abaton.KeyI
 func TestOldKeysOpenNothing(t *testing.T) {
 	w := newWorld(t)
 	out := w.put(w.writer(t.TempDir()), w.writes(general, "a", 3))
+	for x := abaton.KeeperIndex(1); x <= 5; x++ {
+		w.await(x, out.Batches[0]) // the fifth keeper gets it after the answer
+	}
 	h := w.haul(out.Batches[0])
 	backup := make(map[abaton.KeeperIndex]*store.Store)
 	for x, k := range w.keepers.Keepers {

@@ -121,6 +121,7 @@ func newWorld(t testing.TB) *world {
 
 	in = w.patient.inception(actor.Patient, set.ID())
 	in.Organisation, in.Invitation = w.org.id, invite(w.org, actor.Patient)
+	in.Credentials = append(in.Credentials, custodytest.Spare(t))
 	for _, c := range []abaton.Category{general, psychiatric} {
 		in.Lines = append(in.Lines, actor.Epoch{Line: w.root.Line(c), Level: 1, Epoch: 1, Segment: w.root.Segment(c, 1).Public().Bytes()})
 	}

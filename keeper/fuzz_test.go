@@ -18,11 +18,14 @@ func FuzzMessages(f *testing.F) {
 	f.Add(byte(5), wire.Marshal(keeper.Results{V: 1, Results: []keeper.Result{{OK: []byte{1}}}}))
 	f.Add(byte(6), wire.Marshal(keeper.SealedReply{V: 1}))
 	f.Add(byte(7), wire.Marshal(keeper.Notices{V: 1}))
+	f.Add(byte(13), wire.Marshal(keeper.Repair{V: 1, Kind: keeper.RepairSums, Rows: []keeper.RepairRow{{Bits: 1}}, Parts: [][]byte{{1}}}))
+	f.Add(byte(14), wire.Marshal(keeper.Repaired{V: 1, Items: []keeper.RepairPiece{{Fragments: []keeper.RepairFragment{{Length: 1}}}}, Gone: []keeper.RepairedLeaf{{}}}))
 	f.Fuzz(func(t *testing.T, kind byte, data []byte) {
 		messages := []any{
 			new(keeper.Deposits), new(keeper.Reply), new(keeper.Query), new(keeper.Statements), new(keeper.Receipt),
 			new(keeper.Results), new(keeper.SealedReply), new(keeper.Notices), new(keeper.Events), new(keeper.Certificates),
 			new(keeper.Statement), new(keeper.Opened), new(keeper.Disclosure),
+			new(keeper.Repair), new(keeper.Repaired),
 		}
 		m := messages[int(kind)%len(messages)]
 		if wire.Unmarshal(data, m) != nil {

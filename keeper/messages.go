@@ -213,6 +213,7 @@ type Statements struct {
 	Checkpoint []byte             `cbor:"8,keyasint"`  // the answering keeper's latest signed checkpoint
 	Yours      []byte             `cbor:"9,keyasint"`  // feeds: the asker's own latest checkpoint that this keeper has cosigned
 	Actors     []abaton.ActorID   `cbor:"10,keyasint"` // for QueryGranted
+	Erased     uint64             `cbor:"11,keyasint"` // feeds: leaves of erased shares to fetch (RepairGone)
 }
 
 // SealedReply is a signed Reply under the session's reply key. Salt is fresh

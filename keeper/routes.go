@@ -12,7 +12,11 @@ const (
 	RouteCertify  = "/v1/certify" // Certificates -> Results (empty OK each)
 	RouteNotices  = "/v1/notices" // Notices -> Results (empty OK each)
 	RouteQuery    = "/v1/query"   // Signed Query -> Signed Statements
+	RouteRepair   = "/v1/repair"  // Signed Repair -> Repaired
 	RouteWitness  = "/add-checkpoint"
 	RouteEvidence = "/checkpoint"
 	RouteTiles    = "/tile/"
+	// RouteWitnessed and a keeper's index: the newest checkpoint of its ledger
+	// that the keeper asked has cosigned, a signed note.
+	RouteWitnessed = "/witnessed/"
 )

@@ -25,6 +25,7 @@ const (
 	ByReceipts                      // keepers' signatures on receipts
 	ByQuery                         // signed by a live key or a keeper
 	ByCheckpoint                    // the checkpoint carries a peer's signature
+	ByPeer                          // signed by a keeper of the set, for its own place
 	AsEvidence                      // signed checkpoints and salted hashes
 )
 

@@ -69,7 +69,7 @@ func (a *Assertion) Count() uint32 {
 // that cannot be, signature. Whether the credential is live, and whether it was
 // enrolled as one that syncs, is the caller's question.
 func (a *Assertion) Verify(challenge [32]byte, rp RelyingParty) error {
-	if err := checkClientData(a.ClientData, challenge, rp.Origins); err != nil {
+	if err := CheckClientData(a.ClientData, ClientGet, challenge, rp.Origins); err != nil {
 		return err
 	}
 	if len(a.AuthData) < authDataBytes {
@@ -98,12 +98,23 @@ func (a *Assertion) Verify(challenge [32]byte, rp RelyingParty) error {
 	return nil
 }
 
-// checkClientData compares the fixed-order prefix that WebAuthn guarantees
+// ClientKind is what a browser was asked to do; zero is nothing.
+type ClientKind string
+
+// The kinds of client data (WebAuthn Level 3, section 5.8.1).
+const (
+	ClientGet    ClientKind = "webauthn.get"
+	ClientCreate ClientKind = "webauthn.create"
+)
+
+// CheckClientData reports, as nil or ErrAssertion, whether client data is of
+// this kind, over this challenge, from one of origins, in no frame of another
+// site. It compares the fixed-order prefix that WebAuthn guarantees
 // (Level 3, section 5.8.1.1) instead of parsing JSON: encoding/json matches
 // names without regard to case, and clients add members after it on purpose.
-func checkClientData(data []byte, challenge [32]byte, origins []string) error {
-	rest, ok := bytes.CutPrefix(data, clientPrefix(challenge))
-	if !ok {
+func CheckClientData(data []byte, kind ClientKind, challenge [32]byte, origins []string) error {
+	rest, ok := bytes.CutPrefix(data, clientPrefix(kind, challenge))
+	if !ok || kind == "" {
 		return fmt.Errorf("challenge: %w", ErrAssertion)
 	}
 	for _, origin := range origins {
@@ -119,8 +130,8 @@ func checkClientData(data []byte, challenge [32]byte, origins []string) error {
 	return fmt.Errorf("origin: %w", ErrAssertion)
 }
 
-func clientPrefix(challenge [32]byte) []byte {
-	return []byte(`{"type":"webauthn.get","challenge":"` +
+func clientPrefix(kind ClientKind, challenge [32]byte) []byte {
+	return []byte(`{"type":"` + string(kind) + `","challenge":"` +
 		base64.RawURLEncoding.EncodeToString(challenge[:]) + `","origin":"`)
 }
 
@@ -212,7 +223,7 @@ func (p *Passkey) Assert(challenge [32]byte) (*Assertion, error) {
 	}
 	authData := append(rpHash[:], flags)
 	authData = binary.BigEndian.AppendUint32(authData, p.count)
-	clientData := append(clientPrefix(challenge), p.origin+`","crossOrigin":false}`...)
+	clientData := append(clientPrefix(ClientGet, challenge), p.origin+`","crossOrigin":false}`...)
 	client := sha256.Sum256(clientData)
 	sum := sha256.Sum256(append(append([]byte(nil), authData...), client[:]...))
 	sig, err := ecdsa.SignASN1(rand.Reader, p.private, sum[:])

@@ -32,6 +32,10 @@ func (r Root) SegmentSeed(category abaton.Category, epoch uint32) Secret {
 // where the root is all that its devices keep.
 func (r Root) BoxSeed() Secret { return r.prk.derive(wire.BoxSeed) }
 
+// ManageSeed is the seed of the signing key that manages the actor's log, where
+// the root is all that its devices keep.
+func (r Root) ManageSeed() Secret { return r.prk.derive(wire.ManageSeed) }
+
 // Segment is the key pair of category's segment in epoch.
 func (r Root) Segment(category abaton.Category, epoch uint32) *Box {
 	return BoxFromSeed(r.SegmentSeed(category, epoch))

@@ -31,6 +31,7 @@ type rootVector struct {
 	Seed      string `json:"segment_seed"`
 	SegmentID string `json:"segment_id"`
 	BoxSeed   string `json:"box_seed"`
+	Manage    string `json:"manage_seed"`
 	Expect    string `json:"expect"`
 }
 
@@ -41,8 +42,8 @@ func (v rootVector) check() error {
 	copy(category[:], fromHex(v.Category))
 	root := key.NewRoot(secret)
 	line, seed := root.Line(category), root.SegmentSeed(category, v.Epoch)
-	id, box := key.SegmentIDOf(root.Segment(category, v.Epoch).Public()), root.BoxSeed()
-	same := hex.EncodeToString(line[:]) == v.Line && hex.EncodeToString(seed[:]) == v.Seed && hex.EncodeToString(id[:]) == v.SegmentID && hex.EncodeToString(box[:]) == v.BoxSeed
+	id, box, manage := key.SegmentIDOf(root.Segment(category, v.Epoch).Public()), root.BoxSeed(), root.ManageSeed()
+	same := hex.EncodeToString(line[:]) == v.Line && hex.EncodeToString(seed[:]) == v.Seed && hex.EncodeToString(id[:]) == v.SegmentID && hex.EncodeToString(box[:]) == v.BoxSeed && hex.EncodeToString(manage[:]) == v.Manage
 	if same != (v.Expect == "ok") {
 		return fmt.Errorf("same output: got %v, want %v", same, v.Expect == "ok")
 	}
@@ -64,6 +65,7 @@ func rootVectors() (all []rootVector) {
 		id := wire.Hash("abaton/v1/segment-id", key.BoxFromSeed(key.Secret(seed)).Public().Bytes())
 		v.SegmentID = hex.EncodeToString(id[:])
 		v.BoxSeed = hex.EncodeToString(byHandSeed(s, "abaton/v1/box-seed", nil))
+		v.Manage = hex.EncodeToString(byHandSeed(s, "abaton/v1/manage-seed", nil))
 		return v
 	}
 	first := make("abaton-test-only root, first epoch", secret, one, 1)
@@ -86,6 +88,7 @@ func rootVectors() (all []rootVector) {
 	wrong("label of the line", func(v *rootVector) {
 		v.Seed = hex.EncodeToString(byHandSeed(key.Secret(fromHex(secret)), "abaton/v1/line", append(fromHex(one), wire.U32(1)...)))
 	})
+	wrong("managing key from the box's seed", func(v *rootVector) { v.Manage = v.BoxSeed })
 	wrong("box seed with the separator of a context", func(v *rootVector) {
 		v.BoxSeed = hex.EncodeToString(byHandSeed(key.Secret(fromHex(secret)), "abaton/v1/box-seed", []byte{}))
 	})

@@ -23,6 +23,16 @@ type Shape struct {
 type Answer struct {
 	Keeper      abaton.KeeperIndex
 	Disclosures []Disclosure
+	// Since is when its ledger followed one that was lost, in unix seconds; 0
+	// for a ledger as old as the keeper set.
+	Since int64
+}
+
+// Renewal says since when a keeper's ledger speaks: what it told before, the
+// others must tell (PROTOCOL.md#ledger-history).
+type Renewal struct {
+	Keeper abaton.KeeperIndex
+	Since  int64 // unix seconds
 }
 
 // Line is one request as the patient sees it, from all ledgers that hold it.
@@ -73,6 +83,7 @@ type History struct {
 	Since    int64                // unix seconds; older entries are redacted somewhere; 0 for none
 	Faults   []error              // *GapError of each answer that does not count
 	Counted  []abaton.KeeperIndex // the keepers behind Answered
+	Renewed  []Renewal            // keepers that answered for less than the whole time, ascending
 }
 
 // String is the sentence people read; it never says more than is known.
@@ -129,7 +140,7 @@ type rowDraft struct {
 // verdict. Any n-t+1 honest answers meet every opening; f more stand in for
 // liars.
 func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
-	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft)}
+	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain)}
 	seen := make(map[abaton.KeeperIndex]bool)
 	for i := range answers {
 		a := &answers[i]
@@ -140,6 +151,7 @@ func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
 		seen[a.Keeper] = true
 		m.take(patient, a)
 	}
+	m.countRenewed(s)
 	m.history.judge(s)
 	m.history.Lines = fold(m.drafts, s)
 	return m.history
@@ -150,6 +162,25 @@ type merging struct {
 	history History
 	holds   map[place]requestFacts // where each entry lies, to follow folds
 	drafts  map[requestFacts]*draft
+	renewed []Answer
+	chains  map[abaton.KeeperIndex]Chain // whole ones of renewed
+	born    int64                        // the patient's first entry in ledgers that count; 0 when unknown
+	aged    bool                         // a ledger that counts no longer shows its first entry
+}
+
+// countRenewed counts the ledgers that began anew before there was anything to
+// tell of the patient: more than f others that reach further back show when that
+// was.
+func (m *merging) countRenewed(s Shape) {
+	known := m.history.Answered > s.Faulty && m.born != 0 && !m.aged
+	slices.SortFunc(m.renewed, func(a, b Answer) int { return cmp.Compare(a.Keeper, b.Keeper) })
+	for _, a := range m.renewed {
+		if c, whole := m.chains[a.Keeper]; whole && known && m.born > a.Since {
+			m.history.count(c)
+			continue
+		}
+		m.history.Renewed = append(m.history.Renewed, Renewal{Keeper: a.Keeper, Since: a.Since})
+	}
 }
 
 // take adds one keeper's answer.
@@ -161,8 +192,19 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 	if err != nil {
 		m.history.Faults = append(m.history.Faults, err)
 		c = salvage(patient, a)
-	} else {
+	}
+	switch {
+	case a.Since != 0:
+		m.renewed = append(m.renewed, *a)
+		if err == nil {
+			m.chains[a.Keeper] = c
+		}
+	case err == nil:
 		m.history.count(c)
+		m.aged = m.aged || c.Redacted > 0
+		if len(c.Entries) > 0 && (m.born == 0 || c.Entries[0].Time < m.born) {
+			m.born = c.Entries[0].Time
+		}
 	}
 	for i := range c.Entries {
 		m.holds[place{a.Keeper, c.Indexes[i]}] = factsOf(&c.Entries[i])

@@ -156,14 +156,21 @@ func TestRepeatedRequestCountsAKeeperOnce(t *testing.T) {
 }
 
 func TestLiarCannotChangeFacts(t *testing.T) {
-	ks := fiveKeepers(t)
-	e := release("r1", "doctor", "ana")
-	ask(t, ks, 1, e, 1, 2)
-	e.Actor = id("actor", "scapegoat")
-	ask(t, ks, 1, e, 3)
-	h := merge(t, ks, 1, 2, 3, 4)
-	if len(h.Lines) != 2 || !h.Lines[0].Disputed || !h.Lines[1].Disputed {
-		t.Errorf("got %d lines, want both versions, disputed", len(h.Lines))
+	for name, lie := range map[string]func(*ledger.Entry){
+		"actor":  func(e *ledger.Entry) { e.Actor = id("actor", "scapegoat") },
+		"device": func(e *ledger.Entry) { e.Device = id("actor", "another device") },
+		"role":   func(e *ledger.Entry) { e.Role = "emergency" },
+		"behalf": func(e *ledger.Entry) { e.Behalf = id("actor", "colleague") },
+	} {
+		ks := fiveKeepers(t)
+		e := release("r1", "doctor", "ana")
+		ask(t, ks, 1, e, 1, 2)
+		lie(&e)
+		ask(t, ks, 1, e, 3)
+		h := merge(t, ks, 1, 2, 3, 4)
+		if len(h.Lines) != 2 || !h.Lines[0].Disputed || !h.Lines[1].Disputed {
+			t.Errorf("%s: got %d lines, want both versions, disputed", name, len(h.Lines))
+		}
 	}
 }
 

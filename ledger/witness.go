@@ -38,10 +38,11 @@ func (e *WitnessError) Error() string {
 // Unwrap is the check that refused.
 func (e *WitnessError) Unwrap() error { return e.err }
 
-// WitnessConfig says who cosigns for whom. Every field is needed.
+// WitnessConfig says who cosigns for whom. Every field but Former is needed.
 type WitnessConfig struct {
 	Cosigner Cosigner
 	Own      note.Verifier            // verifies what Cosigner signed
+	Former   []note.Verifier          // may be empty: what this witness signed as before
 	Origins  map[string]note.Verifier // the peers' ledgers: origin to key
 }
 
@@ -95,13 +96,26 @@ func (w *Witness) read(r Reader, origin string, v note.Verifier) (*witnessed, er
 	}
 	c, err := VerifyCheckpoint(signed, origin, v)
 	if err == nil {
-		_, err = VerifyCheckpoint(signed, origin, w.cfg.Own)
+		err = w.signedOnce(signed, origin)
 	}
 	if err != nil {
 		return nil, corrupt("checkpoint witnessed for a peer is not valid (%v)", err)
 	}
 	s.last, s.signed, s.seen = c, append([]byte(nil), signed...), []Checkpoint{c}
 	return s, nil
+}
+
+// signedOnce checks that this witness cosigned, under its name of now or one
+// that it had: what it promised under another name binds it as well.
+func (w *Witness) signedOnce(signed []byte, origin string) error {
+	_, err := VerifyCheckpoint(signed, origin, w.cfg.Own)
+	for _, v := range w.cfg.Former {
+		if err == nil {
+			break
+		}
+		_, err = VerifyCheckpoint(signed, origin, v)
+	}
+	return err
 }
 
 func keyWitness(origin string) []byte {

@@ -212,6 +212,21 @@ func TestPostureRunsOut(t *testing.T) {
 	}
 }
 
+// TestDeviceOfAnotherHouse: what an organisation says of a device that it did
+// not enrol counts for nothing.
+func TestDeviceOfAnotherHouse(t *testing.T) {
+	a := newActors(t, actor.Clinician, actor.Bound)
+	house := inception(t, actor.Organisation, "agency", actor.Bound)
+	house.Nonce = [16]byte{9}
+	in := a.deviceInception("device")
+	in.Organisation = begin(t, house, "agency").Actor()
+	in.Invitation = actor.Invitation{Organisation: in.Organisation, Kind: actor.Device, Expires: month(), Nonce: [16]byte{5}}.Sign(signing("agency"))
+	a.device = begin(t, in, "device")
+	if got := reason(a.session(a.statement()).Live(a.check())); got != abaton.ReasonDevice {
+		t.Errorf("got %q, want %q", got, abaton.ReasonDevice)
+	}
+}
+
 // TestLocum: whoever an agency lends works while agency and hospital both say
 // so, at a device of the hospital.
 func TestLocum(t *testing.T) {

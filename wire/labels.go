@@ -38,6 +38,8 @@ const (
 	Credential  Label = "abaton/v1/credential"
 	RootWrap    Label = "abaton/v1/root-wrap"
 	BoxSeed     Label = "abaton/v1/box-seed"
+	ManageSeed  Label = "abaton/v1/manage-seed"
+	Enrolment   Label = "abaton/v1/enrolment"
 	Actor       Label = "abaton/v1/actor"
 	Event       Label = "abaton/v1/event"
 	Vote        Label = "abaton/v1/vote"
@@ -59,6 +61,7 @@ const (
 	TrusteePart  Label = "abaton/v1/trustee-part"
 	RecoveryWord Label = "abaton/v1/recovery-word"
 	Policy       Label = "abaton/v1/policy"
+	Simulation   Label = "abaton/v1/policy-simulation"
 	// Sessions and requests.
 	Session      Label = "abaton/v1/session"
 	DeviceProof  Label = "abaton/v1/device-proof"
@@ -82,6 +85,8 @@ const (
 	Never        Label = "abaton/v1/never-had"
 	// Keepers and ledgers.
 	Peer        Label = "abaton/v1/peer"
+	RepairPart  Label = "abaton/v1/repair-part"
+	RepairSum   Label = "abaton/v1/repair-sum"
 	Feed        Label = "abaton/v1/feed"
 	LedgerLeaf  Label = "abaton/v1/ledger-leaf"
 	PatientTie  Label = "abaton/v1/patient-chain"

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/feeder"
 	"github.com/abaton-health/abaton/internal/local"
 )
@@ -137,7 +138,7 @@ func (w *world) send(ctx context.Context, o *options, p *local.Processes, all []
 	})
 	if o.kills > 0 {
 		g.Go(func() error {
-			k := &killer{p: p, dice: dice{seed: o.seed}, stderr: stderr, over: over}
+			k := &killer{p: p, dice: dice.New(o.seed), stderr: stderr, over: over}
 			return k.run(within, o.kills, func(share float64) bool {
 				mu.Lock()
 				defer mu.Unlock()
@@ -152,7 +153,7 @@ func (w *world) send(ctx context.Context, o *options, p *local.Processes, all []
 // run.
 type killer struct {
 	p      *local.Processes
-	dice   dice
+	dice   *dice.Dice
 	stderr io.Writer
 	over   <-chan struct{}
 }
@@ -183,14 +184,14 @@ func (k *killer) run(ctx context.Context, kills int, reached func(share float64)
 }
 
 func (k *killer) kill(ctx context.Context, n int) (name string, err error) {
-	down := k.dice.between(50*time.Millisecond, 800*time.Millisecond)
+	down := k.dice.Between(50*time.Millisecond, 800*time.Millisecond)
 	if n%2 == 0 {
 		if err := errors.Join(k.p.KillGateway(), pause(ctx, down)); err != nil {
 			return "", err
 		}
 		return "gateway", k.p.StartGateway(ctx, local.Build{})
 	}
-	x := abaton.KeeperIndex(1 + k.dice.below(local.Keepers))
+	x := abaton.KeeperIndex(1 + k.dice.Below(local.Keepers))
 	if err := errors.Join(k.p.KillKeeper(x), pause(ctx, down)); err != nil {
 		return "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/hl7"
 	"github.com/abaton-health/abaton/internal/local"
@@ -103,7 +104,7 @@ type message struct {
 
 // generator makes messages one after the other.
 type generator struct {
-	dice   dice
+	dice   *dice.Dice
 	people []human
 	visits []int // by patient: the visit that is open, 0 for none
 	number int
@@ -112,11 +113,11 @@ type generator struct {
 
 // generate makes count messages: a hospital's day, with its mistakes.
 func generate(seed uint64, count int, people []human) []message {
-	g := &generator{dice: dice{seed: seed}, people: people, visits: make([]int, len(people)), now: time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)}
+	g := &generator{dice: dice.New(seed), people: people, visits: make([]int, len(people)), now: time.Date(2026, 3, 2, 6, 0, 0, 0, time.UTC)}
 	all := make([]message, 0, count)
 	for len(all) < count {
 		g.number++
-		g.now = g.now.Add(time.Duration(g.dice.below(20)) * time.Second)
+		g.now = g.now.Add(time.Duration(g.dice.Below(20)) * time.Second)
 		m := g.one()
 		m.key = hl7.KeyOf(m.raw)
 		all = append(all, m)
@@ -125,8 +126,8 @@ func generate(seed uint64, count int, people []human) []message {
 }
 
 func (g *generator) one() message {
-	whose := g.dice.below(len(g.people))
-	switch n := g.dice.below(100); {
+	whose := g.dice.Below(len(g.people))
+	switch n := g.dice.Below(100); {
 	case n < 34:
 		return g.admission(whose)
 	case n < 74:
@@ -148,7 +149,7 @@ func (g *generator) head(application, kind string, h human) string {
 			h.number, local.SampleAuthority, h.family, h.given, h.birth, h.sex)
 }
 
-func (g *generator) control() string { return fmt.Sprintf("GEN%d-%06d", g.dice.seed, g.number) }
+func (g *generator) control() string { return fmt.Sprintf("GEN%d-%06d", g.dice.Seed(), g.number) }
 
 func (g *generator) stamp(after time.Duration) string {
 	return g.now.Add(after).Format("20060102150405")
@@ -166,7 +167,7 @@ func (g *generator) visit(whose int) string {
 // then a correction, a change of address, a cancelled admission.
 func (g *generator) admission(whose int) message {
 	h := g.people[whose]
-	event := pick(&g.dice, []string{"A01", "A02", "A03", "A04", "A08", "A11", "A31", "A02"})
+	event := dice.Pick(g.dice, []string{"A01", "A02", "A03", "A04", "A08", "A11", "A31", "A02"})
 	if g.visits[whose] == 0 || event == "A01" || event == "A04" {
 		g.visits[whose] = g.number
 		if event != "A04" {
@@ -180,7 +181,7 @@ func (g *generator) admission(whose int) message {
 	raw := g.head("ADT1", "ADT^"+event, h) + fmt.Sprintf("EVN|%s|%s\r", event, g.stamp(0))
 	if event != "A31" {
 		raw += fmt.Sprintf("PV1|1|%s|%s^%d^%s^WEST||||1234^Jansen^Maria^^^dr.|5678^de Vries^Pieter|||||||||||%s||||||||||||||||||||||||%s|%s",
-			pick(&g.dice, []string{"I", "O", "E"}), pick(&g.dice, []string{"CARD", "SURG", "MED"}), 100+g.dice.below(20), pick(&g.dice, []string{"A", "B"}),
+			dice.Pick(g.dice, []string{"I", "O", "E"}), dice.Pick(g.dice, []string{"CARD", "SURG", "MED"}), 100+g.dice.Below(20), dice.Pick(g.dice, []string{"A", "B"}),
 			g.visit(whose), g.stamp(-3*time.Hour), discharged)
 	}
 	if event == "A03" || event == "A11" {
@@ -209,11 +210,11 @@ func (g *generator) laboratory(whose int) message {
 	}
 	order := fmt.Sprintf("%d", g.number)
 	raw += fmt.Sprintf("ORC|RE|P%s^ADT1|F%s^LAB\rOBR|1|P%s^ADT1|F%s^LAB|%s|||%s|||||||||1234^Jansen^Maria^^^dr.||||||%s+0100||LAB|F\r", order, order, order, order,
-		pick(&g.dice, []string{"58410-2^CBC panel^LN", "24323-8^Comprehensive metabolic panel^LN", "LOC7^Local panel^L"}), g.stamp(-time.Hour), g.stamp(0))
-	for n := range 1 + g.dice.below(8) {
-		raw += g.result(n+1, pick(&g.dice, catalogue))
+		dice.Pick(g.dice, []string{"58410-2^CBC panel^LN", "24323-8^Comprehensive metabolic panel^LN", "LOC7^Local panel^L"}), g.stamp(-time.Hour), g.stamp(0))
+	for n := range 1 + g.dice.Below(8) {
+		raw += g.result(n+1, dice.Pick(g.dice, catalogue))
 	}
-	if g.dice.below(30) == 0 {
+	if g.dice.Below(30) == 0 {
 		raw += "OBX|9|CWE|7917-8^HIV 1 Ab^LN||260385009^Negative^SCT||Negative|N|||F\r"
 	}
 	return g.filed(strings.TrimSuffix(raw, "\r"), whose)
@@ -223,12 +224,12 @@ func (g *generator) result(n int, t test) string {
 	value, flag := "", "N"
 	switch t.value {
 	case "NM":
-		value = fmt.Sprintf("%d.%d", 3+g.dice.below(140), g.dice.below(10))
-		flag = pick(&g.dice, []string{"N", "N", "N", "H", "L", "HH"})
+		value = fmt.Sprintf("%d.%d", 3+g.dice.Below(140), g.dice.Below(10))
+		flag = dice.Pick(g.dice, []string{"N", "N", "N", "H", "L", "HH"})
 	case "SN":
-		value = fmt.Sprintf(">^%d", 60+g.dice.below(30))
+		value = fmt.Sprintf(">^%d", 60+g.dice.Below(30))
 	case "CWE":
-		value = pick(&g.dice, []string{"371244009^Yellow color^SCT", "YE^yellow^L"})
+		value = dice.Pick(g.dice, []string{"371244009^Yellow color^SCT", "YE^yellow^L"})
 	default:
 		value = "No growth after 48 hours \\T\\ no contamination~Second line"
 	}
@@ -242,13 +243,13 @@ func (g *generator) result(n int, t test) string {
 // letter is an MDM: text, or a small PDF.
 func (g *generator) letter(whose int) message {
 	raw := g.head("DOCS", "MDM^T02^MDM_T02", g.people[whose]) + fmt.Sprintf("EVN|T02|%s\r", g.stamp(0)) +
-		fmt.Sprintf("TXA|1|%s|TX|%s||%s|||1234^Jansen^Maria^^^dr.|||D%d^DOCS||||Letter.pdf|AU\r", pick(&g.dice, []string{"DS", "OP", "CN", "PN"}), g.stamp(-time.Hour), g.stamp(0), g.number)
-	if g.dice.below(4) == 0 {
+		fmt.Sprintf("TXA|1|%s|TX|%s||%s|||1234^Jansen^Maria^^^dr.|||D%d^DOCS||||Letter.pdf|AU\r", dice.Pick(g.dice, []string{"DS", "OP", "CN", "PN"}), g.stamp(-time.Hour), g.stamp(0), g.number)
+	if g.dice.Below(4) == 0 {
 		pdf := "%PDF-1.4\n% sample letter " + g.control() + strings.Repeat("\n% filling", 200)
 		raw += "OBX|1|ED|PDF^Letter||^AP^PDF^Base64^" + base64.StdEncoding.EncodeToString([]byte(pdf)) + "||||||F"
 		return g.filed(raw, whose)
 	}
-	for n := range 3 + g.dice.below(8) {
+	for n := range 3 + g.dice.Below(8) {
 		raw += fmt.Sprintf("OBX|%d|TX|18842-5^Discharge summary^LN||Line %d of the letter: the course was uneventful.||||||F\r", n+1, n+1)
 	}
 	return g.filed(strings.TrimSuffix(raw, "\r"), whose)
@@ -256,8 +257,8 @@ func (g *generator) letter(whose int) message {
 
 // schedule books, moves and cancels appointments.
 func (g *generator) schedule(whose int) message {
-	event := pick(&g.dice, []string{"S12", "S12", "S13", "S14", "S15"})
-	begins := g.now.Add(time.Duration(24+g.dice.below(500)) * time.Hour).Truncate(15 * time.Minute)
+	event := dice.Pick(g.dice, []string{"S12", "S12", "S13", "S14", "S15"})
+	begins := g.now.Add(time.Duration(24+g.dice.Below(500)) * time.Hour).Truncate(15 * time.Minute)
 	raw := g.head("SCHED", "SIU^"+event+"^SIU_S12", g.people[whose]) +
 		fmt.Sprintf("SCH|A%d|A%d^SCHED|||||ROUTINE^Routine^HL70276|CHECKUP^Checkup^HL70276|30|min|^^^%s^%s\r", g.number%500, g.number%500,
 			begins.Format("20060102150405"), begins.Add(30*time.Minute).Format("20060102150405")) +
@@ -268,7 +269,7 @@ func (g *generator) schedule(whose int) message {
 // stranger is about nobody known here.
 func (g *generator) stranger() message {
 	h := human{number: fmt.Sprintf("X%06d", g.number), family: "Onbekend", given: "Iemand", birth: "19700101", sex: "U"}
-	raw := g.head("ADT1", pick(&g.dice, []string{"ADT^A04", "ADT^A28"}), h) + fmt.Sprintf("EVN|A04|%s\rPV1|1|O|OUTP^1||||||||||||||||V9-%d", g.stamp(0), g.number)
+	raw := g.head("ADT1", dice.Pick(g.dice, []string{"ADT^A04", "ADT^A28"}), h) + fmt.Sprintf("EVN|A04|%s\rPV1|1|O|OUTP^1||||||||||||||||V9-%d", g.stamp(0), g.number)
 	return message{raw: []byte(raw), whose: -1, reason: hl7.ReasonPatient}
 }
 
@@ -276,7 +277,7 @@ func (g *generator) stranger() message {
 func (g *generator) broken(whose int) message {
 	h := g.people[whose]
 	m := message{whose: -1}
-	switch g.dice.below(9) {
+	switch g.dice.Below(9) {
 	case 0: // a merge
 		m.raw, m.reason = []byte(g.head("ADT1", "ADT^A40", h)+"MRG|X1^^^"+local.SampleAuthority), hl7.ReasonMerge
 	case 1: // a kind that is not mapped

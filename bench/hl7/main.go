@@ -22,7 +22,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -103,30 +102,16 @@ func writeMessages(o *options) error {
 func try(ctx context.Context, o *options, stderr io.Writer) (r *result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.longest)
 	defer cancel()
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "abaton-hl7-"); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(o.dir)
-		o.dir = filepath.Join(o.dir, "network")
-	}
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		return nil, err
-	}
-	n, err := local.Make(ctx, o.dir, local.Options{Binaries: o.bin})
+	t, err := local.Try(ctx, o.dir, o.bin)
 	if err != nil {
 		return nil, err
 	}
-	p, err := n.Start(ctx, o.bin)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.Stop()) }()
-	w, err := prepare(ctx, n)
+	defer func() { err = errors.Join(err, t.End()) }()
+	w, err := prepare(ctx, t.Network)
 	if err != nil {
 		return nil, err
 	}
 	defer w.hangUp()
 	fmt.Fprintf(stderr, "seed %d: sending %d messages\n", o.seed, o.messages)
-	return w.feed(ctx, o, p, stderr)
+	return w.feed(ctx, o, t.Processes, stderr)
 }

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/local"
 )
 
@@ -35,7 +34,7 @@ func attack(ctx context.Context, o *options, p *local.Processes, stderr io.Write
 	g.Go(func() error { return m.run(within, enough) })
 	g.Go(func() error {
 		defer close(enough)
-		return (&killer{p: p, dice: dice{seed: o.seed}, stderr: stderr}).run(within, o.kills, r)
+		return (&killer{p: p, dice: dice.New(o.seed), stderr: stderr}).run(within, o.kills, r)
 	})
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -53,17 +52,17 @@ func attack(ctx context.Context, o *options, p *local.Processes, stderr io.Write
 // killer kills processes and starts them again.
 type killer struct {
 	p      *local.Processes
-	dice   dice
+	dice   *dice.Dice
 	stderr io.Writer
 }
 
 // run kills until there were enough, and ends with everything up.
 func (k *killer) run(ctx context.Context, kills int, r *result) error {
 	for r.Kills < kills {
-		if err := pause(ctx, k.dice.between(apartMin, apartMax)); err != nil {
+		if err := pause(ctx, k.dice.Between(apartMin, apartMax)); err != nil {
 			return err
 		}
-		victim := abaton.KeeperIndex(k.dice.below(local.Keepers + 1)) // 0 is the gateway
+		victim := abaton.KeeperIndex(k.dice.Below(local.Keepers + 1)) // 0 is the gateway
 		if err := k.kill(ctx, victim); err != nil {
 			return err
 		}
@@ -93,7 +92,7 @@ func (k *killer) kill(ctx context.Context, victim abaton.KeeperIndex) error {
 		if err := k.p.KillGateway(); err != nil {
 			return err
 		}
-		if err := pause(ctx, k.dice.between(0, downMax)); err != nil {
+		if err := pause(ctx, k.dice.Between(0, downMax)); err != nil {
 			return err
 		}
 		return k.p.StartGateway(ctx, local.Build{})
@@ -101,10 +100,10 @@ func (k *killer) kill(ctx context.Context, victim abaton.KeeperIndex) error {
 	if err := k.p.KillKeeper(victim); err != nil {
 		return err
 	}
-	if err := pause(ctx, k.dice.between(0, downMax)); err != nil {
+	if err := pause(ctx, k.dice.Between(0, downMax)); err != nil {
 		return err
 	}
-	if err := k.p.LaunchKeeper(victim, local.Build{}); err != nil || k.dice.below(2) == 0 {
+	if err := k.p.LaunchKeeper(victim, local.Build{}); err != nil || k.dice.Below(2) == 0 {
 		return err
 	}
 	return k.p.AwaitKeeper(ctx, victim)
@@ -119,23 +118,4 @@ func pause(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// dice makes choices that a seed repeats.
-type dice struct {
-	seed, thrown uint64
-}
-
-// below is a number from 0 to n-1.
-func (d *dice) below(n int) int {
-	d.thrown++
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], d.seed)
-	binary.BigEndian.PutUint64(b[8:], d.thrown)
-	sum := sha256.Sum256(b[:])
-	return int(binary.BigEndian.Uint64(sum[:]) % uint64(n))
-}
-
-func (d *dice) between(low, high time.Duration) time.Duration {
-	return low + time.Duration(d.below(int(high-low)))
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"time"
 
 	"github.com/abaton-health/abaton/internal/people"
 )
@@ -43,26 +42,6 @@ func TestReadBackCanFail(t *testing.T) {
 	front.Close()
 	if _, _, err := compare(t.Context(), s, "Observation/same", []byte(sent)); err == nil {
 		t.Error("a gateway that is away: got no error")
-	}
-}
-
-func TestDice(t *testing.T) {
-	var counts [6]int
-	for seed := range uint64(600) {
-		d, again := dice{seed: seed}, dice{seed: seed}
-		n := d.below(6)
-		if n != again.below(6) {
-			t.Fatalf("seed %d does not repeat itself", seed)
-		}
-		counts[n]++
-		if b := d.between(time.Second, 2*time.Second); b < time.Second || b >= 2*time.Second {
-			t.Fatalf("between a second and two: got %v", b)
-		}
-	}
-	for n, count := range counts {
-		if count < 60 || count > 140 {
-			t.Errorf("%d came %d times of 600, want about 100", n, count)
-		}
 	}
 }
 

@@ -19,7 +19,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -97,25 +96,11 @@ func print(w io.Writer, r *result, asJSON bool) {
 func try(ctx context.Context, o *options, stderr io.Writer) (r *result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.longest)
 	defer cancel()
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "abaton-kill-"); err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(o.dir)
-		o.dir = filepath.Join(o.dir, "network")
-	}
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		return nil, err
-	}
-	n, err := local.Make(ctx, o.dir, local.Options{Binaries: o.bin})
+	t, err := local.Try(ctx, o.dir, o.bin)
 	if err != nil {
 		return nil, err
 	}
-	p, err := n.Start(ctx, o.bin)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, p.Stop()) }()
+	defer func() { err = errors.Join(err, t.End()) }()
 	fmt.Fprintf(stderr, "seed %d\n", o.seed)
-	return attack(ctx, o, p, stderr)
+	return attack(ctx, o, t.Processes, stderr)
 }

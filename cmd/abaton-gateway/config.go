@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/gateway"
+	"github.com/abaton-health/abaton/internal/settings"
 )
 
 // config is the gateway's one settings file (docs/OPERATING.md#gateway).
@@ -41,6 +38,10 @@ type config struct {
 	// Apps is the registry of apps (docs/OPERATING.md#apps), relative to the
 	// file; empty serves no apps. It is read again when it changes.
 	Apps string `toml:"apps"`
+	// Authenticators is the list of authenticators that staff may enrol with
+	// (docs/OPERATING.md#authenticators), relative to the file; empty takes
+	// none.
+	Authenticators string `toml:"authenticators"`
 	// URL is where apps and browsers reach this gateway; needed with apps.
 	URL string `toml:"url"`
 	// PerPerson and PerAddress are how many requests a second one session, and
@@ -69,22 +70,11 @@ func defaults() config {
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
 	c := defaults()
-	text, err := os.ReadFile(path)
+	base, err := settings.Read(path, &c)
 	if err != nil {
-		return c, fmt.Errorf("read settings: %w", err)
+		return c, err
 	}
-	if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&c); err != nil {
-		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-			return c, fmt.Errorf("settings: unknown setting\n%s", strict.String())
-		}
-		return c, fmt.Errorf("settings: %w", err)
-	}
-	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Intake.ClientCA} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(base, *p)
-		}
-	}
+	settings.Under(base, &c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Authenticators, &c.Intake.ClientCA)
 	return c, c.check()
 }
 
@@ -114,10 +104,10 @@ func (c *config) check() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		return fmt.Errorf("settings: listen: %w", err)
 	}
-	if c.TLSCert == "" && !loopback(c.Listen) {
+	if c.TLSCert == "" && !settings.Loopback(c.Listen) {
 		return errors.New("settings: listen must be a loopback address, or tls_cert and tls_key given")
 	}
-	if c.Admin != "" && !loopback(c.Admin) {
+	if c.Admin != "" && !settings.Loopback(c.Admin) {
 		return errors.New("settings: admin must be a loopback address and a port")
 	}
 	if err := c.checkURL(); err != nil {
@@ -134,18 +124,10 @@ func (c *config) checkURL() error {
 	}
 	u, err := url.Parse(c.URL)
 	if err != nil || u.Host == "" || u.String() != c.URL || u.Path != "" || u.RawQuery != "" || u.User != nil ||
-		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Host)) {
+		u.Scheme != "https" && (u.Scheme != "http" || !settings.Loopback(u.Host)) {
 		return errors.New("settings: url must be https://host[:port], or http at a loopback address; apps need it")
 	}
 	return nil
-}
-
-// loopback reports whether an address can be reached from this machine only.
-// A name is not looked up: what it means can change.
-func loopback(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	ip := net.ParseIP(host)
-	return err == nil && ip != nil && ip.IsLoopback()
 }
 
 // organisation is whose gateway this is.

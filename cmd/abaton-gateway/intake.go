@@ -16,6 +16,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/gateway"
 	"github.com/abaton-health/abaton/internal/intake"
+	"github.com/abaton-health/abaton/internal/settings"
 )
 
 // intakeConfig is the part [intake] of the settings. All empty, nothing comes
@@ -52,7 +53,7 @@ func (i *intakeConfig) check(c *config) error {
 	if i.ClientCA != "" && c.TLSCert == "" {
 		return errors.New("settings: intake.client_ca needs tls_cert and tls_key")
 	}
-	if i.ClientCA == "" && !loopback(i.Listen) {
+	if i.ClientCA == "" && !settings.Loopback(i.Listen) {
 		return errors.New("settings: intake.listen must be a loopback address, or intake.client_ca given: MLLP itself knows no names")
 	}
 	if _, err := time.LoadLocation(i.Zone); err != nil {

@@ -25,7 +25,7 @@ func TestIntakeSettings(t *testing.T) {
 		"a zone that is nowhere": {"[intake]\nlisten = \"127.0.0.1:2575\"\nzone = \"Nowhere/Land\"\n" + actor, "intake.zone"},
 		"unknown":                {"[intake]\nport = 2575\n", "unknown setting"},
 	} {
-		code, _, stderr := runWith(t, dir, settings(set, c.text), "-check")
+		code, _, stderr := runWith(t, dir, settingsFile(set, c.text), "-check")
 		if (code == exitOK) != (c.want == "") || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: got %d %q, want %q", name, code, stderr, c.want)
 		}

@@ -53,7 +53,7 @@ func folder(t *testing.T) (dir string, set *actor.Set) {
 	return dir, set
 }
 
-func settings(set *actor.Set, more string) string {
+func settingsFile(set *actor.Set, more string) string {
 	return fmt.Sprintf("dir = \".\"\nset = \"set.cbor\"\nset_id = %q\norganisation = %q\n", set.ID(), abaton.ActorID{1}) + more
 }
 
@@ -105,19 +105,19 @@ func TestCheckPrintsTheEffectiveSettings(t *testing.T) {
 	if err := initGateway(dir, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)
 	}
-	code, out, errs := runWith(t, dir, settings(set, ""), "-check")
+	code, out, errs := runWith(t, dir, settingsFile(set, ""), "-check")
 	if code != exitOK {
 		t.Fatalf("-check: got %d %s", code, errs)
 	}
 	// Every setting and its default: a change here is a change for operators.
 	for _, want := range []string{"dir = ", "listen = '127.0.0.1:8080'", "tls_cert = ''", "tls_key = ''", "admin = ''", "set = ",
-		"set_id = '" + set.ID().String(), "organisation = 'act1", "shutdown_seconds = 20", "validate = 'off'", "object_max_mb = 8192", "apps = ''", "url = ''", "requests_per_person = 2000", "requests_per_address = 50", "notify_origins = []", "writer key1", "keeper set act1"} {
+		"set_id = '" + set.ID().String(), "organisation = 'act1", "shutdown_seconds = 20", "validate = 'off'", "object_max_mb = 8192", "apps = ''", "authenticators = ''", "url = ''", "requests_per_person = 2000", "requests_per_address = 50", "notify_origins = []", "writer key1", "keeper set act1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("-check: no %q in\n%s", want, out)
 		}
 	}
-	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 16 {
-		t.Errorf("-check: got %d settings, want 16", n)
+	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 17 {
+		t.Errorf("-check: got %d settings, want 17", n)
 	}
 }
 
@@ -126,7 +126,7 @@ func TestBadSettings(t *testing.T) {
 	if err := initGateway(dir, &bytes.Buffer{}); err != nil {
 		t.Fatal(err)
 	}
-	good := settings(set, "")
+	good := settingsFile(set, "")
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown":        {good + "colour = 1\n", "unknown setting"},
 		"not toml":       {"x", "settings"},
@@ -167,7 +167,7 @@ func TestServesAndStops(t *testing.T) {
 	}
 	front, admin := freeAddress(t), freeAddress(t)
 	path := filepath.Join(dir, "gateway.toml")
-	if err := os.WriteFile(path, []byte(settings(set, fmt.Sprintf("listen = %q\nadmin = %q\n", front, admin))), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(settingsFile(set, fmt.Sprintf("listen = %q\nadmin = %q\n", front, admin))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -85,13 +85,18 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 	if err != nil {
 		return nil, err
 	}
+	authenticators, err := readAuthenticators(c.Authenticators)
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
 		URL: c.URL, Apps: apps.reader(), Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
 		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log, Notify: c.NotifyOrigins,
 		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()), Validate: validation,
-		Wraps:   filepath.Join(c.Dir, "wraps"),
-		Uploads: filepath.Join(c.Dir, "uploads"), ObjectBytesMax: c.ObjectMaxMB << 20,
+		Authenticators: authenticators,
+		Wraps:          filepath.Join(c.Dir, "wraps"),
+		Uploads:        filepath.Join(c.Dir, "uploads"), ObjectBytesMax: c.ObjectMaxMB << 20,
 	})
 }
 

@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/settings"
 )
 
 // config is the keeper's one settings file (docs/OPERATING.md#keeper).
@@ -53,22 +49,11 @@ func defaults() config {
 // loadConfig reads and checks the settings; every error names the setting.
 func loadConfig(path string) (config, error) {
 	c := defaults()
-	data, err := os.ReadFile(path)
+	base, err := settings.Read(path, &c)
 	if err != nil {
-		return c, fmt.Errorf("read settings: %w", err)
+		return c, err
 	}
-	if err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(&c); err != nil {
-		if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-			return c, fmt.Errorf("settings: unknown setting\n%s", strict.String())
-		}
-		return c, fmt.Errorf("settings: %w", err)
-	}
-	base := filepath.Dir(path)
-	for _, p := range []*string{&c.Dir, &c.Set} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(base, *p)
-		}
-	}
+	settings.Under(base, &c.Dir, &c.Set)
 	return c, c.check()
 }
 
@@ -98,11 +83,10 @@ func checkAdmin(addr string) error {
 	if addr == "" {
 		return nil
 	}
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
 		return fmt.Errorf("settings: admin: %w", err)
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+	if !settings.Loopback(addr) {
 		return errors.New("settings: admin must be a loopback address")
 	}
 	return nil
@@ -111,20 +95,13 @@ func checkAdmin(addr string) error {
 // loadSet reads the keeper set and compares it with the pinned name and with
 // this keeper's own keys.
 func (c *config) loadSet(id *identity) (*actor.Set, error) {
-	data, err := os.ReadFile(c.Set)
+	set, err := c.readSet()
 	if err != nil {
-		return nil, fmt.Errorf("read keeper set: %w", err)
-	}
-	set, err := actor.ParseSet(data)
-	if err != nil {
-		return nil, fmt.Errorf("keeper set: %w", err)
-	}
-	if set.ID().String() != c.SetID {
-		return nil, errors.New("keeper set: the file is not the set named by set_id")
+		return nil, err
 	}
 	own := set.Keeper(abaton.KeeperIndex(c.Index))
 	if own == nil || own.Key != id.signing().ID() {
-		return nil, errors.New("keeper set: this keeper's key does not stand at its index")
+		return nil, errors.New("keeper set: this keeper's key does not stand at its index: is the change that names it in the set file?")
 	}
 	return set, nil
 }

@@ -41,7 +41,7 @@ func newMetrics(k *custody.Keeper, s *store.Store) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "abaton_keeper_clock_ahead_seconds", Help: "How far the clock is ahead of the median of the peers'.",
 		}, func() float64 { return k.Clock().Ahead.Seconds() }),
-		findings{k},
+		findings{k}, below(k),
 		held(s, "records", "Records that can still be read.", func(c store.Counts) int64 { return c.Records }),
 		held(s, "batches", "Batches held.", func(c store.Counts) int64 { return c.Batches }),
 		held(s, "fragment_bytes", "Bytes of fragments held.", func(c store.Counts) int64 { return c.Bytes }),
@@ -79,6 +79,21 @@ func (m *metrics) health(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
+// status tells more than health, and always 200: for people who look.
+func (m *metrics) status(w http.ResponseWriter, _ *http.Request) {
+	clock := m.keeper.Clock()
+	found, err := m.keeper.Findings()
+	if err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(map[string]any{
+		"mode": m.keeper.Mode().String(), "clock": clock.Health.String(), "clockAheadSeconds": int64(clock.Ahead / time.Second),
+		"ledgerEntries": m.keeper.LedgerSize(), "findings": found, "repair": m.keeper.RepairProgress(),
+	})
+}
+
 // closer ends the admin address.
 type closer interface{ Close() error }
 
@@ -86,8 +101,8 @@ type noAdmin struct{}
 
 func (noAdmin) Close() error { return nil }
 
-// listenAdmin serves metrics and health on a loopback address.
-func listenAdmin(addr string, m *metrics) (closer, error) {
+// listenAdmin serves metrics, health and repair on a loopback address.
+func listenAdmin(addr string, m *metrics, d *repairDesk) (closer, error) {
 	if addr == "" {
 		return noAdmin{}, nil
 	}
@@ -98,6 +113,9 @@ func listenAdmin(addr string, m *metrics) (closer, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /health", m.health)
+	mux.HandleFunc("GET /status", m.status)
+	mux.HandleFunc("GET /repair", d.tell)
+	mux.HandleFunc("POST /repair", d.begin)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go server.Serve(ln) // ends with Close
 	return server, nil

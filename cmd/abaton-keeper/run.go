@@ -31,6 +31,12 @@ const usage = `abaton-keeper keeps a piece of every record, and opens none.
   abaton-keeper init -dir DIR -index N -url URL -operator NAME
                                                make a keeper's keys and its entry for the keeper set
   abaton-keeper sign -dir DIR FILE             sign the keeper set's first event; the proof goes to stdout
+  abaton-keeper sign -dir DIR -set SET FILE    sign a change of the keeper set
+  abaton-keeper recover -config keeper.toml FILE
+                                               after a rollback or a loss: make the change that gives this
+                                               keeper a new ledger, for four keepers to sign
+  abaton-keeper amend SET FILE PROOF...        add a signed change to a set file; the new one goes to stdout
+  abaton-keeper repair -config keeper.toml     have the running keeper fetch what it lost from the others
 
 Settings: docs/OPERATING.md#keeper
 `
@@ -43,6 +49,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return report(stderr, runInit(args[1:], stderr))
 		case "sign":
 			return report(stderr, runSign(args[1:], stdout, stderr))
+		case "recover":
+			return report(stderr, runRecover(ctx, args[1:], stderr))
+		case "amend":
+			return report(stderr, runAmend(args[1:], stdout, stderr))
+		case "repair":
+			return report(stderr, runRepair(ctx, args[1:], stdout, stderr))
 		}
 	}
 	flags := newFlags("abaton-keeper", stderr)
@@ -92,10 +104,12 @@ func runInit(args []string, stderr io.Writer) error {
 	return err
 }
 
-// runSign proves a keeper-set inception that names this keeper's own entry.
+// runSign proves a keeper-set inception that names this keeper's own entry, or,
+// with the set, a change of it.
 func runSign(args []string, stdout, stderr io.Writer) error {
 	flags := newFlags("sign", stderr)
 	dir := flags.String("dir", "", "")
+	setFile := flags.String("set", "", "")
 	if flags.Parse(args) != nil || *dir == "" || flags.NArg() != 1 {
 		return errUsage
 	}
@@ -107,7 +121,14 @@ func runSign(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read event: %w", err)
 	}
-	if err := namesOwnEntry(*dir, event); err != nil {
+	if *setFile == "" {
+		err = namesOwnEntry(*dir, event)
+	} else if set, e := parseSetFile(*setFile); e != nil {
+		err = e
+	} else {
+		err = signsChange(set, id, event, stderr)
+	}
+	if err != nil {
 		return err
 	}
 	_, err = stdout.Write(wire.Marshal(actor.ByKey(id.signing(), event)))

@@ -52,7 +52,7 @@ func openKeeper(c *config, id *identity, set *actor.Set, s *store.Store, m custo
 		return nil, err
 	}
 	return custody.Open(custody.Config{
-		Set: set, Index: abaton.KeeperIndex(c.Index), Key: id.signing(), Box: id.box(), Store: s,
+		Set: set, Index: abaton.KeeperIndex(c.Index), Incarnation: id.Incarnation, Key: id.signing(), Box: id.box(), Store: s,
 		Admitted: admitted, Budget: custody.Budget{PatientsPerHour: c.PatientsPerHour, PatientsPerDay: c.PatientsPerDay}, Log: log, Mutation: m,
 	})
 }
@@ -74,19 +74,18 @@ func listen(ctx context.Context, c *config, id *identity, set *actor.Set, k *cus
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	admin, err := listenAdmin(c.Admin, metrics)
+	peers, closePeers, err := dialPeers(c, set)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	peers, closePeers, err := dialPeers(c, set)
-	if err != nil {
-		return errors.Join(err, ln.Close(), admin.Close())
-	}
 	defer closePeers()
-
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
+	admin, err := listenAdmin(c.Admin, metrics, &repairDesk{keeper: k, peers: peers, start: wg.Go, ctx: ctx})
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
 	wg.Go(func() { k.Converse(ctx, peers) })
 	failed := make(chan error, 1)
 	wg.Go(func() {

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -145,28 +143,6 @@ func (d *demo) steps() []namedStep {
 		{"ledgers_verified", d.ledgersVerified},
 		{"memory", d.memory},
 	}
-}
-
-// dice makes choices that a seed repeats.
-type dice struct {
-	seed, thrown uint64
-}
-
-// below is a number from 0 to n-1.
-func (d *dice) below(n int) int {
-	d.thrown++
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], d.seed)
-	binary.BigEndian.PutUint64(b[8:], d.thrown)
-	sum := sha256.Sum256(b[:])
-	return int(binary.BigEndian.Uint64(sum[:]) % uint64(n))
-}
-
-// two are different numbers from 1 to n.
-func (d *dice) two(n int) (a, b int) {
-	a = d.below(n)
-	b = (a + 1 + d.below(n-1)) % n
-	return a + 1, b + 1
 }
 
 // quiet is an env for parts of other commands, whose talk goes nowhere.

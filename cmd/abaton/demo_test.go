@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"os/exec"
 	"path/filepath"
 	"testing"
@@ -74,28 +73,6 @@ func runDemo(t *testing.T, binaries string) ([]step, error) {
 		}
 	}
 	return out.Steps, ended
-}
-
-func TestDice(t *testing.T) {
-	var pairs [6][6]int
-	for seed := range uint64(2500) {
-		d, again := &dice{seed: seed}, &dice{seed: seed}
-		a, b := d.two(5)
-		if x, y := again.two(5); x != a || y != b {
-			t.Fatalf("seed %d: got %d and %d, then %d and %d", seed, a, b, x, y)
-		}
-		if a == b || min(a, b) < 1 || max(a, b) > 5 {
-			t.Fatalf("seed %d: got %d and %d, want two different of 1 to 5", seed, a, b)
-		}
-		pairs[a][b]++
-	}
-	for a := 1; a <= 5; a++ {
-		for b := 1; b <= 5; b++ {
-			if got := float64(pairs[a][b]); a != b && math.Abs(got-125) > 60 {
-				t.Errorf("%d and %d: got %v of 2500, want about 125", a, b, got)
-			}
-		}
-	}
 }
 
 func TestSameRecords(t *testing.T) {

@@ -19,7 +19,7 @@ func (d *demo) diskStolen(ctx context.Context) (result, error) {
 	if err != nil {
 		return r, err
 	}
-	a, b := d.dice.two(local.Keepers)
+	a, b := d.dice.Two(local.Keepers)
 	x, y := abaton.KeeperIndex(a), abaton.KeeperIndex(b)
 	if err := errors.Join(d.run.KillKeeper(x), d.run.KillKeeper(y), d.run.KillGateway()); err != nil {
 		return r, err

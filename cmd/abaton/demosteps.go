@@ -224,7 +224,7 @@ func (d *demo) twoKilled(ctx context.Context) (result, error) {
 	if err := d.settled(ctx); err != nil {
 		return r, err
 	}
-	a, b := d.dice.two(local.Keepers)
+	a, b := d.dice.Two(local.Keepers)
 	x, y := abaton.KeeperIndex(a), abaton.KeeperIndex(b)
 	if err := errors.Join(d.run.KillKeeper(x), d.run.KillKeeper(y)); err != nil {
 		return r, err
@@ -256,7 +256,7 @@ func (d *demo) oneLostOneLying(ctx context.Context) (result, error) {
 	if err := d.settled(ctx); err != nil {
 		return r, err
 	}
-	a, b := d.dice.two(local.Keepers)
+	a, b := d.dice.Two(local.Keepers)
 	lost, liar := abaton.KeeperIndex(a), abaton.KeeperIndex(b)
 	if err := errors.Join(d.run.KillKeeper(lost), d.run.StopKeeper(liar)); err != nil {
 		return r, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/people"
@@ -23,7 +24,7 @@ type demo struct {
 	run    *local.Processes
 	honest string // folder of the shipping binaries
 	liar   string // folder of the mutant build
-	dice   *dice
+	dice   *dice.Dice
 
 	office  *device // imports
 	ben     *device // holds no grant at first
@@ -55,14 +56,14 @@ func (e *env) newDemo(ctx context.Context, dir string, seed uint64) (*demo, erro
 		return nil, err
 	}
 	d := &demo{
-		e: e.quiet(filepath.Join(dir, "network")), dir: dir, honest: honest, dice: &dice{seed: seed},
+		e: e.quiet(filepath.Join(dir, "network")), dir: dir, honest: honest, dice: dice.New(seed),
 		directory: make(map[string][]byte), identified: make(map[string]string),
 		inCharts: make(map[string]bool), hangUp: func() {},
 	}
 	if d.liar, err = mutantFolder(honest); err != nil {
 		return nil, err
 	}
-	d.n, d.run, err = d.e.start(ctx, "")
+	d.n, d.run, err = d.e.start(ctx, local.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (d *demo) people() (err error) {
 	if len(patients) == 0 {
 		return errors.New("no patient came with the import")
 	}
-	d.own = patients[d.dice.below(len(patients))]
+	d.own = patients[d.dice.Below(len(patients))]
 	d.patient, err = newDevice(d.n, d.own.owner)
 	return err
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,7 +19,7 @@ import (
 )
 
 func newGrantCommand(e *env) *cobra.Command {
-	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e))
+	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e), newGrantBar(e))
 }
 
 func newGrantGive(e *env) *cobra.Command {
@@ -189,27 +188,14 @@ type listedGrant struct {
 }
 
 func newGrantList(e *env) *cobra.Command {
-	var as string
-	var asJSON bool
-	c := &cobra.Command{Use: "list", Short: "Who may do what, until when", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		d, err := e.device(as)
-		if err != nil {
-			return err
-		}
-		defer d.hangUp()
-		list, err := d.grants(c.Context(), time.Now())
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return e.json(struct {
-				V      int           `json:"v"`
-				Grants []listedGrant `json:"grants"`
-			}{1, list})
-		}
-		t := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "TO\tMAY\tPARTS\tWHY\tUNTIL\tGRANT")
-		for _, g := range list {
+	shown := func(list []listedGrant) any {
+		return struct {
+			V      int           `json:"v"`
+			Grants []listedGrant `json:"grants"`
+		}{1, list}
+	}
+	return listing(e, &cobra.Command{Use: "list", Short: "Who may do what, until when"},
+		"TO\tMAY\tPARTS\tWHY\tUNTIL\tGRANT", (*device).grants, shown, func(g listedGrant) string {
 			until := time.Unix(g.Expires, 0).Format(time.DateOnly)
 			if g.Expired {
 				until = "ended"
@@ -218,14 +204,8 @@ func newGrantList(e *env) *cobra.Command {
 			if len(g.Parts) == len(fhir.Categories()) {
 				parts = "all"
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", g.To, strings.Join(g.May, ","), parts, strings.Join(g.Purposes, ","), until, g.Grant)
-		}
-		return t.Flush()
-	}}
-	c.Flags().StringVar(&as, "as", "", "the patient")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.MarkFlagRequired("as")
-	return c
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", g.To, strings.Join(g.May, ","), parts, strings.Join(g.Purposes, ","), until, g.Grant)
+		})
 }
 
 func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, error) {

@@ -15,13 +15,18 @@ const inviteLife = 72 * time.Hour
 
 func newInviteCommand(e *env) *cobra.Command {
 	var to string
+	var clinician bool
 	var life time.Duration
 	c := &cobra.Command{Use: "invite", Short: "Invite a person to make a record of their own, in their browser", Args: cobra.NoArgs,
 		Long: `Invite a person to make a record of their own. The link works once and opens
 nothing: it lets one new patient in. What stands behind the # never reaches a
 computer but the person's own. With --to the page also offers to let that
-clinician read; the person decides.`,
-		Example: "  abaton invite --to dr-anna",
+clinician read; the person decides.
+
+With --clinician the link is a ticket for new staff: the gateway turns it into an
+invitation for a passkey that the clinic's list of authenticators takes, and for
+no other.`,
+		Example: "  abaton invite --to dr-anna\n  abaton invite --clinician",
 		RunE: func(*cobra.Command, []string) error {
 			if life <= 0 || life > actor.InvitationLifeMax {
 				return usage("--for is at most %v", actor.InvitationLifeMax)
@@ -34,7 +39,12 @@ clinician read; the person decides.`,
 			if err != nil {
 				return err
 			}
-			link := url.Values{"i": {login.Encode(org.Invite(life, actor.Patient))}, "clinic": {org.Name}}
+			link := url.Values{"clinic": {org.Name}}
+			if clinician {
+				link.Set("t", login.Encode(org.Ticket(life)))
+			} else {
+				link.Set("i", login.Encode(org.Invite(life, actor.Patient)))
+			}
 			if to != "" {
 				reader, err := n.People().Find(to)
 				if err != nil {
@@ -51,6 +61,8 @@ clinician read; the person decides.`,
 			return nil
 		}}
 	c.Flags().StringVar(&to, "to", "", "a clinician to offer the reading of all but locked parts")
+	c.Flags().BoolVar(&clinician, "clinician", false, "invite a clinician of the clinic, not a patient")
+	c.MarkFlagsMutuallyExclusive("clinician", "to")
 	c.Flags().DurationVar(&life, "for", inviteLife, "for how long the link works")
 	return c
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,35 +36,16 @@ type listedRequest struct {
 }
 
 func newGrantRequests(e *env) *cobra.Command {
-	var as string
-	var asJSON bool
-	c := &cobra.Command{Use: "requests", Short: "Who asks for access, and to what", Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		d, err := e.device(as)
-		if err != nil {
-			return err
-		}
-		defer d.hangUp()
-		list, err := d.requests(c.Context(), time.Now())
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			return e.json(struct {
-				V        int             `json:"v"`
-				Requests []listedRequest `json:"requests"`
-			}{1, list})
-		}
-		t := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(t, "FROM\tPARTS\tWHY\tUNTIL\tANSWERED\tREQUEST")
-		for _, r := range list {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%v\t%s\n", r.From, strings.Join(r.Parts, ","), r.Purpose, time.Unix(r.Until, 0).Format(time.DateTime), r.Answered, r.Request)
-		}
-		return t.Flush()
-	}}
-	c.Flags().StringVar(&as, "as", "", "the patient")
-	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.MarkFlagRequired("as")
-	return c
+	shown := func(list []listedRequest) any {
+		return struct {
+			V        int             `json:"v"`
+			Requests []listedRequest `json:"requests"`
+		}{1, list}
+	}
+	return listing(e, &cobra.Command{Use: "requests", Short: "Who asks for access, and to what"},
+		"FROM\tPARTS\tWHY\tUNTIL\tANSWERED\tREQUEST", (*device).requests, shown, func(r listedRequest) string {
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%v\t%s", r.From, strings.Join(r.Parts, ","), r.Purpose, time.Unix(r.Until, 0).Format(time.DateTime), r.Answered, r.Request)
+		})
 }
 
 // requests are the access requests in the patient's own record that can still

@@ -80,10 +80,10 @@ func (t *memberTerms) flags(c *cobra.Command) {
 	c.Flags().StringVar(&t.trained, "trained", "", "trainings and until when, with commas: privacy=2027-06-30")
 	c.Flags().StringVar(&t.sponsor, "sponsor", "", "who answers for this one: a handle or act1...")
 	c.Flags().DurationVar(&t.life, "for", 365*24*time.Hour, "for how long, a year at most")
-	t.common(c)
+	t.marks(c)
 }
 
-func (t *memberTerms) common(c *cobra.Command) {
+func (t *memberTerms) marks(c *cobra.Command) {
 	c.Flags().IntVar(&t.managers, "managers", 0, "how many managers sign (default: as many as the clinic demands)")
 	c.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
 }

@@ -64,7 +64,7 @@ moves on: what was given before is to be given again.`,
 	c.Flags().StringVar(&members, "members", "", "who is in it, with commas")
 	c.Flags().StringVar(&role, "role", "", "only while they work as this (default: any role)")
 	c.Flags().BoolVar(&delegable, "delegable", false, "members may hand their place on for a shift")
-	t.common(c)
+	t.marks(c)
 	c.MarkFlagRequired("members")
 	return c
 }

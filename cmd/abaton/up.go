@@ -21,6 +21,7 @@ const startMax = 2 * time.Minute
 func newUpCommand(e *env) *cobra.Command {
 	var ephemeral, empty bool
 	var listen, apps string
+	var wait time.Duration
 	c := &cobra.Command{Use: "up", Short: "Bring up five keepers and a gateway on this machine, with sample patients", Args: cobra.NoArgs,
 		Long: `Bring up five keepers and a gateway on this machine, with sample patients, and
 keep them running until Ctrl-C. Everything lies under --dir; the next "up" with
@@ -35,18 +36,19 @@ the same folder goes on where this one ended.`,
 				e.dir = dir
 				defer os.RemoveAll(dir)
 			}
-			return e.up(c.Context(), listen, apps, !empty)
+			return e.up(c.Context(), local.Options{Listen: listen, RecoveryWait: wait}, apps, !empty)
 		}}
 	c.Flags().BoolVar(&ephemeral, "ephemeral", false, "use a folder of its own and remove it at the end")
 	c.Flags().BoolVar(&empty, "empty", false, "make no sample patients")
 	c.Flags().StringVar(&listen, "listen", "", "the gateway's address, of a new network (default: a free port)")
+	c.Flags().DurationVar(&wait, "recovery-wait", 0, "of a new network: recoveries wait only so long (default: the rule, 24h)")
 	c.Flags().StringVar(&apps, "apps", "", "a registry of apps for the gateway to use from now on")
 	return c
 }
 
 // up runs a network until ctx ends or one of its processes does.
-func (e *env) up(ctx context.Context, listen, apps string, samples bool) error {
-	n, run, err := e.start(ctx, listen)
+func (e *env) up(ctx context.Context, o local.Options, apps string, samples bool) error {
+	n, run, err := e.start(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -64,12 +66,13 @@ func (e *env) up(ctx context.Context, listen, apps string, samples bool) error {
 }
 
 // start makes the network if there is none, and starts it.
-func (e *env) start(ctx context.Context, listen string) (*local.Network, *local.Processes, error) {
+func (e *env) start(ctx context.Context, o local.Options) (*local.Network, *local.Processes, error) {
 	binaries, err := beside()
 	if err != nil {
 		return nil, nil, err
 	}
-	n, err := local.Make(ctx, e.dir, local.Options{Binaries: binaries, Listen: listen})
+	o.Binaries = binaries
+	n, err := local.Make(ctx, e.dir, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,7 +164,11 @@ As a doctor who may not, then give access, see who looked, and stop it:
 
 The patient's own record, from the keepers, with no gateway between:
   %[1]s record list --dir %[2]s --as %[7]s
-`, a, dir, access, n.GatewayURL(), id, shellQuote(relative(n.People().AccessFile(benHandle))), p.Handle)
+
+A record of your own, in a browser with a passkey: open the link this prints.
+  %[1]s invite --dir %[2]s --to dr-anna
+Later: %[8]s/sign-in
+`, a, dir, access, n.GatewayURL(), id, shellQuote(relative(n.People().AccessFile(benHandle))), p.Handle, n.PortalURL())
 	return nil
 }
 

@@ -24,6 +24,8 @@ const statesMax = 4096
 // how this keeper voted in them.
 type actors struct {
 	store *store.Store
+	own   abaton.KeeperIndex
+	floor *floor // nil for a keeper that never lost anything
 	logs  map[abaton.ActorID]*keyLog
 }
 
@@ -32,6 +34,8 @@ type keyLog struct {
 	state  *actor.State
 	ballot *actor.Ballot
 	open   []openEvent // came without a certificate; some may have one by now
+	born   int64       // time of the inception, unix seconds
+	moved  bool        // certified without this keeper since it recovered
 }
 
 type openEvent struct {
@@ -103,8 +107,8 @@ func proverOf(p actor.Proof) (id abaton.KeyID, passkey key.Credential) {
 
 func newKeyLog() *keyLog { return &keyLog{state: new(actor.State), ballot: new(actor.Ballot)} }
 
-func newActors(s *store.Store) *actors {
-	return &actors{store: s, logs: make(map[abaton.ActorID]*keyLog)}
+func newActors(s *store.Store, own abaton.KeeperIndex) *actors {
+	return &actors{store: s, own: own, logs: make(map[abaton.ActorID]*keyLog)}
 }
 
 // trim is called between groups, so that no state with undurable events is
@@ -135,7 +139,7 @@ func (a *actors) log(id abaton.ActorID) (*keyLog, error) {
 	if l := a.logs[id]; l != nil {
 		return l, nil
 	}
-	l, err := loadLog(a.store, id)
+	l, err := a.load(id)
 	if err != nil || l == nil {
 		return nil, err
 	}
@@ -143,9 +147,10 @@ func (a *actors) log(id abaton.ActorID) (*keyLog, error) {
 	return l, nil
 }
 
-// loadLog reduces an actor's log anew. What lies in the store was verified
-// before it was stored.
-func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
+// load reduces an actor's log anew. What lies in the store was verified before
+// it was stored.
+func (a *actors) load(id abaton.ActorID) (*keyLog, error) {
+	s := a.store
 	var items []store.Statement
 	err := s.Statements(id, 0, func(item store.Statement) bool {
 		items = append(items, item)
@@ -158,7 +163,7 @@ func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
 	// In the order of arrival, so that every parent is known before its child.
 	sort.Slice(items, func(i, j int) bool { return items[i].Index < items[j].Index })
 	for _, item := range items {
-		if err := l.replay(item.Bytes); err != nil {
+		if err := l.replay(item, a); err != nil {
 			return nil, fmt.Errorf("read key log: %w", err)
 		}
 		vote, err := s.Vote(id, item.Seq)
@@ -171,9 +176,9 @@ func loadLog(s *store.Store, id abaton.ActorID) (*keyLog, error) {
 	return l, nil
 }
 
-func (l *keyLog) replay(stored []byte) error {
+func (l *keyLog) replay(item store.Statement, in *actors) error {
 	var s keeper.Statement
-	if err := wire.Unmarshal(stored, &s); err != nil {
+	if err := wire.Unmarshal(item.Bytes, &s); err != nil {
 		return err
 	}
 	signed, err := actor.ParseSigned(s.Event)
@@ -187,6 +192,9 @@ func (l *keyLog) replay(stored []byte) error {
 	if err := l.state.Apply(a); err != nil {
 		return err
 	}
+	if a.Inception() != nil {
+		l.born = a.Event().Time
+	}
 	if len(s.Certificate) == 0 {
 		l.opened(a)
 		return nil
@@ -195,6 +203,8 @@ func (l *keyLog) replay(stored []byte) error {
 	if err != nil {
 		return err
 	}
+	since := in.floor != nil && item.Index >= in.floor.Arrived
+	l.moved = l.moved || since && !cert.VotedBy(in.own)
 	return l.state.Certify(cert.Reopen())
 }
 

@@ -61,7 +61,7 @@ func (v *verdict) unsealCustody(e *actor.Escrow) abaton.Reason {
 		return reason
 	}
 	for _, b := range v.custodyBudgets() {
-		within, err := v.core.room(v.t, b.name, b.max, v.t.now)
+		within, err := v.core.hasRoom(v.t, b.name, b.max, v.t.now)
 		if err != nil {
 			return v.broken(err)
 		}

@@ -34,6 +34,9 @@ type CoreConfig struct {
 	Budget   Budget
 	// Receipt signs a receipt's body; the result is what depositors get.
 	Receipt func(body []byte) []byte
+	// Stale: this keeper's incarnation is not the one the set has. It serves
+	// its feed and evidence, and nothing else.
+	Stale bool
 	// Mutation is empty but in the mutant build.
 	Mutation Mutation
 }
@@ -44,6 +47,7 @@ type Core struct {
 	cfg      CoreConfig
 	store    *store.Store
 	log      *ledger.Log
+	room     room // of log
 	witness  *ledger.Witness
 	actors   *actors
 	branches branches
@@ -56,6 +60,8 @@ type Core struct {
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
+	// recovering: the ledger follows a lost one and has no entry yet.
+	recovering bool
 }
 
 // Mode is what a keeper does. Zero is no mode.
@@ -73,7 +79,7 @@ const (
 func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 	c := &Core{
 		cfg: cfg, store: s, mode: Starting,
-		actors:   newActors(s),
+		actors:   newActors(s, cfg.Index),
 		branches: make(branches),
 		admitted: make(map[abaton.ActorID]bool),
 		heard:    make(map[abaton.KeeperIndex]time.Time),
@@ -103,26 +109,8 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 	return c, nil
 }
 
-// ledgerSpace is the ledger's keyspace in the store.
+// ledgerSpace is the keyspace of the first ledger and of the witness.
 const ledgerSpace = 'l'
-
-func (c *Core) openLedger(now time.Time) (err error) {
-	c.log, err = ledger.Open(c.cfg.Ledger, c.store.Raw(ledgerSpace))
-	if !errors.Is(err, ledger.ErrAbsent) {
-		return err
-	}
-	var change store.Change
-	log, group, err := ledger.Create(c.cfg.Ledger, c.store.Raw(ledgerSpace), c.store.Raw(ledgerSpace).Into(&change), now)
-	if err != nil {
-		return err
-	}
-	if err := c.store.Commit(&change); err != nil {
-		return fmt.Errorf("begin ledger: %w", err)
-	}
-	group.Commit()
-	c.log = log
-	return nil
-}
 
 // Input is one authenticated thing to decide: Deposit, Prepare, Commit, Request,
 // Publish, Certify, WriteBack, Admit, Heard, Cosign or Cosigned.
@@ -167,6 +155,7 @@ type tx struct {
 	marked   map[string]bool           // one-time names taken in this group
 	counts   map[abaton.ActorID]uint64 // counters moved in this group
 	notes    map[string][]byte         // what this keeper notes in this group, by name
+	gone     uint64                    // leaves handed over, with this group's
 	err      error                     // storage failed while deciding
 }
 
@@ -187,6 +176,9 @@ func (c *Core) Step(now time.Time, in []Input) []Output {
 	for len(rest) > 0 {
 		rest = c.round(now, in, out, rest)
 	}
+	if c.appends() && c.recovering {
+		c.round(now, nil, nil, nil) // its first entry waits for nobody
+	}
 	return out
 }
 
@@ -198,6 +190,9 @@ func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64), notes: make(map[string][]byte)}
 	taken := make(map[string]bool)
 	var done []int
+	if c.appends() && c.recovering {
+		c.beginAgain(t)
+	}
 	if c.appends() && c.owing {
 		c.payOwed(t)
 	}
@@ -275,7 +270,7 @@ func (c *Core) write(t *tx) error {
 // ledgerGroup appends the entries of t, or signs the checkpoint anew when it
 // is a minute old.
 func (c *Core) ledgerGroup(t *tx) (*ledger.Group, error) {
-	w := c.store.Raw(ledgerSpace).Into(&t.change)
+	w := c.room.into(&t.change)
 	switch {
 	case len(t.entries) > 0:
 		c.resigned = t.now
@@ -294,7 +289,7 @@ const owedSpace = 'o'
 // record ledgers an event that came into force: now, or once this keeper
 // serves.
 func (c *Core) record(t *tx, e ledger.Entry) {
-	if c.appends() {
+	if c.appends() && !c.recovering {
 		t.enter(e)
 		return
 	}

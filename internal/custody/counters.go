@@ -9,7 +9,8 @@ import (
 
 // counters are what this keeper counts per grant. They are durable.
 type counters struct {
-	used map[abaton.GrantID]uint64
+	renewals renewals
+	used     map[abaton.GrantID]uint64
 }
 
 func newCounters() counters { return counters{used: make(map[abaton.GrantID]uint64)} }

@@ -23,16 +23,19 @@ import (
 // Config says which keeper this is. Log may be nil (discard), Now may be nil
 // (the system clock).
 type Config struct {
-	Set      *actor.Set
-	Index    abaton.KeeperIndex
-	Key      *key.Signing // signs receipts, votes, replies, the ledger
-	Box      *key.Box     // opens uploads
-	Store    *store.Store
-	Admitted []abaton.ActorID
-	Budget   Budget
-	Log      *slog.Logger
-	Now      func() time.Time
-	Mutation Mutation // empty but in the mutant build
+	Set   *actor.Set
+	Index abaton.KeeperIndex
+	// Incarnation is this keeper's own; if the set has another, a copy was
+	// restored, and it stays in quarantine.
+	Incarnation [16]byte
+	Key         *key.Signing // signs receipts, votes, replies, the ledger
+	Box         *key.Box     // opens uploads
+	Store       *store.Store
+	Admitted    []abaton.ActorID
+	Budget      Budget
+	Log         *slog.Logger
+	Now         func() time.Time
+	Mutation    Mutation // empty but in the mutant build
 }
 
 // Keeper is a running keeper: the shell around Core. Safe for concurrent use.
@@ -49,6 +52,7 @@ type Keeper struct {
 	modeMu   sync.Mutex
 	mode     Mode
 	clock    Clock
+	repairs  repairs
 	replyMax int // bytes of all pieces of one reply
 	pageMax  int // bytes of the key logs of one answer to a query
 }
@@ -125,13 +129,17 @@ func coreConfig(cfg Config) (CoreConfig, error) {
 		}
 	}
 	cosigner := signer.Cosigner()
+	former, err := formerVerifiers(cfg.Set.Former(cfg.Index))
+	if err != nil {
+		return CoreConfig{}, err
+	}
 	return CoreConfig{
 		Set: cfg.Set, Index: cfg.Index, Admitted: cfg.Admitted, Budget: cfg.Budget, Evidence: evidence,
-		Mutation: cfg.Mutation,
+		Mutation: cfg.Mutation, Stale: own.Incarnation != cfg.Incarnation,
 		Ledger: ledger.Config{
 			Origin: own.Origin, Keeper: cfg.Index, Signer: signer, Verifier: signer.Verifier(), Cosigner: cosigner,
 		},
-		Witness: ledger.WitnessConfig{Cosigner: cosigner, Own: cosigner.Verifier(), Origins: origins},
+		Witness: ledger.WitnessConfig{Cosigner: cosigner, Own: cosigner.Verifier(), Former: former, Origins: origins},
 		Receipt: func(body []byte) []byte { return wire.Marshal(cfg.Key.Seal(wire.Receipt, body)) },
 	}, nil
 }

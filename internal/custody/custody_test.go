@@ -267,6 +267,33 @@ func TestQuotaIsRecords(t *testing.T) {
 	w.mustAsk(t, s, 1, w.release(sealed, 0b0001), keeper.Permitted, "")
 }
 
+// TestPermitsCostQuota: a permit is free for what the same session opened or was
+// permitted before, and for nothing else.
+func TestPermitsCostQuota(t *testing.T) {
+	w := newWorld(t, 1)
+	sealed := w.seals(t, 1, 3)
+	w.mustDeposit(t, sealed)
+	w.grant = w.ana.Grant(w.doctor.ID, grant.Read, 4)
+	w.Publish(t, w.ana.Event(&actor.Granted{Grant: w.grant.Marshal()}))
+	permit := func(bits uint64) session.Request {
+		q := w.release(sealed, bits)
+		q.Mode = session.Permit
+		return q
+	}
+	s, other := w.SignIn(t, w.doctor), w.SignIn(t, w.doctor)
+	w.mustAsk(t, s, 1, w.release(sealed, 0b0001), keeper.Permitted, "") // 1 of 4
+	for range 5 {
+		w.mustAsk(t, s, 1, permit(0b0001), keeper.Permitted, "")
+	}
+	w.mustAsk(t, s, 1, permit(0b0011), keeper.Permitted, "") // 2: one of the two is new
+	w.mustAsk(t, s, 1, permit(0b0011), keeper.Permitted, "")
+	w.mustAsk(t, other, 1, permit(0b0011), keeper.Permitted, "") // 4: another session renews nothing
+	w.mustAsk(t, other, 1, permit(0b0100), keeper.Refused, abaton.ReasonQuota)
+	w.mustAsk(t, other, 1, permit(0b0011), keeper.Permitted, "")
+	w.mustAsk(t, s, 1, permit(0b0011), keeper.Permitted, "")
+	w.mustAsk(t, s, 1, w.release(sealed, 0b0001), keeper.Refused, abaton.ReasonQuota)
+}
+
 func TestDepositsRefused(t *testing.T) {
 	w := newWorld(t, 1)
 	first := w.seals(t, 1, 1)

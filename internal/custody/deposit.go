@@ -46,6 +46,9 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 		return refused(abaton.ReasonActor)
 	}
 	writer, err := c.entitled(t, st, u)
+	if err == nil {
+		err = c.waysBack(st)
+	}
 	if err != nil {
 		return c.depositFailed(t, err)
 	}
@@ -184,6 +187,13 @@ func (c *Core) keep(t *tx, u *spread.Checked, receipt []byte) error {
 	erased, err := c.store.PutParcel(&t.change, h.Patient, parcel)
 	if err != nil {
 		return err
+	}
+	if erased != 0 { // it came after its erasure: the peers need the leaves all the same
+		leaves := make([][32]byte, len(u.Rows))
+		for j := range u.Rows {
+			leaves[j] = u.Rows[j].ShareLeaf
+		}
+		c.handOver(t, h.Patient, u.Name, leaves, erased)
 	}
 	for rest := erased; rest != 0; rest &= rest - 1 {
 		j := bits.TrailingZeros64(rest)

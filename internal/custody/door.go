@@ -42,8 +42,10 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteCertify, keeper.ByCertificate, abaton.DepositBodyMax, k.Accept),
 		post(keeper.RouteNotices, keeper.ByReceipts, abaton.ControlBodyMax, k.Note),
 		post(keeper.RouteQuery, keeper.ByQuery, abaton.ControlBodyMax, k.Tell),
+		post(keeper.RouteRepair, keeper.ByPeer, abaton.DepositBodyMax, k.Aid),
 		witness,
 		{Method: "GET", Path: keeper.RouteEvidence, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.checkpoint},
+		{Method: "GET", Path: keeper.RouteWitnessed, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.peerCheckpoint},
 		{Method: "GET", Path: keeper.RouteTiles, Policy: keeper.AsEvidence, Reply: keeper.ContentBytes, Handle: k.tile},
 	})
 }
@@ -184,10 +186,14 @@ func besidePiece(s spread.Stored, b *store.Beside, records uint64) (*spread.Piec
 // goneLeaf is the share leaf of an erased record: the tombstone's, or, where
 // the erasure came before the batch, the one kept with the deposit.
 func (k *Keeper) goneLeaf(batch abaton.BatchName, j int, known [32]byte) ([32]byte, error) {
+	return goneLeaf(k.store, batch, j, known)
+}
+
+func goneLeaf(s *store.Store, batch abaton.BatchName, j int, known [32]byte) ([32]byte, error) {
 	if known != ([32]byte{}) {
 		return known, nil
 	}
-	b, err := k.store.Raw(leafSpace).Get(leafKey(batch, j))
+	b, err := s.Raw(leafSpace).Get(leafKey(batch, j))
 	if err != nil || len(b) != len(known) {
 		return known, err
 	}

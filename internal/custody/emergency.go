@@ -149,7 +149,7 @@ func (v *verdict) mayOpen(o *emergency) abaton.Reason {
 		return ""
 	}
 	for _, b := range budgetsOf(o, st.Actor) {
-		within, err := v.core.room(v.t, b.name, b.max, now)
+		within, err := v.core.hasRoom(v.t, b.name, b.max, now)
 		if err != nil {
 			return v.broken(err)
 		}

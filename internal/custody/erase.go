@@ -68,6 +68,9 @@ func (c *Core) erase(t *tx, a *actor.Authentic, b *actor.Erase) Output {
 	for _, row := range b.Rows {
 		e := t.erasure.row(row.Batch)
 		e.Records |= row.Bits
+		if err := c.handOverErased(t, patient, row.Batch, row.Bits); err != nil {
+			return t.fail(err)
+		}
 		var err error
 		if e.Leaves, err = c.shareLeaves(patient, row.Batch, e.Records); err != nil {
 			return t.fail(err)

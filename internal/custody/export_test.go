@@ -1,6 +1,14 @@
 package custody
 
-import "time"
+import (
+	"context"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/ledger"
+)
 
 // CoreOf is the core of a keeper that does not run.
 func CoreOf(cfg Config) (*Core, error) {
@@ -22,3 +30,48 @@ func (k *Keeper) PageMax(bytes int) { k.pageMax = bytes }
 
 // ReplyMax sets how large the pieces of one reply may be.
 func (k *Keeper) ReplyMax(bytes int) { k.replyMax = bytes }
+
+// ReadPrepare decodes what comes in a box, for the fuzzer.
+func ReadPrepare(message []byte) error {
+	_, err := readPrepare(message)
+	return err
+}
+
+// ReadCommit decodes a commit and says how many locks it names.
+func ReadCommit(body []byte, set *actor.Set) (int, error) {
+	in, err := readCommit(body, set)
+	return len(in.Locks), err
+}
+
+// EntryAt is one entry of this keeper's ledger.
+func (k *Keeper) EntryAt(index uint64) (ledger.Entry, error) {
+	return k.core.log.Entry(index)
+}
+
+// heardNow asks how many peers were heard within a lease.
+type heardNow struct{}
+
+func (heardNow) slot() string { return "" }
+
+func (heardNow) decide(c *Core, t *tx) Output {
+	return Output{Entry: uint64(c.heardOf(t.now, abaton.LeaseMax))}
+}
+
+// HeardNow is how many peers were heard within a lease.
+func (k *Keeper) HeardNow() int {
+	out, err := k.one(context.Background(), heardNow{})
+	if err != nil {
+		return 0
+	}
+	return int(out.Entry)
+}
+
+// HandedOverBy are the leaves this keeper has of x's erased shares.
+func (k *Keeper) HandedOverBy(x abaton.KeeperIndex, patient abaton.ActorID, batch abaton.BatchName, records uint64) ([]keeper.RepairedLeaf, error) {
+	return k.handedOver(x, patient, batch, records)
+}
+
+// PartContext binds a sum of x to its repair.
+func PartContext(set abaton.ActorID, asker abaton.KeyID, q *keeper.Repair, x abaton.KeeperIndex) []byte {
+	return partContext(runOf(set, asker, q), x, q.Keeper)
+}

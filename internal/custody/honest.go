@@ -16,4 +16,6 @@ func (Mutation) skips(string) bool { return false }
 func (Mutation) lie(*spread.Piece) {}
 func (Mutation) lieShare([]byte)   {}
 
+func (Mutation) spoil([][32]byte) {}
+
 func (Mutation) clock(now func() time.Time) func() time.Time { return now }

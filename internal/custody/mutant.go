@@ -43,3 +43,10 @@ func (m Mutation) lieShare(share []byte) {
 func (m Mutation) clock(now func() time.Time) func() time.Time {
 	return func() time.Time { return now().Add(m.Ahead) }
 }
+
+// spoil falsifies the parts of a repair of whoever lies about shares.
+func (m Mutation) spoil(parts [][32]byte) {
+	if m.Lie == "share" {
+		parts[0][0] ^= 1
+	}
+}

@@ -29,9 +29,9 @@ func (c *Core) jot(t *tx, name string, value []byte) {
 // budgetSpan is over how long durable budgets count.
 const budgetSpan = 24 * time.Hour
 
-// room reports whether fewer than max things were counted under a name in the
+// hasRoom reports whether fewer than max things were counted under a name in the
 // last 24 hours. Each is a time, so that no edge of a day lets twice as many.
-func (c *Core) room(t *tx, name string, max int, now time.Time) (bool, error) {
+func (c *Core) hasRoom(t *tx, name string, max int, now time.Time) (bool, error) {
 	times, err := c.recent(t, name, now)
 	return len(times)/8 < max, err
 }

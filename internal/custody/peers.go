@@ -41,7 +41,7 @@ func (h Heard) decide(c *Core, t *tx) Output {
 		}
 	}
 	c.heard[h.Peer] = t.now
-	if c.mode == Starting && c.fresh(t.now, abaton.LeaseMax) {
+	if c.mode == Starting && c.heardOf(t.now, abaton.LeaseMax) >= c.needed() {
 		c.mode = Serving
 	}
 	return Output{}
@@ -51,13 +51,17 @@ func (h Heard) decide(c *Core, t *tx) Output {
 // wrong clock: peers refuse a question whose time is more than ClockSkewMax
 // from theirs, so a keeper with a wrong clock is not heard, and refuses.
 func (c *Core) fresh(now time.Time, lease time.Duration) bool {
-	n := 0
+	return c.heardOf(now, lease) >= min(peersNeeded, int(c.cfg.Set.N)-1)
+}
+
+// heardOf is how many peers were heard within a lease.
+func (c *Core) heardOf(now time.Time, lease time.Duration) (n int) {
 	for _, at := range c.heard {
 		if age := now.Sub(at); age >= 0 && age <= lease {
 			n++
 		}
 	}
-	return n >= min(peersNeeded, int(c.cfg.Set.N)-1)
+	return n
 }
 
 // closed refuses everything that would append while this keeper must not.
@@ -67,9 +71,9 @@ func (c *Core) closed() (Output, bool) {
 		return refused(abaton.ReasonQuarantine), true
 	case c.mode != Stopped && c.clock.health == ClockWrong:
 		return refused(abaton.ReasonClock), true
-	case c.mode == Serving:
+	case c.mode == Serving && !c.recovering:
 		return Output{}, false
-	case c.mode == Starting:
+	case c.mode == Starting, c.mode == Serving:
 		return refused(abaton.ReasonLease), true
 	}
 	return refused(abaton.ReasonStorage), true
@@ -112,7 +116,7 @@ type Cosigned struct {
 func (s Cosigned) slot() string { return "cosigned" }
 
 func (s Cosigned) decide(c *Core, t *tx) Output {
-	if err := c.log.KeepCosigned(c.store.Raw(ledgerSpace).Into(&t.change), s.Signed, s.Verifiers...); err != nil {
+	if err := c.log.KeepCosigned(c.room.into(&t.change), s.Signed, s.Verifiers...); err != nil {
 		return refused(abaton.ReasonMalformed)
 	}
 	return Output{}

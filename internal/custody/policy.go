@@ -125,7 +125,7 @@ func facts(v *verdict) (*policy.Facts, error) {
 		}
 	}
 	if until := v.r.Session.PostureUntil(); until != 0 { // session.Live refuses a device that is not enrolled
-		f.Device = &policy.DeviceFacts{Enrolled: true, Posture: until}
+		f.Device = &policy.DeviceFacts{Enrolled: true, Level: int64(v.r.Session.Level()), Posture: until}
 	}
 	var err error
 	if f.PatientsHour, f.PatientsDay, err = v.core.opened(v.t, st.Actor, q.Patient); err != nil {
@@ -181,7 +181,7 @@ func kindOf(k actor.Kind) policy.Kind {
 
 func modeOf(m session.Mode) policy.Mode {
 	switch m {
-	case session.Release:
+	case session.Release, session.Locks:
 		return policy.Release
 	case session.Permit:
 		return policy.Permit

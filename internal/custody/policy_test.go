@@ -179,13 +179,13 @@ func TestShippedPoliciesArePublishable(t *testing.T) {
 	w.mustDeposit(t, sealed)
 	q := w.release(sealed, 1)
 	w.Enrol(t, w.doctor)
-	w.Publish(t, w.org.Event(w.org.Member(w.doctor.ID, abaton.RoleClerk, abaton.RolePhysician)))
-	clerk := *w.doctor
-	clerk.Role = abaton.RoleClerk
+	w.Publish(t, w.org.Event(w.org.Member(w.doctor.ID, abaton.RolePhysician, abaton.RoleRecords)))
+	office := *w.doctor
+	office.Role = abaton.RoleRecords
 	for i, c := range []struct {
 		name string
 		want abaton.Reason
-	}{{"solo", ""}, {"hospital", abaton.ReasonPolicy}} { // there clerks do not treat
+	}{{"solo", ""}, {"hospital", abaton.ReasonPolicy}} { // there the records office does not treat
 		text, err := policy.Shipped(c.name)
 		if err != nil {
 			t.Fatal(err)
@@ -195,17 +195,25 @@ func TestShippedPoliciesArePublishable(t *testing.T) {
 		if c.want != "" {
 			outcome = keeper.Refused
 		}
-		w.everyKeeper(t, w.SignIn(t, &clerk), q, outcome, c.want)
+		w.everyKeeper(t, w.SignIn(t, &office), q, outcome, c.want)
 	}
 }
 
 // TestBudgets: each keeper bounds the patients of an hour and of a day by itself,
 // also after a restart, and a policy may be tighter.
 func TestBudgets(t *testing.T) {
+	for _, b := range []custody.Budget{{PatientsPerHour: 3, PatientsPerDay: 100}, {PatientsPerHour: 100, PatientsPerDay: 3}} {
+		testBudget(t, b)
+	}
+}
+
+// testBudget is three patients and no more.
+func testBudget(t *testing.T, b custody.Budget) {
+	t.Helper()
 	set, ids := custodytest.NewSet(t, 5)
 	w := &world{org: custodytest.NewOrganisation(t, set)}
 	w.doctor = custodytest.NewClinician(t, set, w.org)
-	w.Network = custodytest.StartWith(t, custody.Budget{PatientsPerHour: 3, PatientsPerDay: 3}, set, ids, w.org.ID)
+	w.Network = custodytest.StartWith(t, b, set, ids, w.org.ID)
 	w.Publish(t, w.org.Inception, w.doctor.Inception)
 	var asks []session.Request
 	for i := range 5 {

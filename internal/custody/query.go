@@ -95,7 +95,9 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:
-		err = k.feed(&a, q.From)
+		if a.Erased, err = countAt(k.store, goneHead); err == nil {
+			err = k.feed(&a, q.From)
+		}
 	case keeper.QueryGranted:
 		if len(q.Actors) != 1 {
 			return nil, abaton.Refuse(abaton.ReasonMalformed)

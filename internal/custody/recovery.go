@@ -25,8 +25,8 @@ func (c *Core) hear(t *tx, a *actor.Authentic) {
 	c.store.PutMeta(&t.change, heardName(a.Hash()), wire.U64(uint64(t.now.Unix())))
 }
 
-// heardOf is when this keeper first heard of a recovery; false when it has not.
-func (c *Core) heardOf(t *tx, recover actor.Hash) (time.Time, bool) {
+// firstHeard is when this keeper first heard of a recovery; false when it has not.
+func (c *Core) firstHeard(t *tx, recover actor.Hash) (time.Time, bool) {
 	b, err := c.store.Meta(heardName(recover))
 	if errors.Is(err, store.ErrAbsent) {
 		return time.Time{}, false

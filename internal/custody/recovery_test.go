@@ -1,7 +1,11 @@
 package custody_test
 
 import (
+	"bytes"
 	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,11 +13,13 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
 	"github.com/abaton-health/abaton/internal/escrow"
+	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // kept is a patient with a kit and three helpers, and the device that comes
@@ -30,7 +36,7 @@ type kept struct {
 	deviceBox *key.Box
 }
 
-var planted = key.Secret{31: 0x77}
+var planted = key.Secret{0: 0x5a, 9: 0x13, 17: 0xc4, 31: 0x77}
 
 func newKept(t *testing.T) *kept {
 	t.Helper()
@@ -375,5 +381,136 @@ func TestKeepersRefuseAnEscrowTheyCouldNotOpen(t *testing.T) {
 	event := k.ana.Unsigned(short)
 	if got := k.Tell(t, 1, actor.Signed(event, actor.ByKey(k.ana.Manage, event))); got != abaton.ReasonWait {
 		t.Errorf("a wait below the set's: got %q, want %q", got, abaton.ReasonWait)
+	}
+}
+
+// alone is a patient of whom only this passkey is known.
+func alone(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, 1)
+	for c := range w.spares(t) {
+		w.Publish(t, w.ana.Event(&actor.CredentialRemove{Name: c}))
+	}
+	return w
+}
+
+// spares are the passkeys of ana's that she does not sign in with.
+func (w *world) spares(t *testing.T) map[key.Credential]bool {
+	t.Helper()
+	var e actor.Event
+	var in actor.Inception
+	if wire.Unmarshal(w.ana.Inception.Event, &e) != nil || wire.Unmarshal(e.Body, &in) != nil {
+		t.Fatal("an inception is well formed")
+	}
+	out := make(map[key.Credential]bool)
+	for _, c := range in.Credentials {
+		if c.Public.Credential() != w.ana.Passkey.Credential() {
+			out[c.Public.Credential()] = true
+		}
+	}
+	return out
+}
+
+// TestFirstRecordNeedsASecondWay: nobody's record begins on one phone alone.
+func TestFirstRecordNeedsASecondWay(t *testing.T) {
+	w := alone(t)
+	first := w.seals(t, 1, 1)
+	for x, r := range w.deposits(t, first) {
+		if r.Reason != abaton.ReasonWays {
+			t.Errorf("keeper %d, one way: got %q, want %q", x, r.Reason, abaton.ReasonWays)
+		}
+	}
+	code := escrow.NewCode()
+	kit, err := escrow.Make(w.Set, w.ana.ID, escrow.Kit(w.ana.ID, code, custodytest.Wait), code.Half(w.ana.ID), escrow.Payload{Root: planted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := w.ana.Event(kit)
+	w.Publish(t, event)
+	w.mustDeposit(t, first)
+	w.Publish(t, w.ana.Event(&actor.Revoke{Grant: abaton.GrantID(actor.HashOf(event.Event))}))
+	w.mustDeposit(t, w.seals(t, 2, 1)) // care goes on
+}
+
+// TestTwoPasskeysOfOneClassAreOneWay: what syncs is lost together.
+func TestTwoPasskeysOfOneClassAreOneWay(t *testing.T) {
+	w := alone(t)
+	second, err := key.NewPasskey(w.Set.RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Publish(t, w.ana.Event(&actor.CredentialAdd{Credential: actor.Credential{Public: second.Public(), Class: actor.Bound}}))
+	if r := w.deposits(t, w.seals(t, 1, 1))[1]; r.Reason != abaton.ReasonWays {
+		t.Errorf("two of one class: got %q, want %q", r.Reason, abaton.ReasonWays)
+	}
+	w.Publish(t, w.ana.Event(&actor.CredentialAdd{Credential: custodytest.Spare(t)}))
+	w.mustDeposit(t, w.seals(t, 2, 1))
+}
+
+// TestNoKeeperStoresASecret: after a whole recovery no keeper's store holds the
+// payload, half A, half B, a share of it or the kit's code, in the clear or as
+// hex or base64. What is sealed to that keeper alone it does hold; that it finds
+// nothing else is shown by planting.
+func TestNoKeeperStoresASecret(t *testing.T) {
+	k := newKept(t)
+	k.begin(t)
+	s := k.mustReturn(t)
+	var shares []spread.Share
+	secrets := map[string][]byte{"root": planted[:], "code": k.code[:]}
+	half := k.code.Half(k.ana.ID)
+	secrets["half A"] = half[:]
+	for _, x := range five {
+		r := k.mustAsk(t, s, x, k.unseal(k.kitID), keeper.Permitted, "")
+		shares = append(shares, spread.Share{X: x, Y: [32]byte(r.Share)})
+		secrets[fmt.Sprintf("share %d", x)] = r.Share
+	}
+	b, err := spread.Combine(shares[:3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets["half B"] = b[:]
+	for _, x := range five {
+		for _, engine := range []*store.Memory{k.Keepers[x].Records, k.Keepers[x].Keys} {
+			for name, secret := range secrets {
+				if holds(t, engine, secret) {
+					t.Errorf("keeper %d stores the %s", x, name)
+				}
+			}
+		}
+	}
+	if id := k.Keepers[1].Identity.Key.ID(); !holds(t, k.Keepers[1].Records, id[:]) && !holds(t, k.Keepers[1].Records, k.ana.ID[:]) {
+		t.Error("the search finds nothing at all: it shows nothing")
+	}
+}
+
+// holds looks for bytes in every key and value of a store.
+func holds(t *testing.T, engine *store.Memory, secret []byte) (found bool) {
+	t.Helper()
+	forms := [][]byte{secret, []byte(hex.EncodeToString(secret)), []byte(base64.StdEncoding.EncodeToString(secret)), []byte(base64.RawURLEncoding.EncodeToString(secret))}
+	err := engine.Scan(nil, nil, func(key, value []byte) bool {
+		for _, f := range forms {
+			found = found || bytes.Contains(key, f) || bytes.Contains(value, f)
+		}
+		return !found
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestTheEventsOwnTimeSaysNothing: a recovery that was signed long ago waits from
+// when a keeper first hears of it.
+func TestTheEventsOwnTimeSaysNothing(t *testing.T) {
+	k := newKept(t)
+	event := k.recover(k.kitID)
+	k.pass(20*time.Second, five...)
+	k.heardAll(t, actor.Signed(event, actor.ByKey(k.code.Prover(k.ana.ID), event)))
+	k.pass(custodytest.Wait, five...)
+	back := k.back(t)
+	for _, x := range five {
+		if got := k.Tell(t, x, back); got != abaton.ReasonWait {
+			t.Errorf("keeper %d: got %q, want %q", x, got, abaton.ReasonWait)
+		}
 	}
 }

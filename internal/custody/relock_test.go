@@ -322,6 +322,16 @@ func TestCommitRefused(t *testing.T) {
 		}
 	}
 	full := keeper.Commit{Batch: sealed.Name, Lock: hash, Receipts: receipts}
+	many := make([]keeper.Commit, abaton.RequestRowsMax+1)
+	for i := range many {
+		many[i].Batch[0] = byte(i)
+	}
+	if _, err := w.commits(t, 1, many...); reasonOf(err) != abaton.ReasonTooLarge {
+		t.Errorf("%d locks: got %v, want too-large", len(many), err)
+	}
+	if _, err := w.commits(t, 1); reasonOf(err) != abaton.ReasonMalformed {
+		t.Errorf("no lock: got %v, want malformed", err)
+	}
 	if _, err := w.commits(t, 1, full, full); reasonOf(err) != abaton.ReasonMalformed {
 		t.Errorf("a batch twice: got %v, want malformed", err)
 	}

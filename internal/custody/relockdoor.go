@@ -77,7 +77,7 @@ func readCommit(body []byte, set *actor.Set) (Commit, error) {
 	if wire.Unmarshal(body, &m) != nil || m.V != wire.Version || len(m.Locks) == 0 {
 		return Commit{}, abaton.Refuse(abaton.ReasonMalformed)
 	}
-	if len(m.Locks) > abaton.EventsPerMessageMax {
+	if len(m.Locks) > abaton.RequestRowsMax { // they stand in one ledger entry
 		return Commit{}, abaton.Refuse(abaton.ReasonTooLarge)
 	}
 	in := Commit{Patient: m.Patient}

@@ -184,8 +184,8 @@ func (v *verdict) grant() abaton.Reason {
 // decideLine is grant.Decide for one line and that many records.
 func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
-	if q.Mode == session.Permit || v.repeat != nil {
-		records = 0 // RULINGS 20, 22: a renewal or a repeat costs no quota
+	if v.repeat != nil {
+		records = 0 // RULINGS 20: a repeat costs no quota
 	}
 	if e, ended := v.patient.Escrow(q.Grant); e != nil {
 		return v.decideEscrow(e, ended, line)
@@ -216,7 +216,11 @@ func (v *verdict) grantRows() abaton.Reason {
 		}
 		released := row.Bits & held & v.within(held)
 		if released != 0 {
-			if reason := v.decideLine(line, count(released)); reason != "" {
+			counted := released
+			if v.r.Asked.Mode == session.Permit { // RULINGS 22: a renewal costs no quota
+				counted &^= v.core.counters.renewals.renews(v.r.Session.ID(), row.Batch)
+			}
+			if reason := v.decideLine(line, count(counted)); reason != "" {
 				released = 0
 				why = worse(why, reason)
 			}
@@ -456,9 +460,10 @@ func (v *verdict) permit() Output {
 	}
 	at := v.t.enter(e)
 	v.remember(v.r.Asked.Hash(), memory{Entry: v.core.log.Size() + uint64(at), Outcome: e.Outcome, Locks: locks})
-	if q.Grant != (abaton.GrantID{}) && q.Mode != session.Permit {
+	if q.Grant != (abaton.GrantID{}) {
 		v.core.use(v.t, q.Grant, v.used)
 	}
+	v.core.counters.renewals.note(v.r.Session, v.granted, v.t.now)
 	if err := v.core.opens(v.t, v.r.Session.Statement().Actor, q.Patient); err != nil {
 		return v.t.fail(err)
 	}

@@ -103,7 +103,7 @@ func (c *Core) door(t *tx, newcomer abaton.ActorID) actor.Door {
 		Organisation:   func(org abaton.ActorID) *actor.State { return c.stateOf(t, org) },
 		InvitationUsed: func(nonce [grant.NonceBytes]byte) bool { return c.usedUp(t, newcomer, nonce) },
 		Log:            func(id abaton.ActorID) *actor.State { return c.stateOf(t, id) },
-		Heard:          func(h actor.Hash) (time.Time, bool) { return c.heardOf(t, h) },
+		Heard:          func(h actor.Hash) (time.Time, bool) { return c.firstHeard(t, h) },
 		Wait:           c.cfg.Set.RecoveryWait(),
 	}
 }
@@ -127,6 +127,9 @@ func (c *Core) usedUp(t *tx, newcomer abaton.ActorID, nonce [grant.NonceBytes]by
 // signature.
 func (c *Core) vote(t *tx, l *keyLog, a *actor.Authentic) Output {
 	place := actor.Place{Actor: a.Actor(), Seq: a.Event().Seq, Hash: a.Hash()}
+	if !c.mayVote(l, place) {
+		return refused(abaton.ReasonQuarantine) // it holds here if it narrows, without a vote
+	}
 	_, voted := l.ballot.At(place.Seq)
 	if err := l.ballot.Cast(l.state, place.Hash); err != nil {
 		return refusedBy(err)
@@ -204,6 +207,14 @@ func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output 
 			return refusedBy(err)
 		}
 		cert = by.Certificate
+	}
+	if a.Inception() != nil {
+		l.born = a.Event().Time
+	}
+	if cert != nil {
+		if err := c.witnessed(t, l, a, cert); err != nil {
+			return t.fail(err)
+		}
 	}
 	if fresh && cert == nil {
 		l.opened(a)

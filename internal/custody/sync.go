@@ -47,9 +47,13 @@ func (k *Keeper) Converse(ctx context.Context, peers map[abaton.KeeperIndex]Peer
 
 // listen pulls one peer's feed again and again.
 func (k *Keeper) listen(ctx context.Context, x abaton.KeeperIndex, p Peer) {
-	var at uint64
+	var at, gone uint64
+	passes := 0
 	for {
-		next, err := k.pull(ctx, x, p, at)
+		if n := k.RepairProgress().Passes; n != passes {
+			passes, gone = n, 0 // leaves of batches that were not here before
+		}
+		next, err := k.pull(ctx, x, p, at, &gone)
 		if err != nil && ctx.Err() == nil {
 			k.cfg.Log.DebugContext(ctx, "peer not heard", "peer", x, "error", err.Error())
 		}
@@ -68,7 +72,7 @@ func (k *Keeper) listen(ctx context.Context, x abaton.KeeperIndex, p Peer) {
 
 // pull reads the feed from at up to the peer's signed head and returns where
 // to go on. Only then has the peer been heard.
-func (k *Keeper) pull(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint64) (uint64, error) {
+func (k *Keeper) pull(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint64, gone *uint64) (uint64, error) {
 	for {
 		a, err := k.ask(ctx, x, p, at)
 		if refusedBy(err).Reason == abaton.ReasonTime {
@@ -91,6 +95,9 @@ func (k *Keeper) pull(ctx context.Context, x abaton.KeeperIndex, p Peer, at uint
 		at = a.Next
 		if done {
 			_, err := k.one(ctx, Heard{Peer: x, Yours: a.Yours})
+			if err == nil && k.Mode() == Serving {
+				*gone = k.fetchGone(ctx, x, p, *gone, a.Erased)
+			}
 			return at, err
 		}
 	}

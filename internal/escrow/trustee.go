@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -109,4 +110,17 @@ func Words(recover actor.Hash, l Language) []string {
 		bits <<= wordBits
 	}
 	return words
+}
+
+// SameWords reports whether somebody heard these words, however typed.
+func SameWords(shown, heard []string) bool {
+	if len(shown) == 0 || len(shown) != len(heard) {
+		return false
+	}
+	for i := range shown {
+		if !strings.EqualFold(shown[i], strings.TrimSpace(heard[i])) {
+			return false
+		}
+	}
+	return true
 }

@@ -148,6 +148,8 @@ func outcomeOfReason(reason abaton.Reason) *fhir.OutcomeError {
 		return refusal(http.StatusForbidden, "forbidden", "role, training or the organisation's policy do not allow this; ask the practice's administrator")
 	case abaton.ReasonWriter:
 		return refusal(http.StatusForbidden, "forbidden", "this organisation may not deposit here; ask the patient to let it deposit")
+	case abaton.ReasonWays:
+		return refusal(http.StatusForbidden, "forbidden", "the patient has no second way back in, so nothing is stored yet; ask the patient to make a kit first")
 	case abaton.ReasonTooLarge:
 		return refusal(http.StatusRequestEntityTooLarge, "too-long", "this is over a limit of the keepers; send it in parts")
 	case abaton.ReasonTime, abaton.ReasonClock, abaton.ReasonLease, abaton.ReasonQuarantine, abaton.ReasonStorage:

@@ -92,7 +92,7 @@ func (d *appDesk) endpoints() *fhir.OAuth {
 	if d == nil {
 		return nil
 	}
-	return &fhir.OAuth{Authorize: d.base + "/authorize", Access: d.base + "/token", Revoke: d.base + "/revoke", Introspect: d.base + "/introspect"}
+	return &fhir.OAuth{Authorize: d.base + "/authorize", Access: d.base + "/token"}
 }
 
 // desk is the gateway's, or a refusal where no apps are served.

@@ -14,15 +14,21 @@ import (
 	"github.com/abaton-health/abaton/internal/smart"
 )
 
-// requested answers POST /apps/request: a person's device asks what waits
-// under a code, and is offered a session to lend for it.
-func (g *Gateway) requested(ctx context.Context, c *call) (*answer, error) {
+// deskFor is the desk, and what a device sends to it.
+func (g *Gateway) deskFor(c *call, in any) (*appDesk, error) {
 	d, err := g.desk()
 	if err != nil {
 		return nil, err
 	}
+	return d, decodeJSON(c.body, in)
+}
+
+// requested answers POST /apps/request: a person's device asks what waits
+// under a code, and is offered a session to lend for it.
+func (g *Gateway) requested(ctx context.Context, c *call) (*answer, error) {
 	var in login.AppRequest
-	if err := decodeJSON(c.body, &in); err != nil {
+	d, err := g.deskFor(c, &in)
+	if err != nil {
 		return nil, err
 	}
 	a := d.pending(in.Code, g.now())
@@ -47,12 +53,9 @@ func noAsk() error {
 
 // declined answers POST /apps/decline.
 func (g *Gateway) declined(_ context.Context, c *call) (*answer, error) {
-	d, err := g.desk()
-	if err != nil {
-		return nil, err
-	}
 	var in login.AppRequest
-	if err := decodeJSON(c.body, &in); err != nil {
+	d, err := g.deskFor(c, &in)
+	if err != nil {
 		return nil, err
 	}
 	if a := d.pending(in.Code, g.now()); a == nil || !d.refuse(a) {
@@ -63,12 +66,9 @@ func (g *Gateway) declined(_ context.Context, c *call) (*answer, error) {
 
 // approved answers POST /apps/approve.
 func (g *Gateway) approved(ctx context.Context, c *call) (*answer, error) {
-	d, err := g.desk()
-	if err != nil {
-		return nil, err
-	}
 	var in login.AppApproval
-	if err := decodeJSON(c.body, &in); err != nil {
+	d, err := g.deskFor(c, &in)
+	if err != nil {
 		return nil, err
 	}
 	a := d.pending(in.Code, g.now())
@@ -233,12 +233,9 @@ func (g *Gateway) whoIs(ctx context.Context, p *person, c *contextual) (string, 
 // launchApp answers POST /apps/launch: a signed-in person opens an app on a
 // patient of theirs. Only a person's own device may.
 func (g *Gateway) launchApp(ctx context.Context, c *call) (*answer, error) {
-	d, err := g.desk()
-	if err != nil {
-		return nil, err
-	}
 	var in login.AppLaunch
-	if err := decodeJSON(c.body, &in); err != nil {
+	d, err := g.deskFor(c, &in)
+	if err != nil {
 		return nil, err
 	}
 	app := d.registry().App(in.App)
@@ -281,12 +278,9 @@ func (d *appDesk) launched(name [32]byte, l *launch) bool {
 // lendService answers POST /apps/lend: a device of the organisation lends a
 // session of a service's agent, in place of the one before.
 func (g *Gateway) lendService(ctx context.Context, c *call) (*answer, error) {
-	d, err := g.desk()
-	if err != nil {
-		return nil, err
-	}
 	var in login.ServiceLoan
-	if err := decodeJSON(c.body, &in); err != nil {
+	d, err := g.deskFor(c, &in)
+	if err != nil {
 		return nil, err
 	}
 	app := d.registry().App(in.App)

@@ -20,7 +20,8 @@ const contentHTML = "text/html; charset=utf-8"
 // is wider than the window.
 const pageStyle = `:root{color-scheme:light dark}
 body{font:1.125rem/1.5 system-ui,sans-serif;max-width:36rem;margin:0 auto;padding:1rem;color:#111;background:#fff;overflow-wrap:anywhere}
-h1{font-size:1.5rem;line-height:1.25}
+h1{font-size:1.75rem;line-height:1.25;margin:.5rem 0 1rem}
+h2{font-size:1.25rem;line-height:1.3;margin:1.5rem 0 .5rem}
 .code{font:700 2rem/1.25 ui-monospace,monospace;letter-spacing:.05em}
 button{font:inherit;padding:.75rem 1.25rem;border:2px solid #111;background:#fff;color:#111}
 button:focus-visible,a:focus-visible{outline:3px solid #0b57d0;outline-offset:3px}

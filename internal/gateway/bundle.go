@@ -248,7 +248,11 @@ func (w *bundleWork) get(ctx context.Context, op *fhir.Operation) {
 		w.refused(op.Entry, outcomeOf(err))
 		return
 	}
-	w.entries[op.Entry] = fhir.OutEntry{Resource: a.body, Status: statusText(a.status), ETag: a.etag, Modified: a.modified}
+	full := "" // of what is a resource of this base, and no searchset or history
+	if at.id != "" && (way.pattern == "/{type}/{id}" || at.version != "") {
+		full = w.c.base + "/" + at.kind + "/" + at.id
+	}
+	w.entries[op.Entry] = fhir.OutEntry{FullURL: full, Resource: a.body, Status: statusText(a.status), ETag: a.etag, Modified: a.modified}
 }
 
 // answer writes the response Bundle, in the order of the request.
@@ -289,6 +293,7 @@ func (w *bundleWork) entry(p *plan) (e fhir.OutEntry, err error) {
 		e.Outcome = p.done()
 	}
 	if w.c.returns == "representation" && w.c.preferred && !v.Deleted && v.VersionID != "" {
+		e.FullURL = w.c.base + "/" + v.Type + "/" + v.ID
 		e.Resource, err = render(v)
 	}
 	return e, err

@@ -21,7 +21,7 @@ import (
 	"github.com/abaton-health/abaton/wire"
 )
 
-// wraps are patients' roots, each under the PRF of a passkey: one file each,
+// wraps are people's roots, each under the PRF of a passkey: one file each,
 // by the hash of the WebAuthn credential id. Only that passkey opens one.
 type wraps struct {
 	dir string // empty: none are kept
@@ -143,8 +143,8 @@ func (g *Gateway) enrol(ctx context.Context, c *call) (*answer, error) {
 	}{a.Actor().String()})
 }
 
-// readEnrolment checks what shows without a log: a patient's inception with
-// one passkey that itself proved it, for this organisation and keeper set.
+// readEnrolment checks what shows without a log: an inception that a browser
+// makes, for this organisation and keeper set.
 func (g *Gateway) readEnrolment(in enrolment) (signed []byte, a *actor.Authentic, name string, k kept, err error) {
 	signed, err1 := login.Decode(in.Event)
 	id, err2 := login.Decode(in.CredentialID)
@@ -160,8 +160,7 @@ func (g *Gateway) readEnrolment(in enrolment) (signed []byte, a *actor.Authentic
 		return nil, nil, "", k, notEnrolled()
 	}
 	body := a.Inception()
-	if body == nil || body.Kind != actor.Patient || body.Organisation != g.org || body.Set != g.set.ID() ||
-		len(body.Credentials) != 1 || len(body.Keys) != 0 {
+	if body == nil || body.Organisation != g.org || body.Set != g.set.ID() || !enrols(a) {
 		return nil, nil, "", k, notEnrolled()
 	}
 	return signed, a, wrapName(id), kept{V: wire.Version, Actor: a.Actor(), Public: body.Credentials[0].Public, Wrap: wrap}, nil

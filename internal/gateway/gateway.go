@@ -30,6 +30,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/attest"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/internal/fhir/validate"
@@ -61,9 +62,10 @@ type Config struct {
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
 
-	Wraps          string // folder for roots wrapped by passkeys; empty: nobody enrols here
-	Uploads        string // folder for the sealed state of large uploads; empty: they cannot be resumed
-	ObjectBytesMax int64  // the largest object, in bytes; zero is 8 GiB
+	Authenticators attest.Policy // of clinicians; zero takes none
+	Wraps          string        // folder for roots wrapped by passkeys; empty: nobody enrols here
+	Uploads        string        // folder for the sealed state of large uploads; empty: they cannot be resumed
+	ObjectBytesMax int64         // the largest object, in bytes; zero is 8 GiB
 }
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
@@ -107,6 +109,9 @@ type Gateway struct {
 	uploads   *uploads
 	wraps     *wraps
 
+	authenticators attest.Policy
+	signing        *key.Signing // the writer key: it also invites
+
 	jobs    jobs
 	halt    chan struct{} // closed first of all in Close: ends work that outlives its request
 	working sync.WaitGroup
@@ -136,6 +141,7 @@ func New(c Config) (*Gateway, error) {
 	g.jobs.by = make(map[string]*job)
 	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
 	g.origins.by = make(map[netip.Prefix]*bucket)
+	g.authenticators, g.signing = c.Authenticators, c.Writer
 	g.release, g.listen = c.Release, c.Observe
 	g.rates.person, g.rates.origin = cmp.Or(c.PerPerson, DefaultPerPerson()), cmp.Or(c.PerOrigin, DefaultPerOrigin())
 	g.sessions.by = make(map[[32]byte]*person)

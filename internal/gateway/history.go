@@ -11,6 +11,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/gateway/login"
+	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -152,10 +153,17 @@ func (g *Gateway) openNow(ctx context.Context, c *call) (charts []*chart, err er
 	return charts, nil
 }
 
+// timeline is what of all versions a session may know of, the newest first. To
+// an app an older version of what it sees may be hidden.
 func (c *chart) timeline(kind string, since time.Time) []fhir.Version {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.index.Timeline(kind, since)
+	return c.past(kind, since)
+}
+
+// past is timeline for callers that hold mu.
+func (c *chart) past(kind string, since time.Time) []fhir.Version {
+	return slices.DeleteFunc(c.index.Timeline(kind, since), func(v fhir.Version) bool { return !c.shows(smart.Read|smart.Search, v) })
 }
 
 // told is one page of a history.

@@ -27,6 +27,9 @@ const (
 	// enrolBodyMax caps an enrolment, in bytes: an event of the largest size
 	// and its proofs in base64url.
 	enrolBodyMax = 288 << 10
+	// attestBodyMax caps an attestation, in bytes: the largest object and its
+	// client data in base64url.
+	attestBodyMax = 32 << 10
 	// stepUpBodyMax caps a step-up, in bytes: 32 lines and an assertion.
 	stepUpBodyMax = 16 << 10
 	// credentialIDMax is the longest WebAuthn credential id, in bytes.

@@ -96,10 +96,23 @@ func (g *Gateway) lookFor(ctx context.Context, p *person, c *call, kind, id stri
 			return nil, err
 		}
 		if found {
-			return g.chartOf(ctx, p, patient, c.purpose, false)
+			return g.showing(ctx, p, c, patient, kind, id)
 		}
 	}
 	return nil, absent()
+}
+
+// showing is the chart of a patient in which a resource was listed: to an app,
+// only if it may see the resource there.
+func (g *Gateway) showing(ctx context.Context, p *person, c *call, patient abaton.ActorID, kind, id string) (*chart, error) {
+	opened, err := g.chartOf(ctx, p, patient, c.purpose, false)
+	if err != nil || p.limits == nil {
+		return opened, err
+	}
+	if _, _, ok := opened.current(kind, id); !ok {
+		return nil, absent()
+	}
+	return opened, nil
 }
 
 // notMine tells refusals of a grant, which look like absence, from troubles.

@@ -225,7 +225,8 @@ func (s *subscription) turn(status, fault string) {
 // alone.
 func (s *subscription) bundle(kind string, news []fhir.Version, now time.Time) []byte {
 	out := fhir.OutBundle{Kind: "history", Timestamp: now, Total: -1}
-	out.Entries = append(out.Entries, fhir.OutEntry{FullURL: "urn:uuid:" + newUUID(), Resource: s.report(kind, news),
+	id := newUUID()
+	out.Entries = append(out.Entries, fhir.OutEntry{FullURL: "urn:uuid:" + id, Resource: s.report(id, kind, news),
 		Method: http.MethodGet, URL: s.base + "/Subscription/" + s.id + "/$status", Status: "200"})
 	if s.payload == "id-only" {
 		for _, v := range news {
@@ -239,8 +240,8 @@ func (s *subscription) bundle(kind string, news []fhir.Version, now time.Time) [
 	return out.Bytes()
 }
 
-// report is SubscriptionStatus as R4 Parameters.
-func (s *subscription) report(kind string, news []fhir.Version) []byte {
+// report is SubscriptionStatus as R4 Parameters, under an id of its own.
+func (s *subscription) report(id, kind string, news []fhir.Version) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	type parameter map[string]any
@@ -262,7 +263,7 @@ func (s *subscription) report(kind string, news []fhir.Version) []byte {
 		}
 		list = append(list, parameter{"name": "notificationEvent", "part": event})
 	}
-	body, err := json.Marshal(map[string]any{"resourceType": "Parameters", "meta": map[string]any{"profile": []string{profileStatus}}, "parameter": list})
+	body, err := json.Marshal(map[string]any{"resourceType": "Parameters", "id": id, "meta": map[string]any{"profile": []string{profileStatus}}, "parameter": list})
 	if err != nil {
 		panic("gateway: Parameters of strings did not encode: " + err.Error())
 	}

@@ -55,7 +55,7 @@ func (c *chart) names() func(abaton.RecordName) string {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	known := make(map[abaton.RecordName]string, len(c.origins))
-	for _, v := range c.index.Timeline("", time.Time{}) {
+	for _, v := range c.past("", time.Time{}) {
 		if from, ok := c.origins[v.VersionID]; ok {
 			known[from.record] = v.Type + "/" + v.ID + "/_history/" + v.VersionID
 		}

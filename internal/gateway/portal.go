@@ -23,6 +23,7 @@ func portalRoutes() []route {
 		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
 		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
 		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
+		{method: http.MethodPost, pattern: "/portal/attest", policy: open, body: loginBody, bodyMax: attestBodyMax, handle: (*Gateway).attest},
 		{method: http.MethodPost, pattern: "/portal/enrol", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).enrol},
 		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
 		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},

@@ -279,7 +279,11 @@ func TestBadEnrolments(t *testing.T) {
 			e.Event = login.Encode(raw)
 		}},
 		{"a clinician", 400, func(b *browser) { b.body.Kind, b.body.Lines = actor.Clinician, nil }, nil},
-		{"of another clinic", 400, func(b *browser) { b.body.Organisation[0] ^= 1 }, nil},
+		{"of another clinic", 400, func(b *browser) {
+			b.body.Organisation = abaton.ActorID{1}
+			v := actor.Invitation{Organisation: abaton.ActorID{1}, Kind: actor.Patient, Expires: time.Now().Add(time.Hour).Unix(), Nonce: [16]byte{1}}
+			b.body.Invitation = v.Sign(key.NewSigning())
+		}, nil},
 		{"of another keeper set", 400, func(b *browser) { b.body.Set[0] ^= 1 }, nil},
 		{"with a key besides", 400, func(b *browser) {
 			b.body.Keys = []actor.Key{{ID: key.NewSigning().ID(), Rights: actor.Manage}}

@@ -107,7 +107,7 @@ func (c *call) searchset(q *search.Query, page *search.Page, query string) (*ans
 		}
 	}
 	if len(q.Ignored) > 0 {
-		out.Entries = append(out.Entries, fhir.OutEntry{Search: "outcome", Resource: notApplied(q.Ignored)})
+		out.Entries = append(out.Entries, fhir.OutEntry{FullURL: outcomeURL, Search: "outcome", Resource: notApplied(q.Ignored)})
 	}
 	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
 }
@@ -124,6 +124,10 @@ func (c *call) entry(v *fhir.Version, mode string, subset fhir.Subset) (fhir.Out
 	body, err := render(shown)
 	return fhir.OutEntry{FullURL: c.base + "/" + v.Type + "/" + v.ID, Resource: body, Search: mode}, err
 }
+
+// outcomeURL identifies the one OperationOutcome of a searchset, which has no
+// address. It is always the same, so that the same question has the same answer.
+const outcomeURL = "urn:uuid:0f6dbd4e-4a5b-4a0e-9c0b-6d1b8f1c7a52"
 
 // notApplied tells which kinds of parameters were left out and why. It names
 // none: a name may hold anything.

@@ -12,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
+	"github.com/abaton-health/abaton/internal/smart"
 )
 
 // subscriptions are the live ones by id.
@@ -81,6 +82,9 @@ func (s *subscriptions) sweep(now time.Time) {
 func (g *Gateway) subscribe(ctx context.Context, c *call, r fhir.Resource) (*answer, error) {
 	s, err := subscriptionOf(r, g.notifyOrigins)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.person.mayDo(smart.Search, s.kind); err != nil { // it is a search that goes on
 		return nil, err
 	}
 	s.person, s.base, s.purpose, s.last = c.person, c.base, c.purpose, g.now()
@@ -178,8 +182,9 @@ func (g *Gateway) subscriptionStatus(_ context.Context, c *call) (*answer, error
 	if err != nil {
 		return nil, err
 	}
+	id := newUUID()
 	out := fhir.OutBundle{Kind: "searchset", Total: 1, Self: c.base + "/Subscription/" + s.id + "/$status",
-		Entries: []fhir.OutEntry{{FullURL: "urn:uuid:" + newUUID(), Resource: s.report("query-status", nil), Search: "match"}}}
+		Entries: []fhir.OutEntry{{FullURL: "urn:uuid:" + id, Resource: s.report(id, "query-status", nil), Search: "match"}}}
 	return &answer{status: http.StatusOK, body: out.Bytes()}, nil
 }
 

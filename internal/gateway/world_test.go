@@ -232,6 +232,7 @@ func (w *world) patient(closed ...fhir.Category) *device {
 	w.t.Helper()
 	d := w.device(actor.Patient)
 	in := w.inception(d, w.keepers.Set.ID())
+	in.Credentials = append(in.Credentials, custodytest.Spare(w.t))
 	var open []abaton.Category
 	for _, c := range fhir.Categories() {
 		in.Lines = append(in.Lines, d.epoch(c.ID()))

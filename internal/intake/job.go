@@ -134,7 +134,7 @@ func passing(err error) bool {
 func lasting(reason abaton.Reason) bool {
 	switch reason {
 	case abaton.ReasonWriter, abaton.ReasonGrant, abaton.ReasonRevoked, abaton.ReasonExpired, abaton.ReasonBarred, abaton.ReasonActor,
-		abaton.ReasonErased, abaton.ReasonTooLarge, abaton.ReasonMalformed, abaton.ReasonPurpose:
+		abaton.ReasonErased, abaton.ReasonWays, abaton.ReasonTooLarge, abaton.ReasonMalformed, abaton.ReasonPurpose:
 		return true
 	}
 	return false

@@ -33,6 +33,9 @@ type Options struct {
 	Listen string
 	// Keeper adds settings to every keeper's keeper.toml, or replaces them.
 	Keeper map[string]any
+	// RecoveryWait is how long recoveries wait in this network; zero is the
+	// rule. Less stands in the keeper set for all to see.
+	RecoveryWait time.Duration
 }
 
 // relyingParty is where passkeys are used: the sample people's say the first
@@ -145,7 +148,8 @@ func (o *Options) initKeeper(ctx context.Context, dir string, k address) error {
 
 // makeSet writes the set document, has each keeper sign it, and keeps it.
 func (n *Network) makeSet(ctx context.Context, o Options) error {
-	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: n.relyingParty()}
+	d := actor.Document{V: wire.Version, N: Keepers, K: 3, T: 3, W: 4, F: 1, RelyingParty: n.relyingParty(),
+		Wait: uint32(o.RecoveryWait / time.Second)}
 	for _, k := range n.form.Keepers {
 		entry, err := os.ReadFile(filepath.Join(n.KeeperDir(k.X), "entry.cbor"))
 		if err != nil {
@@ -216,14 +220,7 @@ func (o *Options) initGateway(ctx context.Context, dir string) (g people.Gateway
 // writeSettings writes every process's settings and, last, network.json.
 func (n *Network) writeSettings(o Options, agent *people.Person) error {
 	for _, k := range n.form.Keepers {
-		settings := map[string]any{
-			"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
-			"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
-		}
-		for name, value := range o.Keeper {
-			settings[name] = value
-		}
-		if err := writeTOML(filepath.Join(n.KeeperDir(k.X), keeperSettings), settings); err != nil {
+		if err := n.writeKeeperSettings(k, o.Keeper); err != nil {
 			return err
 		}
 	}
@@ -237,6 +234,19 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 		return err
 	}
 	return n.writeForm()
+}
+
+// writeKeeperSettings writes one keeper's settings, with those added that were
+// asked for.
+func (n *Network) writeKeeperSettings(k address, more map[string]any) error {
+	settings := map[string]any{
+		"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
+		"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
+	}
+	for name, value := range more {
+		settings[name] = value
+	}
+	return writeTOML(filepath.Join(n.KeeperDir(k.X), keeperSettings), settings)
 }
 
 func (n *Network) writeForm() error {

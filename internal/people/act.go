@@ -15,12 +15,28 @@ import (
 	"github.com/abaton-health/abaton/session"
 )
 
-// Introduce publishes people's inceptions, many in one message. Those that
-// are known already are in force again without effect.
+// Introduce publishes people's inceptions, many in one message, and then their
+// second ways back in. Those that are known already are in force again without
+// effect.
 func Introduce(ctx context.Context, n *client.Network, all ...*Person) error {
-	events := make([][]byte, len(all))
-	for i, p := range all {
-		events[i] = p.Event
+	var first, second [][]byte
+	for _, p := range all {
+		if len(p.Event) > 0 { // who came back without devices is known
+			first = append(first, p.Event)
+		}
+		if len(p.Way) > 0 {
+			second = append(second, p.Way)
+		}
+	}
+	if err := introduce(ctx, n, first); err != nil {
+		return err
+	}
+	return introduce(ctx, n, second)
+}
+
+func introduce(ctx context.Context, n *client.Network, events [][]byte) error {
+	if len(events) == 0 {
+		return nil
 	}
 	published, err := n.Publish(ctx, events...)
 	if err != nil {

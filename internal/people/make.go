@@ -3,6 +3,7 @@ package people
 import (
 	"crypto/rand"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -52,6 +53,14 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 		proofs = append(proofs, actor.ByKey(m, event))
 	}
 	p.Event = actor.Signed(event, proofs...).Marshal()
+	if p.Kind == actor.Patient {
+		if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
+			return fmt.Errorf("save person: %w", err)
+		}
+		if err := w.firstKit(p, root); err != nil {
+			return err
+		}
+	}
 	return w.save(p, root)
 }
 
@@ -148,6 +157,14 @@ func (w *World) NewAgent(handle, name string, source []byte, org *Person, roles 
 	}
 	p.Sponsor, p.Source, p.Roles = org.ID, source, rolesOr(roles, abaton.RoleAgent)
 	return p, w.begin(p, root, &actor.Inception{Invitation: org.Invite(invitationLife, actor.Agent)})
+}
+
+// Ticket is what an organisation hands to a new clinician: its gateway gives
+// an invitation for it, for a passkey that its policy takes.
+func (p *Person) Ticket(life time.Duration) []byte {
+	v := actor.Invitation{Organisation: p.ID, Kind: actor.Clinician, Expires: time.Now().Add(life).Unix()}
+	rand.Read(v.Nonce[:])
+	return v.Ticket(p.signers()...)
 }
 
 // Invite lets one new actor of a kind in, within life; p is an organisation.

@@ -43,6 +43,7 @@ type Person struct {
 	Root    key.Root      // patients and organisations
 	Event   []byte        // the signed inception, to be published again if it did not get through
 	Source  []byte        // names what a patient was imported from; nil
+	Way     []byte        // a patient's signed second way back in, which follows Event; nil
 
 	Roles    []string       // as what staff and agents were taken on
 	Device   abaton.ActorID // where a clinician sits; zero for all others
@@ -73,6 +74,7 @@ type form struct {
 	Managers [][]byte       `cbor:"15,keyasint"`
 	Attest   []byte         `cbor:"16,keyasint"`
 	Alarm    []byte         `cbor:"17,keyasint"`
+	Way      []byte         `cbor:"18,keyasint"`
 }
 
 // keysFile holds one person's keys, mode 0600.
@@ -139,7 +141,7 @@ func (w *World) parse(handle string, data []byte) (*Person, error) {
 	}
 	p := &Person{
 		Handle: handle, Name: f.Name, ID: f.ID, Kind: f.Kind, Sponsor: f.Sponsor, Event: f.Event, Passkey: passkey,
-		Public: public, Source: f.Source, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Root: key.NewRoot(key.Secret(f.Root)),
+		Public: public, Source: f.Source, Way: f.Way, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Root: key.NewRoot(key.Secret(f.Root)),
 		Roles: f.Roles, Device: f.Device, Attest: signer(f.Attest), Alarm: signer(f.Alarm),
 	}
 	for _, seed := range f.Managers {
@@ -180,6 +182,9 @@ func (w *World) save(p *Person, root key.Secret) error {
 	if err := os.MkdirAll(w.Dir(p.Handle), 0o700); err != nil {
 		return fmt.Errorf("save person: %w", err)
 	}
+	if err := w.saveCard(p); err != nil {
+		return fmt.Errorf("save person: %w", err)
+	}
 	return durable.WriteFile(filepath.Join(w.Dir(p.Handle), keysFile), p.marshal(root), 0o600)
 }
 
@@ -188,7 +193,7 @@ func (p *Person) marshal(root key.Secret) []byte {
 	manage := p.Manage.Seed()
 	f := form{
 		V: wire.Version, Name: p.Name, ID: p.ID, Kind: p.Kind, Sponsor: p.Sponsor, Event: p.Event,
-		Manage: manage[:], Passkey: p.Passkey.Bytes(), Root: root[:], Public: p.Public.Bytes(), Source: p.Source,
+		Manage: manage[:], Passkey: p.Passkey.Bytes(), Root: root[:], Public: p.Public.Bytes(), Source: p.Source, Way: p.Way,
 		Roles: p.Roles, Device: p.Device, Attest: seedOf(p.Attest), Alarm: seedOf(p.Alarm),
 	}
 	for _, m := range p.Managers {

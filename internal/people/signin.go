@@ -180,15 +180,15 @@ func (w *World) Direct(ctx context.Context, p *Person, n *client.Network, bundle
 	if err != nil {
 		return client.Login{}, fmt.Errorf("begin session: %w", err)
 	}
-	l := client.Login{Key: key.NewSigning(), Reply: key.NewBox(), Bundles: bundles}
-	o := login.Offer{Session: l.Key.ID().String(), Reply: login.Encode(l.Reply.Public().Bytes()), Set: w.set.ID().String(),
-		Organisation: p.Sponsor.String(), Nonce: login.Encode(nonce())}
-	for _, c := range checks {
-		o.Checkpoints = append(o.Checkpoints, string(c))
-	}
 	device, err := w.device(p)
 	if err != nil {
 		return client.Login{}, fmt.Errorf("begin session: %w", err)
+	}
+	l := client.Login{Key: key.NewSigning(), Reply: key.NewBox(), Bundles: bundles}
+	o := login.Offer{Session: l.Key.ID().String(), Reply: login.Encode(l.Reply.Public().Bytes()), Set: w.set.ID().String(),
+		Organisation: device.Gateway.String(), Nonce: login.Encode(nonce())}
+	for _, c := range checks {
+		o.Checkpoints = append(o.Checkpoints, string(c))
 	}
 	done, err := login.Answer(o, device, nil, time.Now())
 	if err != nil {

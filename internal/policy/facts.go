@@ -75,6 +75,7 @@ type GrantFacts struct {
 // DeviceFacts are what the keepers know of the device asked from.
 type DeviceFacts struct {
 	Enrolled bool  `json:"enrolled"`
+	Level    int64 `json:"level"`   // 1 known, 2 managed, 3 attested; 0 none of them
 	Posture  int64 `json:"posture"` // until when its posture statement holds, in unix seconds
 }
 
@@ -88,7 +89,7 @@ func (f *Facts) Valid() bool {
 		counted(f.PatientsHour) && counted(f.PatientsDay) && f.PatientsDay >= f.PatientsHour &&
 		len(f.Organisation) <= WordBytesMax && f.rolesValid() && f.trainingValid() &&
 		(f.Grant == nil || bounded(f.Grant.NotBefore) && bounded(f.Grant.Expires)) &&
-		(f.Device == nil || bounded(f.Device.Posture)) &&
+		(f.Device == nil || bounded(f.Device.Posture) && f.Device.Level >= 0 && f.Device.Level <= 3) &&
 		(f.StepUp == nil || bounded(*f.StepUp))
 }
 
@@ -196,7 +197,7 @@ func (f *Facts) context(c clock) types.Record {
 	}
 	if d := f.Device; d != nil {
 		m["device"] = types.NewRecord(types.RecordMap{
-			"enrolled": types.Boolean(d.Enrolled), "posture": types.Long(d.Posture - f.Now),
+			"enrolled": types.Boolean(d.Enrolled), "level": types.Long(d.Level), "posture": types.Long(d.Posture - f.Now),
 		})
 	}
 	if f.StepUp != nil {

@@ -58,7 +58,7 @@ func NewSchema() (*Schema, error) {
 
 // Limits of a text.
 const (
-	// RulesMax is how many rules one text may have; the hospital has 16.
+	// RulesMax is how many rules one text may have; the hospital has 19.
 	RulesMax = 128
 	// PartsMax is how many operators, names and literals all rules may have.
 	PartsMax = 8192

@@ -58,6 +58,7 @@ func TestOnlyStatedFacts(t *testing.T) {
 		"long role":           func(f *policy.Facts) { f.Roles = []string{strings.Repeat("r", policy.WordBytesMax+1)} },
 		"training for ever":   func(f *policy.Facts) { f.Training = map[string]int64{"a": 1 << 62} },
 		"grant out of bounds": func(f *policy.Facts) { f.Grant.Expires = 1 << 62 },
+		"device of level 4":   func(f *policy.Facts) { f.Device.Level = 4 },
 		"posture for ever":    func(f *policy.Facts) { f.Device.Posture = 1 << 62 },
 		"step-up for ever":    func(f *policy.Facts) { never := int64(1 << 62); f.StepUp = &never },
 	} {
@@ -155,15 +156,15 @@ func TestNothingErrs(t *testing.T) {
 		again := inForce(t, shipped(t, name))
 		r := rand.New(rand.NewPCG(1, 2))
 		permitted, rules := 0, make(map[string]int)
-		const rounds = 20000
-		for range rounds {
+		const rounds = 12000
+		for n := range rounds {
 			f := randomFacts(r)
 			d := policy.Decide(set, f)
 			if d.Why == policy.WhyError || d.Why == policy.WhyFacts {
 				t.Fatalf("%s: got %+v for valid facts", name, d)
 			}
-			if other := policy.Decide(again, f); other != d {
-				t.Fatalf("%s: the same facts: got %+v and %+v", name, d, other)
+			if n%16 == 0 && policy.Decide(again, f) != d {
+				t.Fatalf("%s: the same facts: got %+v and another answer", name, d)
 			}
 			rules[d.Rule]++
 			if d.Permit {
@@ -204,6 +205,7 @@ func TestShippedTables(t *testing.T) {
 	}
 	purpose := func(p abaton.Purpose) func(*policy.Facts) { return func(f *policy.Facts) { f.Purpose = p } }
 	level := func(n int64) func(*policy.Facts) { return func(f *policy.Facts) { f.Level = n } }
+	device := func(level int64) func(*policy.Facts) { return func(f *policy.Facts) { f.Device.Level = level } }
 	opened := func(hour, day int64) func(*policy.Facts) {
 		return func(f *policy.Facts) { f.PatientsHour, f.PatientsDay = hour, day }
 	}
@@ -228,23 +230,32 @@ func TestShippedTables(t *testing.T) {
 			f.StepUp, f.Training = &touched, map[string]int64{"sensitive-records": f.Now}
 		}), "staff", "!"},
 		{"level 3, emergency, training ran out, no device", all(level(3), purpose(abaton.Emergency), func(f *policy.Facts) { f.Device = nil }), "staff", "emergency"},
-		{"clerk's emergency", all(role("clerk"), purpose(abaton.Emergency)), "staff", "!"},
-		{"student", role("student"), "staff", "student"},
-		{"student at level 2", all(role("student"), level(2)), "staff", "!"},
-		{"student before seven", all(role("student"), at(6)), "staff", "!"},
-		{"student, eleventh patient", all(role("student"), opened(11, 11)), "staff", "!budget-students"},
-		{"student, twenty-sixth patient", all(role("student"), opened(1, 26)), "staff", "!budget-students"},
-		{"nurse who is a student too, eleventh patient", all(func(f *policy.Facts) { f.Roles = []string{"nurse", "student"} }, opened(11, 11)), "staff", "!budget-students"},
-		{"student and large objects", all(role("student"), func(f *policy.Facts) { f.Mode = policy.Parts }), "staff", "!"},
-		{"clerk", all(role("clerk"), purpose(abaton.Coverage)), "staff", "clerk"},
-		{"clerk treats", role("clerk"), "staff", "!"},
-		{"clerk at night", all(role("clerk"), purpose(abaton.Payment), at(23)), "staff", "!"},
-		{"clerk, forty-first", all(role("clerk"), purpose(abaton.Payment), opened(41, 41)), "staff", "!budget-clerks"},
-		{"researcher without the course", all(role("researcher"), purpose(abaton.Research)), "staff", "!"},
-		{"researcher", all(role("researcher"), purpose(abaton.Research), func(f *policy.Facts) {
+		{"the records office's emergency", all(role("records"), purpose(abaton.Emergency)), "staff", "!"},
+		{"assistant", role("assistant"), "staff", "assistant"},
+		{"assistant at level 2", all(role("assistant"), level(2)), "staff", "!"},
+		{"assistant before seven", all(role("assistant"), at(6)), "staff", "!"},
+		{"assistant, own device", all(role("assistant"), device(1)), "staff", "!own-device"},
+		{"assistant, eleventh patient", all(role("assistant"), opened(11, 11)), "staff", "!budget-assistants"},
+		{"assistant, twenty-sixth patient", all(role("assistant"), opened(1, 26)), "staff", "!budget-assistants"},
+		{"nurse and assistant too, eleventh patient", all(func(f *policy.Facts) { f.Roles = []string{"nurse", "assistant"} }, opened(11, 11)), "staff", "!budget-assistants"},
+		{"assistant and large objects", all(role("assistant"), func(f *policy.Facts) { f.Mode = policy.Parts }), "staff", "!"},
+		{"nurse, own device", device(1), "staff", "treat"},
+		{"nurse, own device, level 2", all(device(1), level(2)), "staff", "!own-device"},
+		{"locum", all(role("locum"), level(2)), "staff", "treat"},
+		{"locum, own device", all(role("locum"), device(1)), "staff", "!own-device"},
+		{"locum, level 3", all(role("locum"), level(3), trained, func(f *policy.Facts) { f.StepUp = &touched }), "staff", "!"},
+		{"locum, thirty-first", all(role("locum"), opened(31, 31)), "staff", "!budget-locums"},
+		{"records", all(role("records"), purpose(abaton.Coverage)), "staff", "records"},
+		{"records treats", role("records"), "staff", "!"},
+		{"records at night", all(role("records"), purpose(abaton.Payment), at(23)), "staff", "!"},
+		{"records, forty-first", all(role("records"), purpose(abaton.Payment), opened(41, 41)), "staff", "!budget-records"},
+		{"records, public health", all(role("records"), purpose(abaton.PublicHealth)), "staff", "records"},
+		{"research with the course", all(purpose(abaton.Research), func(f *policy.Facts) {
 			f.Training = map[string]int64{"research-ethics": f.Now + 60}
 		}), "staff", "research"},
-		{"records", all(role("records"), purpose(abaton.PublicHealth)), "staff", "records"},
+		{"research at night", all(purpose(abaton.Research), at(3), func(f *policy.Facts) {
+			f.Training = map[string]int64{"research-ethics": f.Now + 60}
+		}), "staff", "!"},
 		{"sixty-first patient", opened(61, 61), "staff", "!budget"},
 		{"sixty-first patient, emergency", all(opened(61, 61), purpose(abaton.Emergency)), "staff", "emergency"},
 		{"agent", agent, "agents", "agents"},
@@ -252,6 +263,11 @@ func TestShippedTables(t *testing.T) {
 		{"agent, research", all(agent, purpose(abaton.Research)), "agents", "!"},
 		{"agent, level 3", all(agent, level(3)), "agents", "!"},
 		{"agent without a grant", all(agent, func(f *policy.Facts) { f.Grant = nil }), "agents", "!"},
+		{"agent, grant of two days", all(agent, func(f *policy.Facts) { f.Grant.Expires = f.Grant.NotBefore + 2*86400 }), "agents", "!"},
+		{"app, grant of 31 days", all(agent, role("app"), func(f *policy.Facts) { f.Grant.Expires = f.Grant.NotBefore + 31*86400 }), "agents", "programs"},
+		{"app, grant of 32 days", all(agent, role("app"), func(f *policy.Facts) { f.Grant.Expires = f.Grant.NotBefore + 32*86400 }), "agents", "!"},
+		{"agent, public health", all(agent, purpose(abaton.PublicHealth)), "agents", "!"},
+		{"agent without a role", all(agent, func(f *policy.Facts) { f.Roles = nil }), "agents", "!"},
 		{"agent, grant of 32 days", all(agent, func(f *policy.Facts) { f.Grant.Expires = f.Grant.NotBefore + 32*86400 }), "agents", "!"},
 		{"agent, grant handed on", all(agent, func(f *policy.Facts) { f.Grant.Delegated = true }), "agents", "!agents-hand-nothing-on"},
 		{"agent, twenty-first patient", all(agent, opened(21, 21)), "agents", "!budget-agents"},

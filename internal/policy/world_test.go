@@ -54,8 +54,8 @@ func nurse() *policy.Facts {
 	return &policy.Facts{
 		Kind: policy.Person, Organisation: "act1x", Roles: []string{"nurse"}, Mode: policy.Release, Purpose: abaton.Treatment,
 		Level: 1, Now: noon.Unix(), PatientsHour: 3, PatientsDay: 12,
-		Grant:  &policy.GrantFacts{NotBefore: noon.Unix() - 3600, Expires: noon.Unix() + 86400},
-		Device: &policy.DeviceFacts{Enrolled: true, Posture: noon.Unix() + 3600},
+		Grant:  &policy.GrantFacts{NotBefore: noon.Unix() - 3600, Expires: noon.Unix() + 3600},
+		Device: &policy.DeviceFacts{Enrolled: true, Level: 2, Posture: noon.Unix() + 3600},
 	}
 }
 
@@ -70,7 +70,7 @@ func randomFacts(r *rand.Rand) *policy.Facts {
 	pick := func(n int) int { return r.IntN(n) }
 	f := nurse()
 	f.Kind = []policy.Kind{policy.Person, policy.Person, policy.Person, policy.Agent, policy.Device, policy.Organisation}[pick(6)]
-	roles := []string{"nurse", "physician", "student", "clerk", "researcher", "records", "emergency", "therapist", "porter"}
+	roles := []string{"nurse", "physician", "assistant", "assistant", "records", "locum", "emergency", "pharmacist", "app", "agent", "porter"}
 	f.Roles = nil
 	for range pick(3) {
 		f.Roles = append(f.Roles, roles[pick(len(roles))])
@@ -78,9 +78,9 @@ func randomFacts(r *rand.Rand) *policy.Facts {
 	f.Mode = []policy.Mode{policy.Release, policy.Permit, policy.List, policy.Index, policy.Parts, policy.Unseal}[pick(6)]
 	f.Purpose = []abaton.Purpose{abaton.Treatment, abaton.Treatment, abaton.Treatment, abaton.Emergency, abaton.Operations,
 		abaton.Research, abaton.Payment, abaton.PublicHealth, abaton.Coverage}[pick(9)]
-	f.Level, f.OnCall = int64(1+pick(3)), pick(8) == 0
+	f.Level, f.OnCall = []int64{1, 1, 2, 3}[pick(4)], pick(8) == 0
 	f.Now += int64(pick(7*24)) * 3600
-	f.PatientsHour = int64([]int{1, 1, 5, 10, 10, 11, 20, 21, 40, 41, 60, 61}[pick(12)])
+	f.PatientsHour = int64([]int{1, 1, 5, 10, 10, 11, 20, 21, 30, 31, 40, 41, 60, 61}[pick(14)])
 	f.PatientsDay = f.PatientsHour + int64([]int{0, 10, 60, 150}[pick(4)])
 	if pick(3) > 0 {
 		f.Training = map[string]int64{
@@ -91,7 +91,7 @@ func randomFacts(r *rand.Rand) *policy.Facts {
 		f.Grant = nil
 	} else {
 		f.Grant.Delegated = pick(6) == 0
-		f.Grant.Expires = f.Grant.NotBefore + int64([]int{3600, 2678400, 2678401}[pick(3)])
+		f.Grant.Expires = f.Grant.NotBefore + int64([]int{86400, 86401, 2678400, 2678401}[pick(4)])
 	}
 	switch pick(5) {
 	case 0:
@@ -99,7 +99,7 @@ func randomFacts(r *rand.Rand) *policy.Facts {
 	case 1:
 		f.Device.Enrolled = false
 	default:
-		f.Device.Posture = f.Now + []int64{0, 1, 3600}[pick(3)]
+		f.Device.Posture, f.Device.Level = f.Now+[]int64{0, 1, 3600}[pick(3)], []int64{0, 1, 2, 2, 3, 3}[pick(6)]
 	}
 	if pick(2) == 0 {
 		age := int64([]int{0, 300, 301}[pick(3)])

@@ -21,6 +21,7 @@ func (c *checker) restarted(k *keeper) {
 		if given && !k.holds(c.w.pool.batches[id]) {
 			c.w.fail("I7", "keeper %d gave a receipt for batch %d and came back without it", k.x, id)
 		}
+		c.locked(k, c.w.pool.batches[id])
 	}
 	for _, r := range k.kept.releases {
 		if e, err := k.ledger().Entry(r.entry); err != nil || e.Request != r.request {
@@ -97,6 +98,10 @@ func (c *checker) pieces(k *keeper) {
 		if must := c.erasedFor(b); gone&must != must {
 			c.w.fail("E1", "batch %d: keeper %d has forgotten an erasure", b.id, k.x)
 		}
+		number := 0
+		if n, err := k.store.Notice(patient, b.name); err == nil {
+			number = b.numberIn(n.Lock)
+		}
 		kept, _, err := k.store.Records(patient, b.name, b.all())
 		if err != nil {
 			if k.kept.receipts[b.id] && !errors.Is(err, store.ErrErased) {
@@ -107,7 +112,7 @@ func (c *checker) pieces(k *keeper) {
 		for _, r := range kept {
 			want := b.checked[k.x].Rows[r.Index]
 			switch {
-			case r.Share != want.Share || string(r.Fragment) != string(want.Fragment):
+			case r.Share != b.share(k.x, max(number, 1), r.Index) || string(r.Fragment) != string(want.Fragment):
 				c.w.fail("I10", "batch %d: keeper %d holds a piece that is not its own", b.id, k.x)
 			case c.erasedFor(b)>>r.Index&1 == 1:
 				c.w.fail("E1", "record %d of batch %d was erased in force and keeper %d holds it", r.Index, b.id, k.x)

@@ -96,6 +96,7 @@ func (c *checker) survives(b *batch) {
 	if honest < five.K && !c.mayBeErased(b) {
 		c.w.fail("I1", "batch %d was acknowledged and only %d honest keepers hold it", b.id, honest)
 	}
+	c.openable(b)
 }
 
 func (c *checker) mayBeErased(b *batch) bool {

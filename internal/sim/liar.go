@@ -135,6 +135,7 @@ func (k *keeper) invented(list []store.Statement) (out []store.Statement) {
 // liar to draw on.
 type keptWord struct {
 	receipts [batchesMax]bool
+	locks    [batchesMax]uint8 // numbers of locks a receipt was given for and nothing higher put in force, as bits
 	releases []release
 	proposed []*actor.Authentic
 	size     uint64 // of the ledger it showed last

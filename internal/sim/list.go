@@ -8,6 +8,7 @@ import (
 	protocol "github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/spread"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // listing is one List under way.
@@ -20,8 +21,8 @@ type listing struct {
 	pinned   [batchesMax]bool // shown as saved, for good, before it began
 	step     *quorum.Collect
 	tally    *quorum.Tally
-	receipts [batchesMax][keepers + 1][]byte
-	told     [batchesMax]quorum.Keepers // who has shown or taken the certificate
+	receipts [batchesMax][locksMax + 1][keepers + 1][]byte // by number of the lock
+	told     [batchesMax]quorum.Keepers                    // who has shown or taken the certificate
 	then     func()
 }
 
@@ -76,11 +77,15 @@ func (l *listing) take(x abaton.KeeperIndex, n *protocol.Notice) {
 	if b == nil {
 		return
 	}
+	number := b.numberIn(n.Lock)
+	if number == 0 {
+		return
+	}
 	valid := quorum.Keepers(0)
 	for _, r := range n.Receipts {
-		if y := l.r.w.receiptOf(b, r); y != 0 {
+		if y := l.r.w.receiptOf(b, number, r); y != 0 {
 			valid = valid.With(y)
-			l.receipts[b.id][y] = r
+			l.receipts[b.id][number][y] = r
 		}
 	}
 	if valid.Len() >= five.W {
@@ -160,14 +165,43 @@ func (l *listing) writeBack(standing [batchesMax]quorum.Standing) {
 			continue
 		}
 		for x := range l.tally.WriteBack(row, l.step.Answered()).Each {
+			number := l.newest(id)
+			if number == 0 {
+				continue
+			}
 			saved := row.Receipts.Len() >= five.W
-			w.sendNotice(l.r.place(), x, b, l.receipts[id][:], func() {
+			w.sendNotice(l.r.place(), x, b, number, l.receipts[id][number][:], func() {
 				if saved {
 					l.told[id] = l.told[id].With(x)
 				}
 			})
 		}
 	}
+}
+
+// newest is the highest lock that more than f keepers gave receipts for.
+func (l *listing) newest(id int) (number int) {
+	for n := range l.receipts[id] {
+		have := 0
+		for _, r := range l.receipts[id][n] {
+			if r != nil {
+				have++
+			}
+		}
+		if have > five.F {
+			number = n
+		}
+	}
+	return number
+}
+
+// numberIn is the number of a signed LOCK as it came; zero for none of b's.
+func (b *batch) numberIn(signed []byte) int {
+	var s wire.Signed
+	if wire.Unmarshal(signed, &s) != nil {
+		return 0
+	}
+	return b.numberOf(spread.LockHash(s.Body))
 }
 
 // pin keeps what was shown as saved and is known to so many keepers that any
@@ -202,15 +236,15 @@ func (t *reading) take(x abaton.KeeperIndex, reply *protocol.Reply) {
 // judge compares a piece with what the writer sealed for x: what Gather finds
 // out by its trees.
 func (t *reading) judge(x abaton.KeeperIndex, b *batch, p *spread.Piece) {
-	want := b.checked[x]
-	good := string(p.Capsule) == string(want.Capsule) && p.Bitmap == b.all()
+	want, number := b.checked[x], b.numberOf(spread.LockHash(p.Lock.Body))
+	good := number != 0 && string(p.Capsule) == string(b.capsule(x, number)) && p.Bitmap == b.all()
 	shares := uint64(0)
 	for i := range p.Rows {
 		row := &p.Rows[i]
 		switch {
 		case i >= len(want.Rows):
 			good = false
-		case row.State == spread.RowReleased && row.Share == want.Rows[i].Share && string(row.Fragment) == string(want.Rows[i].Fragment):
+		case row.State == spread.RowReleased && number != 0 && row.Share == b.share(x, number, i) && string(row.Fragment) == string(want.Rows[i].Fragment):
 			shares |= 1 << i
 		case row.State != spread.RowReleased: // erased: nothing to open there
 			t.erased[b.id] |= 1 << i
@@ -221,6 +255,6 @@ func (t *reading) judge(x abaton.KeeperIndex, b *batch, p *spread.Piece) {
 	if !good {
 		return
 	}
-	t.valid[b.id] = t.valid[b.id].With(x)
+	t.valid[b.id][number] = t.valid[b.id][number].With(x)
 	t.r.w.checker.share(t, x, b, shares)
 }

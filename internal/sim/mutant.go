@@ -16,19 +16,22 @@ type Mutant uint8
 
 // The mutants (RULINGS 28). The zero Mutant breaks nothing.
 const (
-	_            Mutant = iota
-	WriteThree          // a write is acknowledged at three receipts
-	ListTwo             // a listing is content with two answers
-	LazyDisk            // a keeper answers before the fsync
-	NoWriteBack         // a reader does not write back
-	NoQuarantine        // a keeper ignores that a peer remembers a longer ledger
-	RevokeThree         // a revocation counts at three keepers
-	FreeWidening        // an event that widens needs no certificate of four
-	NoTombstone         // an erasure leaves no tombstone
-	NoNonce             // a keeper forgets which requests it answered
-	LedgerLate          // pieces leave before their entry is durable
-	NoLease             // a keeper that hears nobody answers on
-	NoVote              // a keeper forgets what it voted for
+	_               Mutant = iota
+	WriteThree             // a write is acknowledged at three receipts
+	ListTwo                // a listing is content with two answers
+	LazyDisk               // a keeper answers before the fsync
+	NoWriteBack            // a reader does not write back
+	NoQuarantine           // a keeper ignores that a peer remembers a longer ledger
+	RevokeThree            // a revocation counts at three keepers
+	FreeWidening           // an event that widens needs no certificate of four
+	NoTombstone            // an erasure leaves no tombstone
+	NoNonce                // a keeper forgets which requests it answered
+	LedgerLate             // pieces leave before their entry is durable
+	NoLease                // a keeper that hears nobody answers on
+	NoVote                 // a keeper forgets what it voted for
+	CommitEarly            // a new lock is put in force at three receipts
+	PrepareDestroys        // a keeper destroys the old shares when it is handed new ones
+	ErasedReturns          // a re-lock brings back what was erased
 	mutants
 )
 
@@ -43,14 +46,15 @@ func Mutants() (all []Mutant) {
 func (m Mutant) String() string {
 	return [...]string{"none", "write at three receipts", "list from two answers", "answer before fsync", "no write-back",
 		"no quarantine", "revoke at three", "widening without certificate", "no tombstone", "forgotten request",
-		"release before ledger", "lease ignored", "forgotten vote"}[m]
+		"release before ledger", "lease ignored", "forgotten vote", "commit at three receipts", "old share destroyed at prepare",
+		"erased record returns"}[m]
 }
 
 // Breaks are the promises of the package comment that the mutant breaks: what
 // it must be caught by.
 func (m Mutant) Breaks() []string {
 	switch m {
-	case WriteThree:
+	case WriteThree, CommitEarly, PrepareDestroys:
 		return []string{"I1"}
 	case ListTwo:
 		return []string{"I3"}
@@ -60,7 +64,7 @@ func (m Mutant) Breaks() []string {
 		return []string{"I5"}
 	case NoQuarantine, RevokeThree, FreeWidening, NoLease:
 		return []string{"I4"}
-	case NoTombstone:
+	case NoTombstone, ErasedReturns:
 		return []string{"E1"}
 	case NoNonce:
 		return []string{"E2"}
@@ -117,6 +121,13 @@ func (m Mutant) lazy() bool { return m == LazyDisk || m == LedgerLate }
 
 func (m Mutant) write(p quorum.Params) quorum.Params {
 	if m == WriteThree {
+		p.W = 3
+	}
+	return p
+}
+
+func (m Mutant) relock(p quorum.Params) quorum.Params {
+	if m == CommitEarly {
 		p.W = 3
 	}
 	return p

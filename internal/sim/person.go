@@ -72,7 +72,7 @@ func newPerson(set *actor.Set, in *actor.Inception, prepare func(*person)) (*per
 	if prepare != nil {
 		prepare(p)
 	}
-	in.Credentials = []actor.Credential{{Public: passkey.Public(), Class: actor.Bound}}
+	in.Credentials = append(in.Credentials, actor.Credential{Public: passkey.Public(), Class: actor.Bound})
 	in.Box, in.Set = p.box.Public().Bytes(), set.ID()
 	in.Keys = append(in.Keys, actor.Key{ID: p.manage.ID(), Rights: actor.Manage})
 	_, _ = rand.Read(in.Nonce[:])
@@ -114,7 +114,12 @@ func (p *person) takeOn(who *person, seq uint64, prev actor.Hash) (*actor.Authen
 
 // newPatient makes a patient at whom org may deposit.
 func newPatient(set *actor.Set, org *person) (*person, error) {
-	in := &actor.Inception{Kind: actor.Patient, Organisation: org.id, Invitation: org.invite(actor.Patient)}
+	spare, err := key.NewPasskey(relyingParty)
+	if err != nil {
+		return nil, err
+	}
+	in := &actor.Inception{Kind: actor.Patient, Organisation: org.id, Invitation: org.invite(actor.Patient),
+		Credentials: []actor.Credential{{Public: spare.Public(), Class: actor.Synced}}} // keepers want a second way back in
 	return newPerson(set, in, func(p *person) {
 		g := p.grant(org.id, grant.Deposit, [grant.NonceBytes]byte{1})
 		g.Patient = abaton.ActorID{}

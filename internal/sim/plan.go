@@ -42,6 +42,7 @@ type Plan struct {
 	Lists   int // of each reader
 	Readers int
 	Devices int // of the patient
+	Relocks int
 	Drop    float64
 	Twice   float64
 	Late    float64
@@ -66,7 +67,7 @@ func NewPlan(seed uint64) Plan {
 	p := Plan{
 		Seed: seed, Life: time.Duration(20+rng.IntN(45)) * time.Second,
 		Batches: 2 + rng.IntN(batchesMax-1), Events: 2 + rng.IntN(6), Lists: 3 + rng.IntN(8),
-		Readers: 1 + rng.IntN(2), Devices: 1 + rng.IntN(2),
+		Readers: 1 + rng.IntN(2), Devices: 1 + rng.IntN(2), Relocks: rng.IntN(5),
 	}
 	if rng.IntN(20) == 0 {
 		return p // a world without faults

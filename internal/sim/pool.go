@@ -45,7 +45,19 @@ type batch struct {
 	head, lock []byte
 	lockHash   [32]byte
 	checked    [keepers + 1]*spread.Checked
+	locks      [locksMax + 1]lockOf                     // by number, from 1
+	rekeys     [locksMax + 1][keepers + 1]*spread.Rekey // from number 2
 }
+
+// lockOf is one lock of a batch.
+type lockOf struct {
+	signed wire.Signed
+	lock   *spread.Lock
+	hash   spread.Hash32
+}
+
+// locksMax is the highest number of a lock in a world.
+const locksMax = 6
 
 func (b *batch) all() uint64 { return 1<<b.records - 1 }
 
@@ -194,5 +206,43 @@ func (p *Pool) sealBatch(id int, prev abaton.BatchName, shape spread.Shape) (*ba
 		}
 		b.records = len(b.checked[x].Rows)
 	}
-	return b, nil
+	return b, p.lockAnew(b, sealed, shape)
+}
+
+// lockAnew makes the locks that a batch may get in a world, each continuing the
+// one before.
+func (p *Pool) lockAnew(b *batch, sealed *seal.Sealed, shape spread.Shape) error {
+	g, err := spread.NewGather(b.name, b.all(), shape, p.set.ID(), func(*spread.Head, *spread.Lock) error { return nil })
+	if err != nil {
+		return err
+	}
+	for _, x := range shape.X[:shape.T] {
+		piece, err := spread.MakePiece(b.checked[x].Stored(), b.all())
+		if err != nil {
+			return err
+		}
+		if err := g.Add(x, piece.Bytes()); err != nil {
+			return err
+		}
+	}
+	segment, gathered := p.patient.root.Segment(general, 1), g.Result()
+	authors := func(abaton.ActorID) []abaton.KeyID { return []abaton.KeyID{p.org.writer.ID()} }
+	b.locks[1] = lockOf{signed: sealed.Lock, lock: b.checked[1].Lock, hash: b.lockHash}
+	for n := 2; n <= locksMax; n++ {
+		made, err := seal.Relock(segment, gathered, authors, seal.Relocking{
+			Segment: segment.Public(), Set: p.set.ID(), Shape: shape, Locker: p.patient.manage, Continues: b.locks[n-1].lock,
+		})
+		if err != nil {
+			return err
+		}
+		lock, err := spread.DecodeLock(made.Lock.Body)
+		if err != nil {
+			return err
+		}
+		b.locks[n] = lockOf{signed: made.Lock, lock: lock, hash: spread.LockHash(made.Lock.Body)}
+		for i, r := range made.Rekeys {
+			b.rekeys[n][shape.X[i]] = r
+		}
+	}
+	return nil
 }

@@ -159,7 +159,8 @@ type reading struct {
 	began  time.Duration
 	step   *quorum.Read
 	rows   []*batch
-	valid  [batchesMax]quorum.Keepers
+	valid  [batchesMax][locksMax + 1]quorum.Keepers // by number of the lock
+	again  bool                                     // asked for every lock
 	erased [batchesMax]uint64
 	then   func()
 }
@@ -207,16 +208,45 @@ func (t *reading) heard(x abaton.KeeperIndex, a answer) {
 	t.take(x, a.reply)
 	helps, enough := true, true
 	for _, b := range t.rows {
-		helps = helps && t.valid[b.id].Has(x)
-		enough = enough && t.valid[b.id].Len() >= five.T
+		has, whole := false, false
+		for _, from := range t.valid[b.id] {
+			has, whole = has || from.Has(x), whole || from.Len() >= five.T
+		}
+		helps, enough = helps && has, enough && whole
 	}
 	t.do(t.step.Answer(x, helps, enough))
+}
+
+// heal asks once more, for every lock held: the batches may be locked anew just
+// now. False when nothing speaks for it.
+func (t *reading) heal() bool {
+	if t.again || t.step.State() != quorum.Unavailable || t.step.Answered() == 0 {
+		return false
+	}
+	t.again = true
+	w := t.r.w
+	var ask []session.Row
+	for _, b := range t.rows {
+		ask = append(ask, session.Row{Batch: b.name, Bits: b.all()})
+	}
+	t.asked = w.question(t.r.who.session, t.g.id, session.Locks, ask)
+	t.began, t.step = w.now, quorum.NewRead(five, nil, true)
+	t.valid = [batchesMax][locksMax + 1]quorum.Keepers{}
+	w.note("asks for every lock", t.r.place(), len(t.rows), t.g.n)
+	t.do(t.step.Start())
+	return true
 }
 
 // end tells what came of it.
 func (t *reading) end() {
 	w := t.r.w
 	w.note("read state", t.r.place(), int(t.step.State()), len(t.step.Reason()))
+	if t.heal() {
+		return
+	}
+	if t.again && t.step.State() == quorum.Durable {
+		w.result.Done.Healed++
+	}
 	switch t.step.State() {
 	case quorum.Durable:
 		w.result.Done.Opened++

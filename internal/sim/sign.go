@@ -114,9 +114,12 @@ func receipt(x abaton.KeeperIndex, body []byte) []byte {
 	return wire.Marshal(wire.Signed{Body: body, Sig: mark(x, forReceipt, body)})
 }
 
-// receiptOf is whose valid receipt for b this is; zero for nobody's. The same
+// receiptOf is whose valid receipt for a lock of b this is; zero for nobody's. The same
 // bytes are read once.
-func (w *world) receiptOf(b *batch, bytes []byte) abaton.KeeperIndex {
+func (w *world) receiptOf(b *batch, number int, bytes []byte) abaton.KeeperIndex {
+	if number > 1 {
+		return w.lockReceipt(b, number, bytes)
+	}
 	known := &w.receipts[b.id]
 	if x, ok := (*known)[string(bytes)]; ok {
 		return x

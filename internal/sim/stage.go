@@ -33,6 +33,10 @@ func Directed(m Mutant, seed uint64) Plan {
 	case NoWriteBack:
 		p.Life, p.Lists, p.Batches, p.Readers = 40*time.Second, 30, batchesMax, 1
 		p.Events, p.Drop, p.Times[WriterCrash] = 1, 0.3, 6
+	case CommitEarly, PrepareDestroys:
+		p.Life, p.Relocks, p.Batches, p.Times[WriterCrash] = 40*time.Second, 12, 3, 4
+	case ErasedReturns:
+		p.Life, p.Relocks, p.Batches, p.Events = 60*time.Second, 20, 3, 7
 	case NoVote:
 		p.Bad, p.Times = [keepers + 1]Fault{}, [faultKinds]int{}
 		p.Life, p.Events, p.Devices = 40*time.Second, 0, 2

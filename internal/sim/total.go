@@ -35,6 +35,7 @@ func (t *Total) Add(r Result) {
 	d.Acked, d.Opened, d.Refused, d.Listed = d.Acked+o.Acked, d.Opened+o.Opened, d.Refused+o.Refused, d.Listed+o.Listed
 	d.InForce, d.Merged, d.Erased, d.Histories = d.InForce+o.InForce, d.Merged+o.Merged, d.Erased+o.Erased, d.Histories+o.Histories
 	d.Releases, d.Quarantines = d.Releases+o.Releases, d.Quarantines+o.Quarantines
+	d.Relocked, d.Healed = d.Relocked+o.Relocked, d.Healed+o.Healed
 }
 
 // Line is what a results file keeps of a run that took so long.
@@ -44,8 +45,8 @@ func (t *Total) Line(took time.Duration) string {
 	fmt.Fprintf(&b, "sim: %d seeds, %d broken, %.0f seeds/s, %.0f events/s, %.1f s on %d processors, %.0f h of virtual time\n",
 		t.Seeds, t.Broken, float64(t.Seeds)/s, float64(t.Events)/s, s, runtime.GOMAXPROCS(0), t.Virtual.Hours())
 	d := t.Done
-	fmt.Fprintf(&b, "sim: acknowledged %d, in force %d (merges %d), erased %d, listed %d, opened %d, refused %d, histories %d, releases %d, quarantines %d\n",
-		d.Acked, d.InForce, d.Merged, d.Erased, d.Listed, d.Opened, d.Refused, d.Histories, d.Releases, d.Quarantines)
+	fmt.Fprintf(&b, "sim: acknowledged %d, in force %d (merges %d), erased %d, listed %d, opened %d, refused %d, histories %d, releases %d, quarantines %d, locked anew %d, reads that met a re-lock half way %d\n",
+		d.Acked, d.InForce, d.Merged, d.Erased, d.Listed, d.Opened, d.Refused, d.Histories, d.Releases, d.Quarantines, d.Relocked, d.Healed)
 	b.WriteString("sim: faults struck (in worlds):")
 	for f, n := range t.Struck {
 		fmt.Fprintf(&b, " %s %d (%d)", Fault(f), n, t.Met[f])

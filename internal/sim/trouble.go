@@ -58,6 +58,7 @@ func (w *world) strike(f Fault) {
 		w.jump(k)
 	case WriterCrash:
 		w.writer.crash()
+		w.locker.crash()
 	}
 }
 

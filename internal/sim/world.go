@@ -31,7 +31,7 @@ type Result struct {
 
 // Counts is how much of the protocol a world has seen.
 type Counts struct {
-	Acked, Opened, Refused, Listed, InForce, Merged, Erased, Histories, Releases, Quarantines int
+	Acked, Opened, Refused, Listed, InForce, Merged, Erased, Histories, Releases, Quarantines, Relocked, Healed int
 }
 
 // Run lives one world to its end. tell gets a line for everything noted, if
@@ -58,6 +58,7 @@ type world struct {
 	writer   *writer
 	readers  []*reader
 	devices  []*device
+	locker   *locker
 	checker  *checker
 	result   Result
 	trace    hash.Hash64
@@ -74,6 +75,7 @@ const (
 	_
 	atDevice
 	_
+	atLocker
 	places
 )
 
@@ -87,6 +89,7 @@ func newWorld(pool *Pool, p Plan, tell io.Writer) *world {
 		w.keepers[x] = newKeeper(w, x)
 	}
 	w.writer = &writer{w: w}
+	w.locker = &locker{w: w}
 	for i := range p.Readers {
 		w.readers = append(w.readers, newReader(w, i))
 	}
@@ -102,6 +105,7 @@ func (w *world) live() {
 		w.keepers[x].start()
 	}
 	w.writer.plan()
+	w.locker.plan()
 	for _, r := range w.readers {
 		r.plan()
 	}
@@ -146,7 +150,7 @@ func (w *world) until(end time.Duration, wanted func() bool) bool {
 }
 
 func (w *world) idle() bool {
-	if !w.writer.idle() {
+	if !w.writer.idle() || !w.locker.idle() {
 		return false
 	}
 	for _, r := range w.readers {
@@ -166,6 +170,8 @@ func (w *world) pending() string {
 	switch {
 	case !w.writer.idle():
 		return fmt.Sprintf("a write was not acknowledged (%s)", w.writer)
+	case !w.locker.idle():
+		return "a re-lock did not end"
 	case len(w.devices) > 0 && !w.devices[0].idle():
 		return "an event was not in force"
 	}
@@ -204,6 +210,8 @@ func (x place) String() string {
 		return fmt.Sprintf("keeper %d", int(x))
 	case x == atWriter:
 		return "writer"
+	case x == atLocker:
+		return "locker"
 	case x < atDevice:
 		return fmt.Sprintf("reader %d", int(x-atReader)+1)
 	}

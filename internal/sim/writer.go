@@ -87,7 +87,7 @@ func (t *writing) do(effects []quorum.Effect) {
 		case quorum.Send:
 			t.send(e.Keeper)
 		case quorum.Certify:
-			w.sendNotice(atWriter, e.Keeper, t.b, t.receipts[:], func() {})
+			w.sendNotice(atWriter, e.Keeper, t.b, 1, t.receipts[:], func() {})
 		case quorum.Wake:
 			w.after(e.After, func() {
 				if t.live() {
@@ -124,7 +124,7 @@ func (t *writing) answer(x abaton.KeeperIndex, out custody.Output) {
 	switch {
 	case out.Err != nil:
 		t.do(t.step.Refuse(x, reasonOf(out)))
-	case t.writer.w.receiptOf(t.b, out.Bytes) != x:
+	case t.writer.w.receiptOf(t.b, 1, out.Bytes) != x:
 		t.do(t.step.Lost(x))
 	default:
 		t.receipts[x] = out.Bytes
@@ -141,6 +141,9 @@ func (k *keeper) deposit(b *batch, answer func(custody.Output)) {
 	k.submit(job{inputs: []custody.Input{custody.Deposit{Upload: b.checked[k.x]}}, answer: func(out []custody.Output) {
 		k.w.note("deposit", k.place(), b.id, len(reasonOf(out[0])))
 		if out[0].Err == nil {
+			if !k.kept.receipts[b.id] {
+				k.kept.locks[b.id] |= 1 << 1
+			}
 			k.kept.receipts[b.id] = true
 		}
 		answer(out[0])
@@ -149,11 +152,11 @@ func (k *keeper) deposit(b *batch, answer func(custody.Output)) {
 
 // sendNotice tells keeper x the receipts known for a batch. The keeper
 // verifies them as its door does.
-func (w *world) sendNotice(from place, x abaton.KeeperIndex, b *batch, receipts [][]byte, kept func()) {
-	n := protocol.Notice{Head: b.head, Lock: b.lock}
+func (w *world) sendNotice(from place, x abaton.KeeperIndex, b *batch, number int, receipts [][]byte, kept func()) {
+	n := protocol.Notice{Head: b.head, Lock: wire.Marshal(b.locks[number].signed)}
 	count := 0
 	for y := range five.N {
-		if r := receipts[y+1]; r != nil && int(w.receiptOf(b, r)) == y+1 {
+		if r := receipts[y+1]; r != nil && int(w.receiptOf(b, number, r)) == y+1 {
 			n.Receipts = append(n.Receipts, r)
 			count++
 		}

@@ -170,6 +170,20 @@ try {
   await heading(bound.page, "My record");
   assert.deepEqual(bound.problems, []);
   await bound.close();
+  // Staff: a passkey that syncs is not sent at all; a bound one that nobody the
+  // clinic trusts vouches for is refused by the gateway.
+  const staff = (await network.run("invite", "--clinician")).trim();
+  for (const [how, words] of [[{}, /can be copied to other devices/], [{ defaultBackupEligibility: false, defaultBackupState: false }, /does not take this kind of passkey/]]) {
+    const key = await device(browser, how);
+    await key.page.goto(staff);
+    await heading(key.page, "Join the staff of Sample Clinic");
+    await press(key.page, "Make my passkey");
+    assert.match(await told(key.page), words);
+    assert.deepEqual(key.problems, []);
+    await look(key.page, "staff");
+    await key.close();
+  }
+  console.log("staff come with what the clinic takes, or not at all");
   assert.deepEqual(me.problems, [], "the pages keep to their policy");
   console.log("ok");
 } catch (err) {

@@ -91,6 +91,12 @@ export async function clinic(): Promise<Clinic> {
   };
 }
 
+// attest turns a clinic's ticket into an invitation for this passkey.
+export const attest = async (ticket: Bytes, object: Bytes, clientData: Bytes): Promise<Bytes> =>
+  fromBase64url((await call("POST", "/portal/attest", {
+    ticket: toBase64url(ticket), attestationObject: toBase64url(object), clientDataJSON: toBase64url(clientData),
+  })).invitation);
+
 // boxOf is the box key of somebody a grant is to be given to.
 export const boxOf = async (actor: string): Promise<Bytes> => fromBase64url((await call("GET", `/portal/box/${actor}`)).box);
 

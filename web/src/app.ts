@@ -14,6 +14,8 @@ const kinds: Record<number, string> = { 1: "Another person", 2: "A clinician", 3
 async function enrolPage(): Promise<void> {
   const link = new URLSearchParams(location.hash.slice(1));
   const invitation = link.get("i");
+  const ticket = link.get("t");
+  if (ticket) return staffPage(ticket, (link.get("clinic") ?? "").slice(0, 80) || "your clinic");
   if (!invitation) {
     show("You need an invitation", p("Your clinic gives you one as a link or as a code to scan. It works once."),
       p(el("a", { href: "/sign-in" }, "I have a passkey already")));
@@ -40,6 +42,20 @@ async function enrolPage(): Promise<void> {
         p("Only you can open it. Your clinic finds it by this name, which opens nothing:"),
         el("p", { class: "code", id: "actor" }, actor),
         p(el("a", { href: "/sign-in" }, "See who can see my record")));
+    }));
+}
+
+async function staffPage(ticket: string, name: string): Promise<void> {
+  const c = await api.clinic();
+  show(`Join the staff of ${name}`,
+    p("You sign in with a security key that stays with you. There is no password, and nobody else can sign in as you."),
+    p("Your key will ask twice. The clinic checks first whether it is one that it takes."),
+    button("Make my passkey", async () => {
+      say("Waiting for your security key. It asks twice.");
+      const actor = await device.enrolStaff(c, read(ticket));
+      history.replaceState(null, "", "/enrol");
+      say("");
+      show("You are enrolled", p("Your clinic finds you by this name:"), el("p", { class: "code", id: "actor" }, actor));
     }));
 }
 
@@ -103,7 +119,7 @@ function grantCard(s: device.Session, me: api.Me, g: api.GrantSeen): HTMLElement
   const stop = button("Stop access", async () => {
     say("Waiting for your device.");
     const done = await device.stop(s, g.id);
-    await whoView(s, done.inForce ? `Stopped. ${done.at} of ${done.of} keepers refuse ${who.toLowerCase()} from now on.` : `${done.at} of ${done.of} keepers know. The others will follow.`);
+    await whoView(s, done.inForce ? `Stopped. ${done.at} of ${done.of} keepers refuse it from now on${done.at < done.of ? ", the others follow" : ""}.` : `${done.at} of ${done.of} keepers know. The others will follow.`);
   }, true);
   stop.setAttribute("aria-label", `Stop access: ${who}, ${what}`);
   return el("li", { "data-grant": g.id }, el("h2", {}, who),

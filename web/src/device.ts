@@ -3,12 +3,13 @@
 // are erased when they return.
 import * as api from "./api.ts";
 import type { Assertion } from "./assertion.ts";
-import { nameOf } from "./assertion.ts";
+import { BOUND, nameOf } from "./assertion.ts";
 import { equal, fromBase64url, fromHex, fromName, random, toBase64url, toName, utf8, type Bytes } from "./bytes.ts";
 import { publicOf } from "./box.ts";
 import { Told } from "./dom.ts";
 import * as event from "./event.ts";
 import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
+import { hash } from "./labels.ts";
 import { checkHere, create, forget, keepName, needPRF, touch } from "./passkey.ts";
 import { Root, rootBytes, unwrap, wrap } from "./root.ts";
 import * as session from "./session.ts";
@@ -48,13 +49,78 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
     const prf = needPRF(touched);
     const wrapped = await wrap(prf, passkey.id, secret);
     prf.fill(0);
-    const done = await api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped);
+    const done = await post(c, passkey.id, () => api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped));
     const actor = toName("act1", await event.actorOf(bytes));
     if (done.actor !== actor) throw new Told("The clinic's computer gave another name", "Please tell your clinic.");
-    remember({ id: passkey.id, set: c.set });
     return actor;
   } catch (err) {
-    if (!(err instanceof TypeError)) await forget(c, toBase64url(passkey.id)); // not where the answer was lost
+    if (!(err instanceof Unsure)) await forget(c, toBase64url(passkey.id));
+    throw err;
+  } finally {
+    secret.fill(0);
+  }
+}
+
+// Unsure is an enrolment that may be in force, or come to be: the passkey has
+// to stay.
+class Unsure extends Told {
+  constructor() {
+    super(
+      "We do not know yet whether that worked", "Too few keepers answered, or the connection broke. Your passkey is kept: do not delete it.",
+      "In a few minutes, try to sign in with it. If it is not known then, open the invitation again.",
+    );
+  }
+}
+
+// post sends an enrolment, three times where no answer says yes or no: the
+// same one again is answered as the first.
+async function post<T>(c: api.Clinic, id: Bytes, send: () => Promise<T>): Promise<T> {
+  for (let i = 0; i < 3; i++) {
+    try {
+      const done = await send();
+      remember({ id, set: c.set });
+      return done;
+    } catch (err) {
+      if (err instanceof api.Refused && err.status < 500) throw err;
+      await new Promise((go) => setTimeout(go, 1000 << i));
+    }
+  }
+  remember({ id, set: c.set });
+  throw new Unsure();
+}
+
+// enrolStaff makes a clinician's key log by a ticket: the clinic first looks
+// whether it takes the authenticator.
+export async function enrolStaff(c: api.Clinic, ticket: Bytes): Promise<string> {
+  checkHere(c);
+  const v = await event.readTicket(ticket).catch(() => undefined);
+  if (v?.kind !== event.CLINICIAN || !equal(v.organisation, c.organisation) || v.expires <= now()) {
+    throw new Told("This link is not for you here, or has run out", "Please ask your clinic for a new one.");
+  }
+  const passkey = await create(c, await hash("abaton/v1/enrolment", ticket));
+  const secret = random(rootBytes);
+  try {
+    if (passkey.class !== BOUND) {
+      throw new Told("This passkey can be copied to other devices", "Staff use one that stays where it is: a security key of your clinic.");
+    }
+    const invitation = await api.attest(ticket, passkey.object, passkey.clientData);
+    const prf = needPRF(await touch(c, random(32), passkey.id, true));
+    const wrapped = await wrap(prf, passkey.id, secret);
+    prf.fill(0);
+    const root = await Root.from(secret);
+    const manage = await root.manageSeed();
+    const { id } = await event.signingKey(manage);
+    const bytes = event.newInception({
+      kind: event.CLINICIAN, keys: [{ id, rights: 1 }], credentials: [{ public: passkey.public, class: passkey.class }],
+      box: await publicOf(await root.boxSeed()), organisation: c.organisation, invitation, set: c.set, lines: [], grants: [],
+      document: new Uint8Array(0), nonce: random(16),
+    }, now());
+    const signed = await event.signedByKey(bytes, manage);
+    const done = await post(c, passkey.id, () => api.enrol(signed, passkey.id, wrapped));
+    manage.fill(0);
+    return done.actor;
+  } catch (err) {
+    if (!(err instanceof Unsure)) await forget(c, toBase64url(passkey.id));
     throw err;
   } finally {
     secret.fill(0);

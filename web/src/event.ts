@@ -1,6 +1,6 @@
 // Key-log events that a person's own device makes, and how they are proved
 // (PROTOCOL.md#event, #proof, #inception).
-import { equal, isZero, type Bytes } from "./bytes.ts";
+import { equal, fromBase64url, isZero, join, type Bytes } from "./bytes.ts";
 import { Malformed } from "./cbor.ts";
 import * as form from "./form.ts";
 import { assertionForm, classOf, nameOf, parsePublic, refusal, type Assertion, type RelyingParty } from "./assertion.ts";
@@ -56,6 +56,7 @@ const invitationForm = form.map({
   nonce: form.fixed(16),
   expires: form.int,
   signer: form.fixed(32),
+  credential: form.fixed(32),
 });
 export type Invitation = form.Of<typeof invitationForm>;
 const sealedForm = form.tuple({ body: form.bytes, sig: form.bytes });
@@ -81,6 +82,21 @@ export const newRevoke = (at: Place, grant: Bytes, time: number): Bytes =>
     v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind: 8, time, body: form.marshal(revokeForm, { grant, urgent: false }),
   });
 
+// signedByKey proves an event with a managing key, of this seed.
+export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {
+  const { id, key } = await signingKey(seed);
+  const sig = new Uint8Array(await crypto.subtle.sign("Ed25519", key, message("abaton/v1/event", await hashOf(event))));
+  return form.marshal(signedForm, { event, proofs: [{ tag: 1, body: form.marshal(keyProofForm, { key: id, sig }) }] });
+}
+
+// signingKey is the Ed25519 key of a seed (RFC 8410, section 7).
+export async function signingKey(seed: Bytes): Promise<{ id: Bytes; key: CryptoKey }> {
+  const pkcs8 = join(Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20), seed);
+  const key = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
+  pkcs8.fill(0);
+  return { id: fromBase64url((await crypto.subtle.exportKey("jwk", key)).x!), key };
+}
+
 // signedBy puts a passkey's proof beside an event.
 export const signedBy = (event: Bytes, a: Assertion): Bytes =>
   form.marshal(signedForm, { event, proofs: [{ tag: 2, body: form.marshal(assertionForm, a) }] });
@@ -92,10 +108,15 @@ async function signature(key: Bytes, label: Label, body: Bytes, sig: Bytes): Pro
 
 // readInvitation reads what a clinic hands out and checks its signature;
 // whether the signer may invite, keepers decide.
-export async function readInvitation(data: Uint8Array): Promise<Invitation> {
+export const readInvitation = (data: Uint8Array): Promise<Invitation> => readInvited(data, "abaton/v1/invitation");
+
+// readTicket reads what a clinic hands to a new clinician.
+export const readTicket = (data: Uint8Array): Promise<Invitation> => readInvited(data, "abaton/v1/enrolment");
+
+async function readInvited(data: Uint8Array, label: Label): Promise<Invitation> {
   const s = form.unmarshal(sealedForm, data);
   const v = form.unmarshal(invitationForm, s.body);
-  if (v.v !== 1 || isZero(v.nonce) || v.expires <= 0 || !(await signature(v.signer, "abaton/v1/invitation", s.body, s.sig))) {
+  if (v.v !== 1 || isZero(v.nonce) || v.expires <= 0 || !(await signature(v.signer, label, s.body, s.sig))) {
     throw new Malformed();
   }
   return v;
@@ -208,7 +229,9 @@ async function inceptionRefusal(in_: Inception, by: Provers): Promise<string> {
     if (!isZero(parseGrant(g.grant).patient)) throw new Malformed();
   }
   if (!entitled) return "credential";
-  const v = await readInvitation(in_.invitation);
-  return v.kind === in_.kind && equal(v.organisation, in_.organisation) ? "" : "invitation";
+  const v = await readInvitation(in_.invitation).catch(() => undefined);
+  if (v?.kind !== in_.kind || !equal(v.organisation, in_.organisation)) return "invitation";
+  const only = in_.credentials.length === 1 ? await nameOf(in_.credentials[0]!.public) : undefined;
+  return isZero(v.credential) || (only && equal(only, v.credential)) ? "" : "invitation";
 }
 

@@ -19,6 +19,8 @@ export interface Made {
   id: Bytes; // WebAuthn credential id
   public: Bytes;
   class: number;
+  object: Bytes; // attestation
+  clientData: Bytes;
 }
 
 // keepName is under which name a gateway keeps what belongs to a credential.
@@ -34,15 +36,16 @@ export function checkHere(c: Clinic): void {
   }
 }
 
-export async function create(c: Clinic): Promise<Made> {
+// create makes a passkey. With a challenge its maker is asked to vouch for it.
+export async function create(c: Clinic, challenge?: Bytes): Promise<Made> {
   const made = await navigator.credentials.create({
     publicKey: {
       rp: { id: c.rpID, name: "Abaton" },
       user: { id: random(16), name: title, displayName: title },
-      challenge: random(32), // what counts is the proof over the inception
+      challenge: challenge ?? random(32), // a patient's counts by the proof over the inception
       pubKeyCredParams: [-7, -8, -257].map((alg) => ({ type: "public-key", alg })),
       authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
-      attestation: "none",
+      attestation: challenge ? "direct" : "none",
       timeout,
       extensions: { prf: {} },
     },
@@ -59,7 +62,10 @@ export async function create(c: Clinic): Promise<Made> {
     );
   }
   const authData = take(response.getAuthenticatorData());
-  return { id: take(made.rawId), public: await publicFrom(spki, response.getPublicKeyAlgorithm()), class: classOf(authData) };
+  return {
+    id: take(made.rawId), public: await publicFrom(spki, response.getPublicKeyAlgorithm()), class: classOf(authData),
+    object: take(response.attestationObject), clientData: take(response.clientDataJSON),
+  };
 }
 
 // forget tells the passkey's keeper that it is of no use, where browsers can.
@@ -91,7 +97,7 @@ export async function touch(c: Clinic, challenge: Bytes, id?: Bytes, unlock = fa
   if (id && !equal(id, rawID)) throw new Told("That was another passkey", "Please use the one that was asked for.");
   return {
     id: rawID,
-    prf: first === undefined ? undefined : take(first instanceof ArrayBuffer ? first : (first.buffer as ArrayBuffer)),
+    prf: first === undefined ? undefined : ArrayBuffer.isView(first) ? new Uint8Array(first.buffer, first.byteOffset, first.byteLength).slice() : take(first),
     assert: (publicKey) => ({
       public: publicKey, authData: take(response.authenticatorData), clientData: take(response.clientDataJSON), sig: take(response.signature),
     }),

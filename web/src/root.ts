@@ -32,6 +32,11 @@ export class Root {
     return expand(this.#prk, "abaton/v1/box-seed");
   }
 
+  // manageSeed is the seed of the key that manages this person's log.
+  manageSeed(): Promise<Bytes> {
+    return expand(this.#prk, "abaton/v1/manage-seed");
+  }
+
   async segment(category: Bytes, epoch: number): Promise<Bytes> {
     return publicOf(await this.seed(category, epoch));
   }

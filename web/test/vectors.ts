@@ -52,7 +52,8 @@ const checks: Record<string, Check> = {
       toHex(await root.line(category)) === v["line"] &&
       toHex(await root.seed(category, v["epoch"])) === v["segment_seed"] &&
       toHex(await hash("abaton/v1/segment-id", await root.segment(category, v["epoch"]))) === v["segment_id"] &&
-      toHex(await root.boxSeed()) === v["box_seed"];
+      toHex(await root.boxSeed()) === v["box_seed"] &&
+      toHex(await root.manageSeed()) === v["manage_seed"];
     return same ? "ok" : "differs";
   },
 

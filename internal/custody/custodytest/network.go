@@ -61,8 +61,10 @@ type Keeper struct {
 
 // Identity is a keeper's keys.
 type Identity struct {
-	Key *key.Signing
-	Box *key.Box
+	Key         *key.Signing
+	Box         *key.Box
+	Incarnation [16]byte
+	log         []actor.SignedEvent // of the set, as this keeper's operator has it
 }
 
 // New starts n keepers (5 unless a test needs other shapes) that admit the
@@ -86,6 +88,7 @@ func NewSet(t testing.TB, n int) (*actor.Set, []Identity) {
 			SPKI: sha256.Sum256([]byte{byte(i)}), Origin: fmt.Sprintf("keeper%d.test/ledger", i+1),
 		}
 		rand.Read(e.Incarnation[:])
+		ids[i].Incarnation = e.Incarnation
 		d.Keepers = append(d.Keepers, e)
 	}
 	in := &actor.Inception{Kind: actor.KeeperSet, Document: d.Marshal()}
@@ -95,9 +98,13 @@ func NewSet(t testing.TB, n int) (*actor.Set, []Identity) {
 	for _, id := range ids {
 		proofs = append(proofs, actor.ByKey(id.Key, event))
 	}
-	set, err := actor.ParseSet(actor.MarshalSet([]actor.SignedEvent{actor.Signed(event, proofs...)}))
+	log := []actor.SignedEvent{actor.Signed(event, proofs...)}
+	set, err := actor.ParseSet(actor.MarshalSet(log))
 	if err != nil {
 		t.Fatalf("make keeper set: %v", err)
+	}
+	for i := range ids {
+		ids[i].log = log
 	}
 	return set, ids
 }
@@ -140,7 +147,7 @@ func (k *Keeper) open(t testing.TB, n *Network, x abaton.KeeperIndex) {
 		t.Fatalf("open store: %v", err)
 	}
 	k.Keeper, err = custody.Open(custody.Config{
-		Set: n.Set, Index: x, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
+		Set: n.Set, Index: x, Incarnation: k.Identity.Incarnation, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
 		Admitted: n.admitted, Budget: n.budget,
 		Now: func() time.Time { return time.Now().Add(time.Duration(k.ahead.Load())) },
 	})
@@ -244,7 +251,7 @@ func (n *Network) Restart(t testing.TB, x abaton.KeeperIndex, f func()) {
 	old.stop()
 	old.gone.Wait()
 	old.Close()
-	f()
+	f() // may change old.Identity, Records and Keys too
 	k := &Keeper{Identity: old.Identity, Records: old.Records, Keys: old.Keys, ahead: old.ahead}
 	k.open(t, n, x)
 	old.mu.Lock()

@@ -55,7 +55,7 @@ func newPerson(t testing.TB, set *actor.Set) *Person {
 }
 
 func (p *Person) incept(in *actor.Inception) {
-	in.Credentials = []actor.Credential{{Public: p.Passkey.Public(), Class: actor.Bound}}
+	in.Credentials = append(in.Credentials, actor.Credential{Public: p.Passkey.Public(), Class: actor.Bound})
 	in.Box, in.Set = p.Box.Public().Bytes(), p.set.ID()
 	in.Keys = append(in.Keys, actor.Key{ID: p.Manage.ID(), Rights: actor.Manage})
 	rand.Read(in.Nonce[:])
@@ -98,6 +98,17 @@ func NewClinician(t testing.TB, set *actor.Set, org *Person, keys ...actor.Key) 
 	return p
 }
 
+// Spare is a patient's second way in, which keepers want before the first
+// record: a passkey of another class than the one that tests sign in with.
+func Spare(t testing.TB) actor.Credential {
+	t.Helper()
+	p, err := key.NewPasskey(RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return actor.Credential{Public: p.Public(), Class: actor.Synced}
+}
+
 // NewPatient makes a patient of org with one line of that level, at which org
 // may deposit.
 func NewPatient(t testing.TB, set *actor.Set, org *Person, level uint8) *Person {
@@ -106,7 +117,7 @@ func NewPatient(t testing.TB, set *actor.Set, org *Person, level uint8) *Person 
 	deposit := p.Grant(org.ID, grant.Deposit, 1<<20)
 	deposit.Patient = abaton.ActorID{}
 	p.incept(&actor.Inception{
-		Kind: actor.Patient, Organisation: org.ID, Invitation: org.Invite(actor.Patient),
+		Kind: actor.Patient, Organisation: org.ID, Invitation: org.Invite(actor.Patient), Credentials: []actor.Credential{Spare(t)},
 		Lines: []actor.Epoch{p.epoch(General, level, 1)}, Grants: []actor.Granted{{Grant: deposit.Marshal()}},
 	})
 	return p

@@ -226,6 +226,9 @@ func indexes(bitmap uint64) string {
 }
 
 func keepersText(keepers []abaton.KeeperIndex) string {
+	if len(keepers) == 0 { // what this gateway itself opened
+		return ""
+	}
 	list := make([]string, len(keepers))
 	for i, x := range keepers {
 		list[i] = strconv.Itoa(int(x))

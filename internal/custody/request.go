@@ -364,31 +364,6 @@ func (v *verdict) entry() ledger.Entry {
 	return e
 }
 
-func opOf(q *session.Asked) ledger.Op {
-	switch q.Mode {
-	case session.Locks:
-		if q.Grant != (abaton.GrantID{}) {
-			return ledger.OpRelease // a reader who met a re-lock half way
-		}
-		return ledger.OpRelock
-	case session.Release:
-		return ledger.OpRelease
-	case session.Permit:
-		return ledger.OpPermit
-	case session.List, session.Parts:
-		return ledger.OpList
-	case session.History:
-		return ledger.OpHistory
-	case session.Index:
-		return ledger.OpIndex
-	case session.Unseal:
-		return ledger.OpUnseal
-	case session.Confirm:
-		return ledger.OpConfirm
-	}
-	return 0
-}
-
 // refuse ledgers a refusal; a repeat adds at most one.
 func (v *verdict) refuse(reason abaton.Reason) Output {
 	if v.t.err != nil {

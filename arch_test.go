@@ -28,6 +28,7 @@ const plan = `
 	key < ledger;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
+	client, internal/escrow < internal/careteam, internal/emergency;
 
 	abaton < internal/store < internal/store/storetest;
 	abaton < internal/quorum;

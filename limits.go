@@ -56,6 +56,21 @@ const (
 	PolicyBytesMax = 64 << 10
 	// DisclosuresMax is how many entries one history reply may hold.
 	DisclosuresMax = 1024
+	// EmergencyPersonMax is how many emergency openings one keeper allows one
+	// clinician in 24 h: two an hour through half a shift.
+	EmergencyPersonMax = 12
+	// EmergencyDeviceMax is the same for one device that a shift shares.
+	EmergencyDeviceMax = 24
+	// EmergencyOrganisationMax is the same for one organisation: it bounds what
+	// a hospital in a thief's hands opens. The busiest departments see 400
+	// patients a day, most of them awake.
+	EmergencyOrganisationMax = 100
+	// CustodyPersonMax is how many roots in custody one keeper lets one team
+	// member open in 24 h.
+	CustodyPersonMax = 100
+	// CustodyOrganisationMax is the same for one organisation: the patients of
+	// a busy day, not of a year.
+	CustodyOrganisationMax = 1000
 )
 
 // Times of protocol version 1.
@@ -94,6 +109,16 @@ const (
 	// keeper, from when that keeper first heard of it. A keeper set may state
 	// less: then it is a test network.
 	RecoveryWait = 24 * time.Hour
+	// EmergencyTouchMax is how old the assertion of an emergency opening may be.
+	EmergencyTouchMax = time.Minute
+	// EmergencyRight is how long an emergency opening lets its clinician read.
+	EmergencyRight = 4 * time.Hour
+	// EmergencyConfirm is within what a second clinician confirms an emergency
+	// opening, or whoever opened opens nothing more in an emergency.
+	EmergencyConfirm = 24 * time.Hour
+	// EmergencyRoleAge is how long a keeper must have known the emergency role
+	// of whoever opens. A keeper set may state less: then it is a test network.
+	EmergencyRoleAge = RecoveryWait
 	// EpochGrace is how long locks to the previous epoch are accepted after
 	// a new one was announced without urgency.
 	EpochGrace = 72 * time.Hour

@@ -48,4 +48,8 @@ const (
 	ReasonWait         Reason = "recovery-waits"  // the recovery's wait is not over at this keeper
 	ReasonVetoed       Reason = "recovery-vetoed" // the recovery was stopped for ever
 	ReasonWays         Reason = "ways-back"       // the patient has no second way back in: make a kit first
+
+	ReasonNewRole     Reason = "emergency-role-new"    // this keeper has not known the emergency role for long enough
+	ReasonUnconfirmed Reason = "emergency-unconfirmed" // an earlier emergency opening was not confirmed in time
+	ReasonSecond      Reason = "second-clinician"      // needs a second clinician's agreement
 )

@@ -53,7 +53,7 @@ type Escrow struct {
 	Shares  []KeeperShare          `cbor:"4,keyasint"` // half B, one for each keeper, by X
 	Sealed  []byte                 `cbor:"5,keyasint"` // AES-256-GCM of the payload under A and B
 	Provers []Prover               `cbor:"6,keyasint"` // who may prove a Recover
-	Need    uint8                  `cbor:"7,keyasint"` // how many of them; of helpers, how many parts give A
+	Need    uint8                  `cbor:"7,keyasint"` // how many of them; of helpers, how many parts give A; of an emergency set, how many clinicians
 	Delay   uint32                 `cbor:"8,keyasint"` // seconds a Recover waits at each keeper
 	Nonce   [grant.NonceBytes]byte `cbor:"9,keyasint"`
 }
@@ -134,9 +134,9 @@ func (b *Escrow) proversHold() bool {
 func (b *Escrow) kindHolds() bool {
 	switch b.Kind {
 	case EscrowEmergency: // two authorities, so that the loss of one loses nothing
-		return len(b.Lines) > 0 && len(b.Wraps) >= 2 && b.whole() && b.waitsForNobody()
+		return len(b.Lines) > 0 && len(b.Wraps) >= 2 && b.whole() && b.waitsForNobody() && (b.Need == 1 || b.Need == 2)
 	case EscrowCustody:
-		return len(b.Wraps) >= 1 && b.whole() && b.waitsForNobody()
+		return len(b.Wraps) >= 1 && b.whole() && b.waitsForNobody() && b.Need == 0
 	case EscrowKit:
 		return len(b.Lines) == 0 && len(b.Wraps) == 0 && len(b.Provers) == 1 && b.Provers[0].Actor == (abaton.ActorID{}) &&
 			b.Need == 1 && b.Delay > 0
@@ -153,7 +153,7 @@ func (b *Escrow) whole() bool {
 
 // waitsForNobody: nothing of such an escrow is proven or waited for; who may
 // ask is each keeper's own judgement of the request.
-func (b *Escrow) waitsForNobody() bool { return len(b.Provers) == 0 && b.Need == 0 && b.Delay == 0 }
+func (b *Escrow) waitsForNobody() bool { return len(b.Provers) == 0 && b.Delay == 0 }
 
 // inParts: each helper has a part of its own and may prove.
 func (b *Escrow) inParts() bool {

@@ -39,6 +39,9 @@ func sampleTrustees(name string, who ...abaton.ActorID) *actor.Escrow {
 func sampleAuthorities(kind actor.EscrowKind, lines ...abaton.Line) *actor.Escrow {
 	e := sampleTrustees("authorities", abaton.ActorID{1}, abaton.ActorID{2})
 	e.Kind, e.Provers, e.Need, e.Delay, e.Lines = kind, nil, 0, 0, lines
+	if kind == actor.EscrowEmergency {
+		e.Need = 1
+	}
 	for i := range e.Wraps {
 		e.Wraps[i].X = 0
 	}
@@ -105,6 +108,10 @@ func TestEscrowForms(t *testing.T) {
 		{"no line", emergency, func(e *actor.Escrow) { e.Lines = []abaton.Line{{}} }, abaton.ReasonMalformed},
 		{"an unknown line", emergency, func(e *actor.Escrow) { e.Lines = []abaton.Line{{1}} }, abaton.ReasonGrant},
 		{"an emergency with provers", emergency, func(e *actor.Escrow) { e.Provers = kit().Provers }, abaton.ReasonMalformed},
+		{"an emergency that takes two clinicians", emergency, func(e *actor.Escrow) { e.Need = 2 }, ""},
+		{"an emergency that takes nobody", emergency, func(e *actor.Escrow) { e.Need = 0 }, abaton.ReasonMalformed},
+		{"an emergency that takes three", emergency, func(e *actor.Escrow) { e.Need = 3 }, abaton.ReasonMalformed},
+		{"a custody that takes a clinician", custody, func(e *actor.Escrow) { e.Need = 1 }, abaton.ReasonMalformed},
 		{"a custody in parts", custody, func(e *actor.Escrow) { e.Wraps[0].X = 1 }, abaton.ReasonMalformed},
 		{"a custody by nobody", custody, func(e *actor.Escrow) { e.Wraps = nil }, abaton.ReasonMalformed},
 		{"a custody that waits", custody, func(e *actor.Escrow) { e.Delay = 1 }, abaton.ReasonMalformed},

@@ -142,7 +142,11 @@ type union interface {
 // collect runs a step whose answers come in pages. The first page is one
 // question, the same bytes to all; each keeper's cursor is its own.
 func (r *Reader) collect(ctx context.Context, step *quorum.Collect, a Ask, mode session.Mode, into union) error {
-	first := r.sign(a, mode, nil, 0)
+	return r.collectFrom(ctx, step, a, mode, r.sign(a, mode, nil, 0), into)
+}
+
+// collectFrom is collect with the first question already signed.
+func (r *Reader) collectFrom(ctx context.Context, step *quorum.Collect, a Ask, mode session.Mode, first question, into union) error {
 	cursors, pages := make([]uint64, r.n.params.N+1), make([]int, r.n.params.N+1)
 	err := drive(ctx, play{
 		start: step.Start, timer: step.Timer,

@@ -52,6 +52,9 @@ type Ask struct {
 	Purpose abaton.Purpose
 	Lines   []abaton.Line // what to list; records of other lines are not accepted
 	StepUp  *session.SignedStepUp
+	// Emergency and Approval are what opens, or confirms, an emergency set.
+	Emergency *session.SignedEmergency
+	Approval  *session.SignedApproval
 
 	hedge time.Duration // how long the keepers asked first have; zero is the usual
 }
@@ -160,6 +163,12 @@ func (r *Reader) sign(a Ask, mode session.Mode, rows []session.Row, cursor uint6
 	}
 	if a.StepUp != nil {
 		q.StepUp = a.StepUp.Marshal()
+	}
+	if a.Emergency != nil && mode == session.Unseal {
+		q.Emergency = a.Emergency.Marshal()
+	}
+	if a.Approval != nil && (mode == session.Unseal || mode == session.Confirm) {
+		q.Approval = a.Approval.Marshal()
 	}
 	rand.Read(q.Nonce[:])
 	body := wire.Marshal(&q)

@@ -51,6 +51,20 @@ type Reply struct {
 	Next        uint64             `cbor:"12,keyasint"` // cursor for more, 0 when done
 	Total       uint64             `cbor:"13,keyasint"` // history: how many entries this ledger has about the patient
 	Share       []byte             `cbor:"14,keyasint"` // this keeper's share of an escrow, 32 bytes
+	Released    []byte             `cbor:"15,keyasint"` // Released, signed: beside a share of an emergency set
+}
+
+// Released is a keeper's signed word that it gave its share of an emergency
+// set to this request, and ledgered it (PROTOCOL.md#released). It says nothing
+// of the share: whoever keeps half A reads it, and opens nothing with it.
+type Released struct {
+	V       uint8              `cbor:"1,keyasint"`
+	Keeper  abaton.KeeperIndex `cbor:"2,keyasint"`
+	Request [32]byte           `cbor:"3,keyasint"` // SHA-256 of the signed request body
+	Patient abaton.ActorID     `cbor:"4,keyasint"`
+	Escrow  abaton.GrantID     `cbor:"5,keyasint"`
+	Entry   uint64             `cbor:"6,keyasint"` // index in this keeper's ledger
+	Time    uint64             `cbor:"7,keyasint"` // keeper's clock, unix seconds
 }
 
 // Notice tells that a batch exists: its signed HEAD and LOCK, which records

@@ -34,6 +34,7 @@ func entryVectors(t *testing.T) []vector {
 			vs = append(vs, vector{fmt.Sprintf("%s, case %d", check, i+1), src, input{Entry: hex.EncodeToString(wire.Marshal(e))}, check})
 		}
 	}
+	vs = append(vs, emergencyVectors()...)
 	sortVectors(vs[2:])
 	return vs
 }

@@ -36,6 +36,12 @@ type Entry struct {
 	Device       abaton.ActorID     `cbor:"19,keyasint"` // where the clinician sat; zero for none
 	Role         string             `cbor:"20,keyasint"` // in which role; empty for a patient
 	Behalf       abaton.ActorID     `cbor:"21,keyasint"` // in whose place, for a shift; zero normally
+	// What an emergency opening says besides; all zero for other operations.
+	Urgency uint8          `cbor:"22,keyasint"` // why; for OpConfirm the verdict
+	Loud    bool           `cbor:"23,keyasint"` // a bar did not hold, because no other clinician was there
+	Words   []byte         `cbor:"24,keyasint"` // the reason in own words, sealed to the patient
+	Second  abaton.ActorID `cbor:"25,keyasint"` // who agreed beforehand; for OpConfirm who opened
+	Opening [32]byte       `cbor:"26,keyasint"` // OpConfirm: Request of the opening's entry
 }
 
 // Row is one batch of an entry and which of its records were released and
@@ -111,7 +117,7 @@ func (e *Entry) check() error {
 	case e.FoldsInto != 0 && e.Op != OpPermit, e.FoldsInto > SizeMax:
 		return refuse("entry", "folds-into")
 	}
-	for _, c := range []func(opRule) error{e.checkOutcome, e.checkPatient, e.checkRows, e.checkPurpose, e.checkLines} {
+	for _, c := range []func(opRule) error{e.checkOutcome, e.checkPatient, e.checkRows, e.checkPurpose, e.checkLines, e.checkEmergency} {
 		if err := c(rule); err != nil {
 			return err
 		}
@@ -202,6 +208,23 @@ func (e *Entry) checkLines(opRule) error {
 		if i > 0 && bytes.Compare(e.Lines[i-1][:], e.Lines[i][:]) >= 0 {
 			return refuse("entry", "line-order")
 		}
+	}
+	return nil
+}
+
+// checkEmergency: what belongs to an emergency stands in no other entry.
+func (e *Entry) checkEmergency(opRule) error {
+	const wordsBytesMax = 2 << 10
+	opens, confirms := e.Op == OpEmergency, e.Op == OpConfirm
+	switch {
+	case (opens || confirms) != (e.Urgency != 0), confirms && e.Urgency > 2, opens && e.Urgency > 4:
+		return refuse("entry", "urgency")
+	case e.Loud && (!opens || e.Outcome != Permitted):
+		return refuse("entry", "loud")
+	case len(e.Words) > wordsBytesMax, len(e.Words) > 0 && !opens:
+		return refuse("entry", "words")
+	case e.Second != (abaton.ActorID{}) && !opens && !confirms, confirms != (e.Opening != [32]byte{}):
+		return refuse("entry", "second")
 	}
 	return nil
 }

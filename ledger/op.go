@@ -5,20 +5,22 @@ type Op uint8
 
 // The operations of version 1 (PROTOCOL.md#ledger-entry).
 const (
-	OpRelease Op = 1  // shares and fragments of records were asked for
-	OpPermit  Op = 2  // a permit without bytes was asked for, or renewed
-	OpList    Op = 3  // the names of batches in lines
-	OpHistory Op = 4  // this ledger's entries about a patient
-	OpIndex   Op = 5  // record 0, the sealed index of batches
-	OpDeposit Op = 6  // new batches
-	OpErase   Op = 7  // records erased by the patient's signed event
-	OpRelock  Op = 8  // shares released to be locked anew
-	OpRepair  Op = 9  // pieces handed to another keeper for repair
-	OpExport  Op = 10 // a whole chart released
-	OpEvent   Op = 11 // a key-log event took its slot
-	OpAdmin   Op = 12 // an operator's act: admission, configuration, stop
-	OpRecover Op = 13 // first entry of the ledger that follows a lost one
-	OpUnseal  Op = 14 // a share of an escrow, which Grant names
+	OpRelease   Op = 1  // shares and fragments of records were asked for
+	OpPermit    Op = 2  // a permit without bytes was asked for, or renewed
+	OpList      Op = 3  // the names of batches in lines
+	OpHistory   Op = 4  // this ledger's entries about a patient
+	OpIndex     Op = 5  // record 0, the sealed index of batches
+	OpDeposit   Op = 6  // new batches
+	OpErase     Op = 7  // records erased by the patient's signed event
+	OpRelock    Op = 8  // shares released to be locked anew
+	OpRepair    Op = 9  // pieces handed to another keeper for repair
+	OpExport    Op = 10 // a whole chart released
+	OpEvent     Op = 11 // a key-log event took its slot
+	OpAdmin     Op = 12 // an operator's act: admission, configuration, stop
+	OpRecover   Op = 13 // first entry of the ledger that follows a lost one
+	OpUnseal    Op = 14 // a share of an escrow, which Grant names
+	OpEmergency Op = 15 // a share of an emergency set, which Grant names
+	OpConfirm   Op = 16 // a second clinician's word about an emergency opening
 )
 
 // opRule says which fields an operation needs.
@@ -59,6 +61,10 @@ func (o Op) rule() (opRule, bool) {
 		return opRule{name: "recover"}, true
 	case OpUnseal:
 		return opRule{"unseal", true, false, true}, true
+	case OpEmergency:
+		return opRule{"emergency", true, false, true}, true
+	case OpConfirm:
+		return opRule{"confirm", true, false, true}, true
 	}
 	return opRule{}, false
 }
@@ -74,7 +80,7 @@ func (o Op) String() string {
 // Opens reports whether o hands out something that opens records.
 func (o Op) Opens() bool {
 	switch o {
-	case OpRelease, OpPermit, OpIndex, OpRelock, OpExport, OpUnseal:
+	case OpRelease, OpPermit, OpIndex, OpRelock, OpExport, OpUnseal, OpEmergency:
 		return true
 	}
 	return false

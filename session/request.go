@@ -27,6 +27,9 @@ const (
 	// Locks releases parcels under every lock held, those prepared too
 	// (docs/protocol/record.md#re-lock).
 	Locks Mode = 8
+	// Confirm asks for nothing: it is a second clinician's word about an
+	// emergency opening.
+	Confirm Mode = 9
 )
 
 // RequestBytesMax is the largest signed request, in bytes.
@@ -38,18 +41,20 @@ type Row = actor.Row
 // Request is one question to all keepers; they all get the same bytes
 // (PROTOCOL.md#request).
 type Request struct {
-	V       uint64                 `cbor:"1,keyasint"`
-	Session abaton.SessionID       `cbor:"2,keyasint"`
-	Patient abaton.ActorID         `cbor:"3,keyasint"`
-	Grant   abaton.GrantID         `cbor:"4,keyasint"` // zero asks as the owner; for Unseal the escrow
-	Mode    Mode                   `cbor:"5,keyasint"`
-	Purpose abaton.Purpose         `cbor:"6,keyasint"`
-	Rows    []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index, Locks
-	Lines   []abaton.Line          `cbor:"8,keyasint"` // for List and Parts
-	Time    int64                  `cbor:"9,keyasint"` // unix seconds
-	Nonce   [grant.NonceBytes]byte `cbor:"10,keyasint"`
-	Cursor  uint64                 `cbor:"11,keyasint"` // where List, Parts and History go on; else zero
-	StepUp  []byte                 `cbor:"12,keyasint"` // canonical SignedStepUp, or empty
+	V         uint64                 `cbor:"1,keyasint"`
+	Session   abaton.SessionID       `cbor:"2,keyasint"`
+	Patient   abaton.ActorID         `cbor:"3,keyasint"`
+	Grant     abaton.GrantID         `cbor:"4,keyasint"` // zero asks as the owner; for Unseal the escrow
+	Mode      Mode                   `cbor:"5,keyasint"`
+	Purpose   abaton.Purpose         `cbor:"6,keyasint"`
+	Rows      []Row                  `cbor:"7,keyasint"` // for Release, Permit, Index, Locks
+	Lines     []abaton.Line          `cbor:"8,keyasint"` // for List and Parts
+	Time      int64                  `cbor:"9,keyasint"` // unix seconds
+	Nonce     [grant.NonceBytes]byte `cbor:"10,keyasint"`
+	Cursor    uint64                 `cbor:"11,keyasint"` // where List, Parts and History go on; else zero
+	StepUp    []byte                 `cbor:"12,keyasint"` // canonical SignedStepUp, or empty
+	Emergency []byte                 `cbor:"13,keyasint"` // canonical SignedEmergency: for Unseal of an emergency set; else empty
+	Approval  []byte                 `cbor:"14,keyasint"` // canonical SignedApproval: for Confirm, and for Unseal beside Emergency
 }
 
 // Sign makes the bytes a reader sends: the same to every keeper.
@@ -60,9 +65,11 @@ func (r *Request) Sign(k *key.Signing) []byte {
 // Asked is a request as it came: parsed, its signature not yet verified.
 type Asked struct {
 	Request
-	signed wire.Signed
-	hash   [32]byte
-	stepUp *SignedStepUp
+	signed    wire.Signed
+	hash      [32]byte
+	stepUp    *SignedStepUp
+	emergency *SignedEmergency
+	approval  *SignedApproval
 }
 
 // ParseRequest reads a signed request strictly; ReasonMalformed or
@@ -85,6 +92,9 @@ func ParseRequest(data []byte) (*Asked, error) {
 		}
 		a.stepUp = s
 	}
+	if err := a.readEmergency(); err != nil {
+		return nil, err
+	}
 	a.hash = sha256.Sum256(a.signed.Body)
 	return &a, nil
 }
@@ -95,7 +105,7 @@ func (r *Request) validate() error {
 	}
 	ok := r.V == wire.Version && r.Session != (abaton.SessionID{}) && r.Patient != (abaton.ActorID{}) &&
 		r.Purpose.Valid() && r.Time >= 0 && r.Nonce != ([grant.NonceBytes]byte{}) &&
-		r.modeFits() && distinctRows(r.Rows) && distinctLines(r.Lines)
+		r.modeFits() && r.emergencyFits() && distinctRows(r.Rows) && distinctLines(r.Lines)
 	if !ok {
 		return abaton.Refuse(abaton.ReasonMalformed)
 	}
@@ -111,7 +121,7 @@ func (r *Request) modeFits() bool {
 		return len(r.Rows) == 0 && len(r.Lines) > 0
 	case History:
 		return len(r.Rows) == 0 && len(r.Lines) == 0
-	case Unseal:
+	case Unseal, Confirm:
 		return len(r.Rows) == 0 && len(r.Lines) == 0 && r.Cursor == 0 && r.Grant != (abaton.GrantID{})
 	}
 	return false

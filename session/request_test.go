@@ -49,7 +49,7 @@ func TestRequest(t *testing.T) {
 		{"no session", func(r *session.Request) { r.Session = abaton.SessionID{} }, abaton.ReasonMalformed},
 		{"no patient", func(r *session.Request) { r.Patient = abaton.ActorID{} }, abaton.ReasonMalformed},
 		{"no mode", func(r *session.Request) { r.Mode = 0 }, abaton.ReasonMalformed},
-		{"unknown mode", func(r *session.Request) { r.Mode = 6 }, abaton.ReasonMalformed},
+		{"unknown mode", func(r *session.Request) { r.Mode = 10 }, abaton.ReasonMalformed},
 		{"no purpose", func(r *session.Request) { r.Purpose = "" }, abaton.ReasonMalformed},
 		{"unknown purpose", func(r *session.Request) { r.Purpose = "CURIOUS" }, abaton.ReasonMalformed},
 		{"no nonce", func(r *session.Request) { r.Nonce = [16]byte{} }, abaton.ReasonMalformed},

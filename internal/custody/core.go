@@ -133,6 +133,7 @@ type Output struct {
 	Granted    []Row         // rows to release, for requests
 	Lines      []abaton.Line // lines to list, for requests
 	Escrow     *actor.Escrow // whose share to release, for requests
+	Opened     bool          // the share is an emergency set's, for requests
 	Outcome    ledger.Outcome
 	Reason     abaton.Reason
 	Time       time.Time
@@ -153,6 +154,7 @@ type tx struct {
 	reunited []*actor.Authentic        // branches that came in with a merge
 	marked   map[string]bool           // one-time names taken in this group
 	counts   map[abaton.ActorID]uint64 // counters moved in this group
+	notes    map[string][]byte         // what this keeper notes in this group, by name
 	gone     uint64                    // leaves handed over, with this group's
 	err      error                     // storage failed while deciding
 }
@@ -185,7 +187,7 @@ func (c *Core) Step(now time.Time, in []Input) []Output {
 func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later []int) {
 	c.actors.trim()
 	c.windows.trim()
-	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64)}
+	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64), notes: make(map[string][]byte)}
 	taken := make(map[string]bool)
 	var done []int
 	if c.appends() && c.recovering {

@@ -70,7 +70,7 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 	if err := asked.Authenticate(open.session, now); err != nil { // 5: signature, time
 		return nil, err
 	}
-	out, err := k.submit(ctx, Request{Session: open.session, Asked: asked, Party: open.party}) // 4, 5 replay, 6 to 11
+	out, err := k.submit(ctx, k.request(open, asked, now)) // 4, 5 replay, 6 to 11
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,9 @@ func (k *Keeper) reply(asked *session.Asked, out Output) (*keeper.Reply, error) 
 	case session.History:
 		err = k.history(r, asked.Patient, asked.Cursor)
 	case session.Unseal:
-		r.Share, err = k.share(asked.Patient, out.Escrow)
+		if r.Share, err = k.share(asked.Patient, out.Escrow); err == nil && out.Opened {
+			r.Released = k.released(asked, out)
+		}
 	}
 	return r, err
 }

@@ -89,7 +89,7 @@ func (v *verdict) policy() abaton.Reason {
 	if own != (v.r.Asked.Purpose == abaton.PatientAccess) {
 		return abaton.ReasonPolicy
 	}
-	if own {
+	if own || v.r.Asked.Mode == session.Confirm { // which opens nothing
 		return ""
 	}
 	org := v.asker.org

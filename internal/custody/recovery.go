@@ -15,9 +15,10 @@ import (
 // lies in the batch that stores the event: no restart makes a wait shorter.
 func heardName(recover actor.Hash) string { return "heard/" + string(recover[:]) }
 
-// hear notes the time of a recovery that is new here. Nobody else's time is
+// hear notes the time of a recovery or an emergency role that is new here. Nobody else's time is
 // asked for, least of all the event's own.
 func (c *Core) hear(t *tx, a *actor.Authentic) {
+	c.hearRole(t, a)
 	if a.Kind() != actor.EventRecover {
 		return
 	}

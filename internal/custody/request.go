@@ -26,6 +26,8 @@ type Request struct {
 	Session *session.Session
 	Asked   *session.Asked
 	Party   key.RelyingParty // where a step-up must come from
+	Second  *session.Session // whose approval it carries; nil without, or not known here
+	Away    key.RelyingParty // where that approval must come from
 }
 
 func (r Request) slot() string {
@@ -136,6 +138,8 @@ type verdict struct {
 	lines   []abaton.Line
 	locks   []byte // what identifies the LOCKs released
 	escrow  *actor.Escrow
+	opening *emergency // an emergency opening about to be noted
+	answer  *answered  // a second clinician's word about one
 }
 
 func (v *verdict) lease() abaton.Reason {
@@ -171,6 +175,8 @@ func (v *verdict) grant() abaton.Reason {
 		return v.grantHistory()
 	case session.Unseal:
 		return v.grantUnseal()
+	case session.Confirm:
+		return v.grantConfirm()
 	}
 	return abaton.ReasonMalformed
 }
@@ -180,6 +186,9 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	if v.repeat != nil {
 		records = 0 // RULINGS 20: a repeat costs no quota
+	}
+	if e, ended := v.patient.Escrow(q.Grant); e != nil {
+		return v.decideEscrow(e, ended, line)
 	}
 	facts, reason := v.facts()
 	if reason != "" {
@@ -346,34 +355,13 @@ func (v *verdict) broken(err error) abaton.Reason {
 // entry is the disclosure as it will stand in the ledger.
 func (v *verdict) entry() ledger.Entry {
 	st, q := v.r.Session.Statement(), v.r.Asked
-	return ledger.Entry{
+	e := ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
 		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
 	}
-}
-
-func opOf(q *session.Asked) ledger.Op {
-	switch q.Mode {
-	case session.Locks:
-		if q.Grant != (abaton.GrantID{}) {
-			return ledger.OpRelease // a reader who met a re-lock half way
-		}
-		return ledger.OpRelock
-	case session.Release:
-		return ledger.OpRelease
-	case session.Permit:
-		return ledger.OpPermit
-	case session.List, session.Parts:
-		return ledger.OpList
-	case session.History:
-		return ledger.OpHistory
-	case session.Index:
-		return ledger.OpIndex
-	case session.Unseal:
-		return ledger.OpUnseal
-	}
-	return 0
+	v.tellEmergency(&e)
+	return e
 }
 
 // refuse ledgers a refusal; a repeat adds at most one.
@@ -383,6 +371,7 @@ func (v *verdict) refuse(reason abaton.Reason) Output {
 	}
 	out := refused(reason)
 	out.Outcome = ledger.Refused
+	v.opening, v.answer = nil, nil
 	name := v.r.Asked.Hash()
 	if v.repeat != nil {
 		if v.repeat.Outcome == ledger.Refused || v.refusedBefore() {
@@ -424,7 +413,7 @@ func (v *verdict) askedLines() []abaton.Line {
 // LOCKs are unchanged answers under its first entry.
 func (v *verdict) permit() Output {
 	q := v.r.Asked
-	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow}
+	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow, Opened: v.opening != nil}
 	e := v.entry()
 	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
 	for _, row := range v.rows {
@@ -453,6 +442,7 @@ func (v *verdict) permit() Output {
 	if err := v.core.opens(v.t, v.r.Session.Statement().Actor, q.Patient); err != nil {
 		return v.t.fail(err)
 	}
+	v.note()
 	return v.ledgered(out, at)
 }
 

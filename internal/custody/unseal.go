@@ -1,13 +1,25 @@
 package custody
 
 import (
+	"slices"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 )
 
 // unsealsMax is how often one keeper releases its share of one escrow. Who
-// comes back needs it once; a repeat of the same request costs none.
-const unsealsMax = 16
+// comes back needs it once, whoever helps in an emergency once in four hours; a
+// repeat of the same request costs none. A care team needs it every day: a
+// custody has budgets instead.
+func unsealsMax(k actor.EscrowKind) uint64 {
+	switch k {
+	case actor.EscrowEmergency:
+		return 128
+	case actor.EscrowCustody:
+		return 1 << 32
+	}
+	return 16
+}
 
 // grantUnseal decides whether this keeper's share of an escrow may leave
 // (PROTOCOL.md#unseal). Whose log gives the escrow and that it is not ended
@@ -20,6 +32,9 @@ func (v *verdict) grantUnseal() abaton.Reason {
 		return abaton.ReasonGrant
 	case ended:
 		return abaton.ReasonRevoked
+	}
+	if (q.Said() != nil) && e.Kind != actor.EscrowEmergency {
+		return abaton.ReasonGrant
 	}
 	reason := abaton.ReasonGrant
 	switch e.Kind {
@@ -34,13 +49,23 @@ func (v *verdict) grantUnseal() abaton.Reason {
 		return reason
 	}
 	if v.repeat == nil {
-		if v.used >= unsealsMax {
+		if v.used >= unsealsMax(e.Kind) {
 			return abaton.ReasonQuota
 		}
 		v.used++
 	}
-	v.escrow = e
+	v.escrow, v.level = e, v.levelOf(e)
 	return ""
+}
+
+// levelOf is the highest level of the lines that an escrow opens.
+func (v *verdict) levelOf(e *actor.Escrow) (level uint8) {
+	for _, seg := range v.patient.Lines() {
+		if len(e.Lines) == 0 || slices.Contains(e.Lines, seg.Line) {
+			level = max(level, seg.Level)
+		}
+	}
+	return level
 }
 
 // unsealOwn: the patient's own session, by the passkey that came back under
@@ -52,12 +77,6 @@ func (v *verdict) unsealOwn() abaton.Reason {
 	}
 	return ""
 }
-
-// unsealEmergency refuses until emergency access has its own rules.
-func (v *verdict) unsealEmergency(*actor.Escrow) abaton.Reason { return abaton.ReasonGrant }
-
-// unsealCustody refuses until care-team custody has its own rules.
-func (v *verdict) unsealCustody(*actor.Escrow) abaton.Reason { return abaton.ReasonGrant }
 
 // share opens this keeper's share, once its release is ledgered.
 func (k *Keeper) share(patient abaton.ActorID, e *actor.Escrow) ([]byte, error) {

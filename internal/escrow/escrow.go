@@ -110,13 +110,18 @@ func Trustees(trustees []Holder, need int, wait time.Duration) Terms {
 	return t
 }
 
-// Authorities are the terms of an emergency set or a custody, of which any one
-// authority opens half A. No lines: the root.
-func Authorities(kind actor.EscrowKind, authorities []Holder, lines ...abaton.Line) Terms {
+// Emergency are the terms of an emergency set, of which any one authority
+// opens half A. Clinicians is how many must agree: 1 for what every emergency
+// opens, 2 for anything wider.
+func Emergency(authorities []Holder, clinicians int, lines ...abaton.Line) Terms {
 	lines = slices.Clone(lines)
 	slices.SortFunc(lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
-	return Terms{Kind: kind, Holders: authorities, Lines: lines}
+	return Terms{Kind: actor.EscrowEmergency, Holders: authorities, Lines: lines, Need: clinicians}
 }
+
+// Custody are the terms of a root that care teams keep for a patient: any one
+// of them opens half A.
+func Custody(teams ...Holder) Terms { return Terms{Kind: actor.EscrowCustody, Holders: teams} }
 
 // Make seals a payload under half A and a fresh half B that is shared over the
 // set. Log is whose event it will be. Half A is NewHalf's but for a kit.

@@ -256,7 +256,7 @@ func TestMakeRefuses(t *testing.T) {
 	if _, err := escrow.Make(set, patient, escrow.Trustees(one, 1, time.Hour), key.NewSecret(), payload()); err == nil {
 		t.Error("one helper alone: got an escrow, want refused")
 	}
-	if _, err := escrow.Make(set, patient, escrow.Authorities(actor.EscrowCustody, []escrow.Holder{{ID: abaton.ActorID{7}}}), key.NewSecret(), payload()); err == nil {
+	if _, err := escrow.Make(set, patient, escrow.Custody(escrow.Holder{ID: abaton.ActorID{7}}), key.NewSecret(), payload()); err == nil {
 		t.Error("no box key: got an escrow, want refused")
 	}
 }

@@ -35,6 +35,11 @@ func (g *Gateway) put(ctx context.Context, p *person, changes []*change) (writte
 		t.Writes[i] = client.Write{Patient: ch.home, Line: ch.line, Fact: ch.fact,
 			Record: seal.Record{Envelope: ch.envelope, Content: ch.content}}
 	}
+	copies, err := g.copies(ctx, p, changes)
+	if err != nil {
+		return nil, false, err
+	}
+	t.Writes = append(t.Writes, copies...)
 	// Once it is in the outbox it will be written, whether the caller waits
 	// or not; the answer and the charts must know how it ended.
 	written, err = g.writer.Put(context.WithoutCancel(ctx), t)

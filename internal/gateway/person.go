@@ -252,6 +252,7 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 			out.withheld = out.withheld || len(high) > 0
 		}
 	}
+	out.dropCopies()
 	switch {
 	case len(out.asks) > 0:
 		return out, nil

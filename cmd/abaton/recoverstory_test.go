@@ -181,14 +181,14 @@ func (w *town) whole(old *people.Person) {
 // TestLosingEveryDevice is H16: each way back in, and each way it must not go.
 func TestLosingEveryDevice(t *testing.T) {
 	w := newStoryTown(t)
-	if s := w.status(); !s.Enough || strings.Join(s.Ways, " ") != "phone kit" || s.Wait != int64(storyWait/time.Second) {
-		t.Fatalf("status at first: got %+v, want a phone and a kit", s)
+	if s := w.status(); !s.Enough || strings.Join(s.Ways, " ") != "device kit" || s.Wait != int64(storyWait/time.Second) {
+		t.Fatalf("status at first: got %+v, want a device and a kit", s)
 	}
 	w.fails("not words 3 and 6", "zebra zebra\n", "recover", "kit", "ana")
 	var kit madeKit
 	w.into(&kit, "recover", "kit", "ana", "--json", "--language", "nl")
 	w.must("", "recover", "helpers", "ana", "bo", "cas", "dee")
-	if s := w.status(); strings.Join(s.Ways, " ") != "phone kit helpers" {
+	if s := w.status(); strings.Join(s.Ways, " ") != "device kit helpers" {
 		t.Fatalf("status with helpers: got %v", s.Ways)
 	}
 	t.Run("kit", func(t *testing.T) { w.in(t).byKit(kit) })

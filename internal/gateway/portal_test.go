@@ -13,7 +13,10 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/escrow"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/gateway/login"
 	"github.com/abaton-health/abaton/key"
@@ -103,6 +106,16 @@ func TestEnrolSignInStepUpStop(t *testing.T) {
 	}
 	if got, err := key.UnwrapRoot(b.prf, b.credentialID, wrap); err != nil || got != b.secret || kept.Actor != done.Actor || kept.Public != login.Encode(b.passkey.Public()) {
 		t.Errorf("what is kept: got %v, want the root under the passkey", err)
+	}
+
+	// Nothing is stored before there is a second way back in.
+	code := escrow.NewCode()
+	kit, err := escrow.Make(w.keepers.Set, b.id, escrow.Kit(b.id, code, custodytest.Wait), code.Half(b.id), escrow.Payload{Root: b.secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.net.Append(t.Context(), client.PasskeyHand(b.id, b.passkey), kit); err != nil {
+		t.Fatal(err)
 	}
 
 	// The clinic writes, also what is locked.

@@ -113,7 +113,7 @@ export async function enrolStaff(c: api.Clinic, ticket: Bytes): Promise<string> 
     const bytes = event.newInception({
       kind: event.CLINICIAN, keys: [{ id, rights: 1 }], credentials: [{ public: passkey.public, class: passkey.class }],
       box: await publicOf(await root.boxSeed()), organisation: c.organisation, invitation, set: c.set, lines: [], grants: [],
-      document: new Uint8Array(0), nonce: random(16),
+      document: new Uint8Array(0), nonce: random(16), approvals: 0,
     }, now());
     const signed = await event.signedByKey(bytes, manage);
     const done = await post(c, passkey.id, () => api.enrol(signed, passkey.id, wrapped));
@@ -139,7 +139,7 @@ async function inception(c: api.Clinic, e: Enrolment, credential: { public: Byte
   }
   return {
     kind: event.PATIENT, keys: [], credentials: [credential], box: await publicOf(await root.boxSeed()), organisation: c.organisation,
-    invitation: e.invitation, set: c.set, lines, grants, document: new Uint8Array(0), nonce: random(16),
+    invitation: e.invitation, set: c.set, lines, grants, document: new Uint8Array(0), nonce: random(16), approvals: 0,
   };
 }
 
@@ -216,7 +216,7 @@ export async function signIn(c: api.Clinic, unlock: boolean): Promise<Session> {
   const statement = session.marshalStatement({
     v: 1, actor: kept.actor, credential: await nameOf(kept.public), key: fromName("key1", o.session), reply, notBefore,
     expires: notBefore + sessionLife, set: c.set, checkpoints: o.checkpoints.map(utf8), nonce: fromBase64url(o.nonce),
-    organisation: zero, role: "",
+    organisation: zero, role: "", device: zero, behalf: zero,
   });
   const id = await session.sessionID(statement);
   const touched = await touch(c, id, credential, unlock);

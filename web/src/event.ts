@@ -46,6 +46,7 @@ export const inceptionForm = form.map({
   grants: form.list(grantedForm),
   document: form.bytes,
   nonce: form.fixed(16),
+  approvals: form.u8, // organisations only
 });
 export type Inception = form.Of<typeof inceptionForm>;
 
@@ -55,13 +56,15 @@ const invitationForm = form.map({
   kind: form.u8,
   nonce: form.fixed(16),
   expires: form.int,
-  signer: form.fixed(32),
-  credential: form.fixed(32),
+  signers: form.list(form.fixed(32)),
+  credential: form.fixed(32), // zero: whichever
 });
 export type Invitation = form.Of<typeof invitationForm>;
-const sealedForm = form.tuple({ body: form.bytes, sig: form.bytes });
+const invitedForm = form.tuple({ body: form.bytes, sigs: form.list(form.bytes) });
+const approvalsMax = 2;
 
 export const revokeForm = form.map({ grant: form.fixed(32), urgent: form.bool });
+const barForm = form.map({ actor: form.fixed(32), until: form.int }); // until 0: for ever
 const eraseForm = form.map({ rows: form.list(form.tuple({ batch: form.fixed(32), bits: form.u64 })) });
 
 export const hashOf = (event: Uint8Array): Promise<Bytes> => hash("abaton/v1/event", event);
@@ -101,7 +104,7 @@ export async function signingKey(seed: Bytes): Promise<{ id: Bytes; key: CryptoK
 export const signedBy = (event: Bytes, a: Assertion): Bytes =>
   form.marshal(signedForm, { event, proofs: [{ tag: 2, body: form.marshal(assertionForm, a) }] });
 
-async function signature(key: Bytes, label: Label, body: Bytes, sig: Bytes): Promise<boolean> {
+export async function signature(key: Bytes, label: Label, body: Bytes, sig: Bytes): Promise<boolean> {
   const k = await crypto.subtle.importKey("raw", key, "Ed25519", false, ["verify"]).catch(() => undefined);
   return k !== undefined && crypto.subtle.verify("Ed25519", k, sig, message(label, body));
 }
@@ -114,10 +117,15 @@ export const readInvitation = (data: Uint8Array): Promise<Invitation> => readInv
 export const readTicket = (data: Uint8Array): Promise<Invitation> => readInvited(data, "abaton/v1/enrolment");
 
 async function readInvited(data: Uint8Array, label: Label): Promise<Invitation> {
-  const s = form.unmarshal(sealedForm, data);
+  const s = form.unmarshal(invitedForm, data);
   const v = form.unmarshal(invitationForm, s.body);
-  if (v.v !== 1 || isZero(v.nonce) || v.expires <= 0 || !(await signature(v.signer, label, s.body, s.sig))) {
+  const different = new Set(v.signers.map((k) => k.join())).size === v.signers.length;
+  if (v.v !== 1 || isZero(v.nonce) || v.expires <= 0 || isZero(v.organisation) || !different ||
+    v.signers.length < 1 || v.signers.length > approvalsMax || s.sigs.length !== v.signers.length) {
     throw new Malformed();
+  }
+  for (const [i, signer] of v.signers.entries()) {
+    if (!(await signature(signer, label, s.body, s.sigs[i]!))) throw new Malformed();
   }
   return v;
 }
@@ -137,7 +145,7 @@ export async function authenticate(data: Uint8Array, rp: RelyingParty): Promise<
     const s = form.unmarshal(signedForm, data);
     const e = form.unmarshal(eventForm, s.event);
     const id = await hashOf(s.event);
-    if (e.v !== 1 || e.kind < 1 || e.kind > 13 || e.time < 0 || !chained(e)) throw new Malformed();
+    if (e.v !== 1 || e.kind < 1 || e.kind > 21 || e.time < 0 || !chained(e)) throw new Malformed();
     const by = await provers(s.proofs, id, rp);
     const refused = by.refused || (await bodyRefusal(e.kind, e.body, by));
     return { refused, actor: e.kind === 1 ? await actorOf(s.event) : e.actor, hash: id };
@@ -188,7 +196,6 @@ async function bodyRefusal(kind: number, body: Bytes, by: Provers): Promise<stri
     }
     case 3:
     case 5:
-    case 9:
       if (isZero(form.unmarshal(form.map({ id: form.fixed(32) }), body).id)) throw new Malformed();
       return "";
     case 4:
@@ -200,6 +207,11 @@ async function bodyRefusal(kind: number, body: Bytes, by: Provers): Promise<stri
     case 8:
       if (isZero(form.unmarshal(revokeForm, body).grant)) throw new Malformed();
       return "";
+    case 9: {
+      const bar = form.unmarshal(barForm, body);
+      if (isZero(bar.actor) || bar.until < 0) throw new Malformed();
+      return "";
+    }
     case 10:
       checkErase(form.unmarshal(eraseForm, body).rows);
       return "";
@@ -217,7 +229,7 @@ async function checkCredential(c: form.Of<typeof credentialForm>): Promise<void>
 }
 
 async function inceptionRefusal(in_: Inception, by: Provers): Promise<string> {
-  if (in_.kind < 1 || in_.kind > 5 || isZero(in_.nonce) || in_.box.length !== 1216 || in_.document.length > 0) throw new Malformed();
+  if (in_.kind < 1 || in_.kind > 5 || isZero(in_.nonce) || in_.box.length !== 1216 || in_.document.length > 0 || (in_.kind !== 3 && in_.approvals !== 0)) throw new Malformed();
   let entitled = in_.keys.some((k) => (k.rights & 1) !== 0 && by.keys.some((other) => equal(other, k.id)));
   for (const c of in_.credentials) {
     await checkCredential(c);

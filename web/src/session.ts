@@ -5,6 +5,7 @@ import { Malformed } from "./cbor.ts";
 import * as form from "./form.ts";
 import { assertionForm, nameOf, refusal, type Assertion, type RelyingParty } from "./assertion.ts";
 import { open, seal } from "./box.ts";
+import { signature } from "./event.ts";
 import { marshalSeeds, parseSeeds, type Seed } from "./grant.ts";
 import { hash } from "./labels.ts";
 
@@ -21,13 +22,16 @@ export const statementForm = form.map({
   nonce: form.fixed(16),
   organisation: form.fixed(32),
   role: form.text,
+  device: form.fixed(32), // zero but for clinicians
+  behalf: form.fixed(32), // zero but for clinicians on call
 });
 export type Statement = form.Of<typeof statementForm>;
-const signedForm = form.tuple({ statement: form.bytes, assertion: assertionForm });
+const signedForm = form.tuple({ statement: form.bytes, assertion: assertionForm, device: form.bytes, posture: form.bytes });
+const none = new Uint8Array(0); // a patient's browser brings no device
 
 export const marshalStatement = (s: Statement): Bytes => form.marshal(statementForm, s);
 export const sessionID = (statement: Uint8Array): Promise<Bytes> => hash("abaton/v1/session", statement);
-export const marshalSigned = (statement: Bytes, assertion: Assertion): Bytes => form.marshal(signedForm, { statement, assertion });
+export const marshalSigned = (statement: Bytes, assertion: Assertion): Bytes => form.marshal(signedForm, { statement, assertion, device: none, posture: none });
 
 // authenticate is what a keeper checks before it looks at a log; "" or the
 // reason.
@@ -42,9 +46,41 @@ export async function authenticate(data: Uint8Array, rp: RelyingParty): Promise<
     if (!good) throw new Malformed();
     const name = await sessionID(s.statement);
     const own = equal(await nameOf(s.assertion.public), st.credential);
-    return { refused: own && !(await refusal(s.assertion, name, rp)) ? "" : "session-invalid", id: name };
+    if (!own || (await refusal(s.assertion, name, rp))) return { refused: "session-invalid", id: name };
+    return { refused: await deviceRefusal(st, name, s.device, s.posture), id: name };
   } catch (err) {
     if (err instanceof Malformed) return { refused: "malformed", id };
+    throw err;
+  }
+}
+
+const deviceForm = form.map({ key: form.fixed(32), sig: form.bytes });
+const postureForm = form.map({
+  v: form.uint,
+  organisation: form.fixed(32),
+  device: form.fixed(32),
+  level: form.u8,
+  from: form.int,
+  until: form.int,
+  signer: form.fixed(32),
+});
+const sealedForm = form.tuple({ body: form.bytes, sig: form.bytes });
+const postureLife = 24 * 3600;
+
+// deviceRefusal: a statement that names a device carries its signature and
+// its organisation's word about it, and no other statement does.
+async function deviceRefusal(st: Statement, id: Bytes, proof: Bytes, word: Bytes): Promise<string> {
+  if (isZero(st.device)) return proof.length + word.length > 0 ? "malformed" : "";
+  try {
+    const by = form.unmarshal(deviceForm, proof);
+    const sealed = form.unmarshal(sealedForm, word);
+    const p = form.unmarshal(postureForm, sealed.body);
+    const good = p.v === 1 && equal(p.device, st.device) && !isZero(p.organisation) && equal(p.organisation, st.organisation) &&
+      p.level >= 1 && p.level <= 3 && p.from >= 0 && p.until > p.from && p.until - p.from <= postureLife &&
+      (await signature(by.key, "abaton/v1/device-proof", id, by.sig)) && (await signature(p.signer, "abaton/v1/posture", sealed.body, sealed.sig));
+    return good ? "" : "device";
+  } catch (err) {
+    if (err instanceof Malformed) return "device";
     throw err;
   }
 }

@@ -73,10 +73,11 @@ func nameOfActor(d *demo, id abaton.ActorID) string {
 	return short(id.String())
 }
 
-// readByOffice are the parts that an importing records office may read.
+// readByOffice are the parts that an importing records office opens: what it may,
+// less the emergency set, which holds copies of what it reads in the general part.
 func readByOffice() (all []fhir.Category) {
 	for _, c := range fhir.Categories() {
-		if c != fhir.PsychotherapyNotes {
+		if c != fhir.PsychotherapyNotes && c != fhir.Emergency {
 			all = append(all, c)
 		}
 	}

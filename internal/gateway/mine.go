@@ -19,6 +19,8 @@ type meSeen struct {
 	Head   string      `json:"head"` // its hash, hex
 	Lines  []lineSeen  `json:"lines"`
 	Grants []grantSeen `json:"grants"`
+	Ways   int         `json:"ways"` // independent ways in; keepers take no first record below actor.WaysNeeded
+	Kit    bool        `json:"kit"`  // one of them is on paper
 }
 
 type lineSeen struct {
@@ -54,6 +56,8 @@ func (g *Gateway) me(ctx context.Context, c *call) (*answer, error) {
 		return nil, absent()
 	}
 	out := meSeen{Actor: p.actor.String(), Seq: at.Seq, Head: hex.EncodeToString(at.Hash[:]), Lines: []lineSeen{}, Grants: []grantSeen{}}
+	ways := st.Ways()
+	out.Ways, out.Kit = ways.Count(), ways.Kit
 	for _, l := range st.Lines() {
 		out.Lines = append(out.Lines, lineSeen{Line: l.Line.String(), Level: l.Level, Epoch: l.Epoch})
 	}

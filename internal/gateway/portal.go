@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"net/http"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -65,6 +66,14 @@ type clinicSeen struct {
 	RPID         string         `json:"rpId"`
 	Origins      []string       `json:"origins"`
 	Categories   []categorySeen `json:"categories"`
+	Keepers      []keeperSeen   `json:"keepers"`   // half of a kit is shared over them
+	Threshold    uint8          `json:"threshold"` // how many shares give it
+	Wait         int64          `json:"wait"`      // seconds that a recovery waits at least
+}
+
+type keeperSeen struct {
+	X   uint8  `json:"x"`
+	Box string `json:"box"` // base64url
 }
 
 type categorySeen struct {
@@ -87,6 +96,11 @@ func (g *Gateway) clinic(ctx context.Context, _ *call) (*answer, error) {
 	for _, c := range fhir.Categories() {
 		id := c.ID()
 		out.Categories = append(out.Categories, categorySeen{Name: c.String(), ID: hex.EncodeToString(id[:]), Level: c.Level()})
+	}
+	_, _, out.Threshold, _ = g.set.Shape()
+	out.Wait = int64(g.set.RecoveryWait() / time.Second)
+	for _, k := range g.set.Keepers {
+		out.Keepers = append(out.Keepers, keeperSeen{X: uint8(k.X), Box: login.Encode(k.Box)})
 	}
 	return jsonAnswer(out)
 }

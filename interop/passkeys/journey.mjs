@@ -53,6 +53,16 @@ async function enrolled(page, link, name) {
   await press(page, "Make my passkey");
 }
 
+// printed reads the kit from the page and types what proves it.
+async function printed(page) {
+  await heading(page, "Print the kit to your health record");
+  const words = await page.locator("#words > li").allInnerTexts();
+  assert.equal(words.length, 12);
+  for (const n of [3, 6]) await page.getByLabel(`Word ${n}`, { exact: true }).fill(words[n - 1].toUpperCase());
+  await press(page, "My kit is printed");
+  return words;
+}
+
 const network = await up();
 let browser;
 try {
@@ -62,8 +72,29 @@ try {
   const me = await device(browser);
   const { page } = me;
 
+  // A passkey alone is one way in: nothing is stored before there is another.
   await enrolled(page, link, "enrol");
+  await heading(page, "Print the kit to your health record");
+  const anna = await network.client("dr-anna");
+  await look(page, "kit");
+  await page.getByLabel("Name to print on it").fill("Maria");
+  assert.match(await page.locator(".paper").innerText(), /^This paper opens Maria's health record\.[\s\S]*It opens after 24 hours\./);
+  assert.match(await page.locator(".warning").innerText(), /^Only this device opens your record, and no record is stored yet\./);
+  const name = (await page.textContent(".paper .code")).trim();
+  assert.match(name, /^act1[a-z2-7]{52}$/);
+  const early = await anna("POST", "/Patient", { "Abaton-Patient": name }, { resourceType: "Patient", active: true });
+  assert.equal(early.status, 403, "no record before a second way in");
+  assert.match(await early.text(), /no second way back in/);
+  await page.emulateMedia({ media: "print" });
+  assert.deepEqual([await page.locator("#words").isVisible(), await page.getByLabel("Word 3", { exact: true }).isVisible()], [true, false]);
+  await page.emulateMedia({ media: null });
+  await page.getByLabel("Word 3", { exact: true }).fill("abaton");
+  await press(page, "My kit is printed");
+  assert.match(await told(page), /not the words on the paper/);
+  const words = await printed(page);
   await heading(page, "Your record is ready");
+  const text = await page.evaluate(() => document.body.innerText);
+  assert.ok(!text.includes(words.join("\n")) && !text.includes(words.join(" ")), "the words are shown once");
   await look(page, "ready");
   const actor = (await page.textContent("#actor")).trim();
   assert.match(actor, /^act1[a-z2-7]{52}$/);
@@ -74,7 +105,6 @@ try {
   console.log("enrolled");
 
   // The clinic writes: two entries, and a note of a psychotherapy.
-  const anna = await network.client("dr-anna");
   const headers = { "Abaton-Patient": actor };
   const made = await anna("POST", "/Patient", headers, { resourceType: "Patient", active: true });
   assert.equal(made.status, 201, "the clinic adds to the record");
@@ -164,7 +194,19 @@ try {
   // A device that is bound enrols as such with the very link, unused so far.
   const bound = await device(browser, { defaultBackupEligibility: false, defaultBackupState: false });
   await enrolled(bound.page, fresh);
-  await heading(bound.page, "Your record is ready");
+  await heading(bound.page, "Print the kit to your health record");
+  await press(bound.page, "Not now");
+  await heading(bound.page, "Your key is made");
+  await look(bound.page, "one-way");
+  await bound.page.goto(`${network.url}/sign-in`);
+  await press(bound.page, "Sign in with my passkey");
+  await heading(bound.page, "Who can see my record");
+  assert.match(await bound.page.locator(".warning").innerText(), /no record is stored yet/);
+  await press(bound.page, "Make my kit");
+  await printed(bound.page);
+  await heading(bound.page, "Who can see my record");
+  assert.equal(await bound.page.locator(".warning").count(), 0);
+  console.log("a kit made later");
   await bound.page.goto(`${network.url}/unlock`);
   await press(bound.page, "Open with my passkey");
   await heading(bound.page, "My record");
@@ -181,6 +223,7 @@ try {
       };
     }, only);
     await enrolled(d.page, (await network.run("invite")).trim());
+    await printed(d.page);
     await heading(d.page, "Your record is ready");
     await d.page.goto(`${network.url}/unlock`);
     await press(d.page, "Open with my passkey");

@@ -2,6 +2,7 @@
 // lodger of ciphertext here; what it says is checked or shown, never obeyed.
 import { fromBase64url, fromHex, fromName, toBase64url, type Bytes } from "./bytes.ts";
 import { Told } from "./dom.ts";
+import type { Keepers } from "./escrow.ts";
 
 export interface Category {
   name: string;
@@ -16,6 +17,7 @@ export interface Clinic {
   rpID: string;
   origins: string[];
   categories: Category[];
+  keepers: Keepers;
 }
 
 export interface Offer {
@@ -58,6 +60,8 @@ export interface Me {
   head: string;
   lines: { line: string; level: number; epoch: number }[];
   grants: GrantSeen[];
+  ways: number; // independent ways in
+  kit: boolean;
 }
 
 async function call(method: string, path: string, body?: unknown, access?: string): Promise<any> {
@@ -88,6 +92,7 @@ export async function clinic(): Promise<Clinic> {
   return {
     set: fromName("act1", c.set), organisation: fromName("act1", c.organisation), box: fromBase64url(c.box), rpID: c.rpId,
     origins: c.origins, categories: c.categories.map((x: any) => ({ name: x.name, id: fromHex(x.id), level: x.level })),
+    keepers: { boxes: c.keepers.map((x: any) => ({ x: x.x, box: fromBase64url(x.box) })), threshold: c.threshold, wait: c.wait },
   };
 }
 
@@ -108,7 +113,13 @@ export async function kept(name: string): Promise<Kept> {
   return { actor: fromName("act1", k.actor), public: fromBase64url(k.public), wrap: fromBase64url(k.wrap) };
 }
 
-export const publish = (event: Bytes): Promise<{ inForce: boolean; at: number; of: number }> =>
+export interface Published {
+  inForce: boolean;
+  at: number; // keepers that have it
+  of: number;
+}
+
+export const publish = (event: Bytes): Promise<Published> =>
   call("POST", "/portal/events", { event: toBase64url(event) });
 
 export const offer = (): Promise<Offer> => call("POST", "/login/offer", {});

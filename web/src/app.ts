@@ -2,6 +2,7 @@
 import * as api from "./api.ts";
 import { fromBase64url } from "./bytes.ts";
 import * as device from "./device.ts";
+import { paperView, unkept } from "./paper.ts";
 import { button, clock, day, el, explain, p, say, show, Told } from "./dom.ts";
 
 const purposes: Record<string, string> = {
@@ -30,18 +31,20 @@ async function enrolPage(): Promise<void> {
     p("Your record is locked with a passkey that only you have: your finger, your face or the code of your device. There is no password."),
     p("Your device will ask twice: once to make the passkey, and once to sign. In your list of passkeys it is called ", el("b", {}, "Abaton: opens your health record"), "."),
     el("h2", {}, "What you allow now"), writes.row, reads?.row,
-    el("p", { class: "warning" }, el("b", {}, "Only this passkey opens your record. If you lose it, your record is lost for ever."), " We cannot open it for you."),
+    p("Then you print a kit: a page that brings you back in if you lose this device. Before that, no record is stored."),
     button("Make my passkey", async () => {
       say("Waiting for your device. It asks twice.");
-      const actor = await device.enrol(c, {
+      const { actor, kit } = await device.enrol(c, {
         invitation: read(invitation), clinicWrites: writes.yes(), ...(reader && reads?.yes() ? { reader } : {}),
       });
       history.replaceState(null, "", "/enrol"); // the invitation is used
       say("");
-      show("Your record is ready",
-        p("Only you can open it. Your clinic finds it by this name, which opens nothing:"),
+      const ready = async (title: string, first: HTMLElement): Promise<void> => show(title, first,
+        p("Your clinic finds your record by this name, which opens nothing:"),
         el("p", { class: "code", id: "actor" }, actor),
         p(el("a", { href: "/sign-in" }, "See who can see my record")));
+      paperView(kit, () => ready("Your record is ready", p("Only you can open it. Your passkey is one way in, your paper the other.")),
+        () => ready("Your key is made", unkept()));
     }));
 }
 
@@ -97,6 +100,7 @@ async function whoView(s: device.Session, said?: string): Promise<void> {
   const me = await api.me(s.access);
   const cards = me.grants.map((g) => grantCard(s, me, g));
   show("Who can see my record",
+    ...secondWay(s, me),
     cards.length > 0 ? el("ul", { class: "cards" }, ...cards) : p("Nobody but you."),
     p(me.grants.length > 0 ? "Nobody else. What is stopped is stopped everywhere." : "Nobody can add to it either."),
     el("h2", {}, "My record"), button("Open my record", async () => {
@@ -105,6 +109,18 @@ async function whoView(s: device.Session, said?: string): Promise<void> {
       await recordView(s);
     }), footer(s));
   say(said ?? "");
+}
+
+// secondWay offers a kit where there is none.
+function secondWay(s: device.Session, me: api.Me): HTMLElement[] {
+  if (me.kit) return [];
+  const again = async (): Promise<void> => whoView(s);
+  return [me.ways < 2 ? unkept() : p("You have no kit on paper."), button("Make my kit", async () => {
+    say("Waiting for your device.");
+    const kit = await device.kit(s);
+    say("");
+    paperView(kit, () => whoView(s, "Your kit is in force."), again);
+  }, me.ways >= 2)];
 }
 
 function grantCard(s: device.Session, me: api.Me, g: api.GrantSeen): HTMLElement {

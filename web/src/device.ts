@@ -7,6 +7,7 @@ import { BOUND, nameOf } from "./assertion.ts";
 import { equal, fromBase64url, fromHex, fromName, random, toBase64url, toName, utf8, type Bytes } from "./bytes.ts";
 import { publicOf } from "./box.ts";
 import { Told } from "./dom.ts";
+import { makeKit } from "./escrow.ts";
 import * as event from "./event.ts";
 import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
 import { hash } from "./labels.ts";
@@ -33,7 +34,8 @@ export interface Enrolment {
 
 // enrol makes passkey, root and key log. Nothing is kept anywhere before the
 // root is wrapped.
-export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
+// With it a kit is made, which counts once its owner has it on paper.
+export async function enrol(c: api.Clinic, e: Enrolment): Promise<{ actor: string; kit: Kit }> {
   checkHere(c);
   const v = await event.readInvitation(e.invitation).catch(() => undefined);
   if (v?.kind !== event.PATIENT || !equal(v.organisation, c.organisation)) {
@@ -45,17 +47,59 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<string> {
   try {
     const body = await inception(c, e, { public: passkey.public, class: passkey.class }, await Root.from(secret));
     const bytes = event.newInception(body, now());
-    const touched = await touch(c, await event.hashOf(bytes), passkey.id, true);
+    const at = { actor: await event.actorOf(bytes), seq: 0, hash: await event.hashOf(bytes) };
+    const touched = await touch(c, at.hash, passkey.id, true);
     const prf = needPRF(touched);
     const wrapped = await wrap(prf, passkey.id, secret);
     prf.fill(0);
+    const kit = await newKit(c, at, secret, async (challenge) => (await touch(c, challenge, passkey.id)).assert(passkey.public));
     const done = await post(c, passkey.id, () => api.enrol(event.signedBy(bytes, touched.assert(passkey.public)), passkey.id, wrapped));
-    const actor = toName("act1", await event.actorOf(bytes));
+    const actor = toName("act1", at.actor);
     if (done.actor !== actor) throw new Told("The clinic's computer gave another name", "Please tell your clinic.");
-    return actor;
+    return { actor, kit };
   } catch (err) {
     if (!(err instanceof Unsure)) await forget(c, toBase64url(passkey.id));
     throw err;
+  } finally {
+    secret.fill(0);
+  }
+}
+
+// Kit is a way back in that is not in force yet: its words stand nowhere but on
+// the page, and the root is in it sealed only.
+export interface Kit {
+  actor: string;
+  words: string[];
+  wait: number; // seconds, from asking to opening
+  confirm(): Promise<api.Published>; // one touch; again where too few keepers answered
+}
+
+async function newKit(c: api.Clinic, at: event.Place, secret: Bytes, prove: (challenge: Bytes) => Promise<Assertion>): Promise<Kit> {
+  const { codeBytes, wordsOf } = await import("./words.ts");
+  const code = random(codeBytes);
+  const seed = await (await Root.from(secret)).boxSeed();
+  const body = await makeKit(at.actor, c.keepers, code, secret, seed);
+  seed.fill(0);
+  const words = await wordsOf(code);
+  code.fill(0);
+  const bytes = event.newEscrow(at, body, now());
+  let signed: Bytes | undefined;
+  return {
+    actor: toName("act1", at.actor), words, wait: c.keepers.wait,
+    confirm: async () => {
+      signed ??= event.signedBy(bytes, await prove(await event.hashOf(bytes)));
+      return api.publish(signed);
+    },
+  };
+}
+
+// kit makes one in a session, with one touch to open the root and, once it is
+// on paper, one to sign.
+export async function kit(s: Session): Promise<Kit> {
+  const prf = needPRF(await touch(s.clinic, random(32), s.credential, true));
+  const secret = await unlock(s, prf);
+  try {
+    return await newKit(s.clinic, await end(s), secret, (challenge) => proof(s, challenge));
   } finally {
     secret.fill(0);
   }
@@ -234,13 +278,19 @@ export async function open(s: Session): Promise<void> {
   await lend(s, needPRF(await touch(s.clinic, random(32), s.credential, true)));
 }
 
-// lend opens the root and seals to the session the seeds of the person's own
-// record, every epoch of every line.
-async function lend(s: Session, prf: Bytes): Promise<void> {
+// unlock gives the root's secret, to be erased by who asked, and erases prf.
+async function unlock(s: Session, prf: Bytes): Promise<Bytes> {
   const secret = await unwrap(prf, s.credential, s.kept.wrap).catch(() => {
     throw new Told("Your passkey does not open this record", "The key kept for it here was altered or is of another passkey. Please tell your clinic.");
   });
   prf.fill(0);
+  return secret;
+}
+
+// lend opens the root and seals to the session the seeds of the person's own
+// record, every epoch of every line.
+async function lend(s: Session, prf: Bytes): Promise<void> {
+  const secret = await unlock(s, prf);
   const root = await Root.from(secret);
   secret.fill(0);
   const announced = new Map((await api.me(s.access)).lines.map((l) => [l.line, l]));
@@ -266,11 +316,15 @@ export async function stepUp(s: Session, lines: string[]): Promise<void> {
   await api.stepUp(s.access, session.marshalStepUp(u, await proof(s, await session.stepUpChallenge(u))));
 }
 
-// stop takes a grant back.
-export async function stop(s: Session, grant: string): Promise<{ inForce: boolean; at: number; of: number }> {
+// end is where the person's log ends.
+async function end(s: Session): Promise<event.Place> {
   const me = await api.me(s.access);
-  const at = { actor: s.actor, seq: me.seq, hash: fromHex(me.head) };
-  const bytes = event.newRevoke(at, fromName("gra1", grant), now());
+  return { actor: s.actor, seq: me.seq, hash: fromHex(me.head) };
+}
+
+// stop takes a grant back.
+export async function stop(s: Session, grant: string): Promise<api.Published> {
+  const bytes = event.newRevoke(await end(s), fromName("gra1", grant), now());
   return api.publish(event.signedBy(bytes, await proof(s, await event.hashOf(bytes))));
 }
 

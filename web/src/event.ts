@@ -85,6 +85,10 @@ export const newRevoke = (at: Place, grant: Bytes, time: number): Bytes =>
     v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind: 8, time, body: form.marshal(revokeForm, { grant, urgent: false }),
   });
 
+// newEscrow gives a second way back in: the body of a kit.
+export const newEscrow = (at: Place, body: Bytes, time: number): Bytes =>
+  form.marshal(eventForm, { v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind: 19, time, body });
+
 // signedByKey proves an event with a managing key, of this seed.
 export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {
   const { id, key } = await signingKey(seed);

@@ -3,12 +3,15 @@
 import { refusal } from "../src/assertion.ts";
 import { equal, fromName, toHex, toName, type Bytes } from "../src/bytes.ts";
 import { encode, decode, Malformed } from "../src/cbor.ts";
+import { halfOf, openKit, escrowForm, proverOf } from "../src/escrow.ts";
 import * as event from "../src/event.ts";
 import * as form from "../src/form.ts";
 import { grantID, grantForm, marshalSeeds, parseGrant, parseSeeds, unwrapSeeds } from "../src/grant.ts";
 import { hash } from "../src/labels.ts";
 import { Root, unwrap, wrap } from "../src/root.ts";
 import * as session from "../src/session.ts";
+import { combine, evaluate, split } from "../src/share.ts";
+import { parseWords, wordsOf } from "../src/words.ts";
 
 interface Vector {
   comment: string;
@@ -92,6 +95,37 @@ const checks: Record<string, Check> = {
       const seeds = await unwrapSeeds(fromHex(v.input.seed), fromHex(v.input.grant), fromHex(v.input.wrap));
       if (toHex(marshalSeeds(seeds)) !== v.output!["payload"]) throw new Error("another payload");
     }),
+
+  "spread/shamir": async (v) => {
+    const shares = (v.input.shares ?? []).map((s: { x: number; y: string }) => ({ x: s.x, y: fromHex(s.y) }));
+    if (v.input.coefficients) {
+      const made = evaluate(fromHex(v.input.secret), v.input.coefficients.map(fromHex), shares.map((s: { x: number }) => s.x));
+      if (made.some((s, i) => !equal(s.y, shares[i].y))) return "other shares";
+      if (!equal(combine(split(fromHex(v.input.secret), 3, [1, 2, 3, 4, 5]).slice(1, 4)), fromHex(v.input.secret))) return "shares do not combine";
+    }
+    return found(v.expect, async () => {
+      if (v.input.secret && !equal(combine(shares), fromHex(v.input.secret))) throw new Error("another secret");
+      if (!v.input.secret) combine(shares);
+    });
+  },
+
+  "escrow/kit": async (v) => {
+    const log = fromHex(v.input.log);
+    const code = await parseWords(v.input.words.split(" ").filter(Boolean));
+    if (!code) return "words";
+    const { id } = await event.signingKey(await proverOf(code, log));
+    const same = toHex(code) === v.output!["code"] && toHex(await halfOf(code, log)) === v.output!["half"] && toHex(id) === v.output!["prover"];
+    return same && equal((await parseWords(await wordsOf(code)))!, code) ? "ok" : "another kit";
+  },
+
+  "escrow/open": async (v) => {
+    const [log, e] = [fromHex(v.input.log), form.unmarshal(escrowForm, fromHex(v.input.escrow))];
+    const shares = [1, 2, 3, 4, 5].filter((x) => v.input[`share_${x}`]).map((x) => ({ x, y: fromHex(v.input[`share_${x}`]) }));
+    if (shares.length === 0) return "sealed";
+    const p = await openKit(log, e, await halfOf(fromHex(v.input.code), log), combine(shares));
+    if (!p) return "sealed";
+    return toHex(p.root) === v.output!["root"] && toHex(p.box) === v.output!["box"] ? "ok" : "another payload";
+  },
 
   "session/seeds": (v) =>
     found("box", async () => {

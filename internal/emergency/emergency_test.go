@@ -33,7 +33,6 @@ type night struct {
 	set                *actor.Escrow
 	setID              abaton.GrantID
 	line               abaton.Line
-	record             abaton.RecordName
 }
 
 func newNight(t *testing.T) *night {

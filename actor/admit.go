@@ -256,6 +256,13 @@ func (s *State) AdmitBranch(missing []*Authentic, merge *Authentic, now time.Tim
 	if err := s.mayVouch(merge); err != nil {
 		return err
 	}
+	return s.TakeBranch(missing, merge, now)
+}
+
+// TakeBranch is AdmitBranch for a merge that a verified certificate stands for:
+// the keepers that voted have asked who vouches, and a copy that knows none of the
+// parents could not.
+func (s *State) TakeBranch(missing []*Authentic, merge *Authentic, now time.Time) error {
 	for i, a := range missing {
 		if s.Knows(a.hash) {
 			continue

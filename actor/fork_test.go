@@ -113,6 +113,24 @@ func TestCertifiedTheftStands(t *testing.T) {
 	}
 }
 
+// TestTakeBranch: a keeper that met neither end of a split has nobody known here
+// to vouch, and follows the certificate of the merge that closed it.
+func TestTakeBranch(t *testing.T) {
+	s := newStolen(t)
+	ends := []*actor.Authentic{s.remove, s.theft}
+	if got := reason(s.st.AdmitBranch(ends, s.merge, s.w.now)); got != abaton.ReasonCredential {
+		t.Errorf("nobody known here vouches: got %q, want %q", got, abaton.ReasonCredential)
+	}
+	if err := s.st.TakeBranch(ends, s.merge, s.w.now); err != nil {
+		t.Fatalf("take branch: %v", err)
+	}
+	s.take(s.merge)
+	s.certify(s.merge)
+	if s.st.KeyRights(signing("thief").ID()) != 0 {
+		t.Errorf("the taken branch gives the thief a key")
+	}
+}
+
 // TestAdmitBranch: a keeper that refused the theft can still follow the merge
 // that names it.
 func TestAdmitBranch(t *testing.T) {

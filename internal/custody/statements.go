@@ -44,7 +44,7 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	if l == nil {
 		return c.incept(t, a)
 	}
-	if out := c.reunite(t, l, a); out.Err != nil {
+	if out := c.reunite(t, l, a, l.state.AdmitBranch); out.Err != nil {
 		return out
 	}
 	if err := l.state.Admit(a, c.door(t, a.Actor()), t.now); t.err != nil {
@@ -169,7 +169,7 @@ func (p Certify) decide(c *Core, t *tx) Output {
 	if l.state.IsCertified(a.Hash()) && c.kept(p) {
 		return Output{}
 	}
-	if out := c.reunite(t, l, a); out.Err != nil {
+	if out := c.reunite(t, l, a, l.state.TakeBranch); out.Err != nil {
 		return out
 	}
 	if out := c.accept(t, l, a, &p); out.Err != nil {
@@ -349,9 +349,12 @@ func liveSigner(st *actor.State, a *actor.Authentic) bool {
 	return false
 }
 
+// admitBranch is State.AdmitBranch, or TakeBranch under a certificate.
+type admitBranch = func(missing []*actor.Authentic, merge *actor.Authentic, now time.Time) error
+
 // reunite applies the branches that a merge names and this keeper refused
 // (PROTOCOL.md#merge). They get no vote.
-func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
+func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic, admit admitBranch) Output {
 	if merge.Kind() != actor.EventMerge || l.state.Knows(merge.Hash()) {
 		return Output{}
 	}
@@ -359,7 +362,7 @@ func (c *Core) reunite(t *tx, l *keyLog, merge *actor.Authentic) Output {
 	if len(missing) == 0 {
 		return Output{}
 	}
-	if err := l.state.AdmitBranch(missing, merge, t.now); err != nil {
+	if err := admit(missing, merge, t.now); err != nil {
 		c.actors.forget(merge.Actor()) // some of them were applied, and none is stored
 		return refusedBy(err)
 	}

@@ -19,8 +19,9 @@ type meSeen struct {
 	Head   string      `json:"head"` // its hash, hex
 	Lines  []lineSeen  `json:"lines"`
 	Grants []grantSeen `json:"grants"`
-	Ways   int         `json:"ways"` // independent ways in; keepers take no first record below actor.WaysNeeded
-	Kit    bool        `json:"kit"`  // one of them is on paper
+	Ways   int         `json:"ways"`     // independent ways in; keepers take no first record below actor.WaysNeeded
+	Kit    bool        `json:"kit"`      // one of them is on paper
+	Keys   []string    `json:"passkeys"` // names of those in force, hex
 }
 
 type lineSeen struct {
@@ -58,6 +59,10 @@ func (g *Gateway) me(ctx context.Context, c *call) (*answer, error) {
 	out := meSeen{Actor: p.actor.String(), Seq: at.Seq, Head: hex.EncodeToString(at.Hash[:]), Lines: []lineSeen{}, Grants: []grantSeen{}}
 	ways := st.Ways()
 	out.Ways, out.Kit = ways.Count(), ways.Kit
+	for name := range st.LiveCredentials() {
+		out.Keys = append(out.Keys, hex.EncodeToString(name[:]))
+	}
+	slices.Sort(out.Keys)
 	for _, l := range st.Lines() {
 		out.Lines = append(out.Lines, lineSeen{Line: l.Line.String(), Level: l.Level, Epoch: l.Epoch})
 	}

@@ -8,6 +8,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { device, launch, up } from "./network.mjs";
+import { heading, press, printed, told } from "./page.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const shots = process.env.SHOTS; // a folder for screenshots; none without it
@@ -31,10 +32,6 @@ async function look(page, name) {
   }
 }
 
-const heading = (page, text) => page.waitForFunction((t) => document.querySelector("h1")?.textContent === t, text);
-const told = async (page) => (await page.waitForSelector("#problem")).innerText();
-const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
-
 // byKeyboard reaches a button with Tab alone and presses it.
 async function byKeyboard(page, name) {
   for (let i = 0; i < 40; i++) {
@@ -51,16 +48,6 @@ async function enrolled(page, link, name) {
   if (name) await look(page, name);
   for (const box of await page.getByRole("checkbox").all()) await box.check();
   await press(page, "Make my passkey");
-}
-
-// printed reads the kit from the page and types what proves it.
-async function printed(page) {
-  await heading(page, "Print the kit to your health record");
-  const words = await page.locator("#words > li").allInnerTexts();
-  assert.equal(words.length, 12);
-  for (const n of [3, 6]) await page.getByLabel(`Word ${n}`, { exact: true }).fill(words[n - 1].toUpperCase());
-  await press(page, "My kit is printed");
-  return words;
 }
 
 const network = await up();

@@ -17,9 +17,9 @@ export function span(seconds: number): string {
   return `${n} ${unit}${n === 1 ? "" : "s"}`;
 }
 
-// paperView shows a kit; done follows once it is in force, later if its owner
-// does not print it now.
-export function paperView(kit: Kit, done: () => Promise<void>, later: () => Promise<void>): void {
+// paperView shows a kit; done follows once it is in force; later, where the owner
+// may do without for now.
+export function paperView(kit: Kit, done: () => Promise<void>, later?: () => Promise<void>): void {
   const whose = el("span", {}, "its owner");
   const name = el("input", { type: "text", id: "name", autocomplete: "off", maxlength: "60" });
   name.addEventListener("input", () => whose.replaceChildren(name.value.trim() || "its owner"));
@@ -27,7 +27,7 @@ export function paperView(kit: Kit, done: () => Promise<void>, later: () => Prom
     type: "text", id: `word${n}`, autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "20",
   }) }));
   show("Print the kit to your health record",
-    el("div", { class: "screen" }, unkept(),
+    el("div", { class: "screen" }, later && unkept(),
       el("label", { for: "name" }, "Name to print on it (it stays on this page)"), name,
       button("Print", async () => print(), true)),
     el("section", { class: "paper", "aria-label": "The kit" },
@@ -51,5 +51,5 @@ export function paperView(kit: Kit, done: () => Promise<void>, later: () => Prom
         say("");
         await done();
       }),
-      button("Not now", later, true)));
+      later && button("Not now", later, true)));
 }

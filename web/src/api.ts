@@ -63,6 +63,7 @@ export interface Me {
   ways: number; // independent ways in
   kit: boolean;
   passkeys: string[]; // names, hex
+  keys: string[]; // ids, hex
 }
 
 export interface Way {

@@ -21,12 +21,14 @@ interface Pending {
   class: number;
   actor: Bytes;
   escrow: string; // gra1...
+  entry: Bytes; // signed event that some keepers have voted for; empty: none
   in: boolean; // the log holds the passkey
 }
 
 function remember(r: Pending): void {
   localStorage.setItem(memory, JSON.stringify({
-    id: toBase64url(r.id), public: toBase64url(r.public), class: r.class, actor: toName("act1", r.actor), escrow: r.escrow, in: r.in,
+    id: toBase64url(r.id), public: toBase64url(r.public), class: r.class, actor: toName("act1", r.actor), escrow: r.escrow,
+    entry: toBase64url(r.entry), in: r.in,
   }));
 }
 
@@ -35,7 +37,7 @@ export function pending(): Pending | undefined {
     const r = JSON.parse(localStorage.getItem(memory) ?? "");
     return {
       id: fromBase64url(r.id), public: fromBase64url(r.public), class: Number(r.class), actor: fromName("act1", r.actor),
-      escrow: String(r.escrow), in: r.in === true,
+      escrow: String(r.escrow), entry: fromBase64url(r.entry), in: r.in === true,
     };
   } catch {
     return undefined;
@@ -44,6 +46,7 @@ export function pending(): Pending | undefined {
 
 export const abandon = (): void => localStorage.removeItem(memory);
 
+const none = new Uint8Array(0);
 const now = (): number => Math.floor(Date.now() / 1000);
 
 async function codeOf(words: string): Promise<Bytes> {
@@ -86,7 +89,7 @@ export async function begin(c: api.Clinic, name: string, words: string): Promise
   try {
     const signed = await event.signedByKey(event.newRecover({ actor, seq: way.seq, hash: way.head }, body, now()), prover);
     const told = await api.publish(signed);
-    remember({ id: passkey.id, public: passkey.public, class: passkey.class, actor, escrow: kit.id, in: false });
+    remember({ id: passkey.id, public: passkey.public, class: passkey.class, actor, escrow: kit.id, entry: none, in: false });
     return { at: told.at, of: told.of, wait: kit.escrow.delay };
   } catch (err) {
     if (err instanceof api.Refused) await forget(c, toBase64url(passkey.id));
@@ -108,20 +111,12 @@ export interface Back {
 export async function finish(c: api.Clinic, r: Pending, words: string): Promise<Back> {
   checkHere(c);
   const code = await codeOf(words);
-  const name = toName("act1", r.actor);
-  const kit = await kitOf(await api.way(name), r.actor, code);
+  const kit = await kitOf(await api.way(toName("act1", r.actor)), r.actor, code);
   if (kit.id !== r.escrow) throw new Told("This is another kit", "Please use the paper you began with.");
-  if (!r.in) {
-    const way = await api.way(name);
-    const bytes = event.newCredential({ actor: r.actor, seq: way.seq, hash: way.head }, { public: r.public, class: r.class }, now());
-    const sent = await api.publish(event.signedBy(bytes, await device.assertion(c, r, await event.hashOf(bytes))));
-    if (!sent.inForce) throw new Told("Too few keepers have it yet", `${sent.at} of ${sent.of} keepers let the new passkey in. Try again in a moment.`);
-    r.in = true;
-    remember(r);
-  }
+  if (!r.in) await enter(c, r);
   const half = await halfOf(code, r.actor);
   code.fill(0);
-  const { session, touched } = await device.start(c, r.id, { actor: r.actor, public: r.public, wrap: new Uint8Array(0) }, true);
+  const { session, touched } = await device.start(c, r.id, { actor: r.actor, public: r.public, wrap: none }, true);
   const prf = needPRF(touched);
   const b = await api.unseal(session.access, kit.id);
   const payload = await openKit(r.actor, kit.escrow, half, b);
@@ -137,7 +132,7 @@ export async function finish(c: api.Clinic, r: Pending, words: string): Promise<
     });
     device.recall(r.id, c.set);
     const made = await device.newKit(c, await place(r.actor), payload.root, (challenge) => device.proof(session, challenge));
-    return { session, kit: made, end: () => end(session, kit.id) };
+    return { session, kit: made, end: () => end(session, made.id) };
   } finally {
     payload.root.fill(0);
     payload.box.fill(0);
@@ -145,21 +140,42 @@ export async function finish(c: api.Clinic, r: Pending, words: string): Promise<
   }
 }
 
+// enter adds the new passkey to the log. An event that some keepers voted for
+// holds its place there: the same one is sent again.
+async function enter(c: api.Clinic, r: Pending): Promise<void> {
+  if (r.entry.length === 0) {
+    const bytes = event.newCredential(await place(r.actor), { public: r.public, class: r.class }, now());
+    r.entry = event.signedBy(bytes, await device.assertion(c, r, await event.hashOf(bytes)));
+  }
+  const sent = await api.publish(r.entry).catch((err: unknown) => {
+    if (err instanceof api.Refused && err.status < 500) remember({ ...r, entry: none });
+    throw err;
+  });
+  r.in = sent.inForce;
+  remember(r);
+  if (!r.in) throw new Told("Too few keepers let the new passkey in yet", `${sent.at} of ${sent.of} have. Try again in a moment.`);
+}
+
 async function place(actor: Bytes): Promise<event.Place> {
   const way = await api.way(toName("act1", actor));
   return { actor, seq: way.seq, hash: way.head };
 }
 
-// end removes every passkey but this one, and the used kit.
+// end removes every passkey and key but this one, and every kit but the new
+// one; it says how many passkeys and keys.
 async function end(s: device.Session, kit: string): Promise<number> {
   const own = await nameOf(s.kept.public);
-  const old = (await api.me(s.access)).passkeys.map(fromHex).filter((name) => !equal(name, own));
+  const me = await api.me(s.access);
   const send = async (bytes: Bytes): Promise<void> => {
     const sent = await api.publish(event.signedBy(bytes, await device.proof(s, await event.hashOf(bytes))));
     if (!sent.inForce) throw new Told("Too few keepers know yet", `${sent.at} of ${sent.of} keepers refuse the old device. Try again in a moment.`);
   };
-  for (const name of old) await send(event.newRemoval(await place(s.actor), name, now()));
-  await send(event.newRevoke(await place(s.actor), fromName("gra1", kit), now()));
+  const passkeys = me.passkeys.map(fromHex).filter((name) => !equal(name, own));
+  for (const name of passkeys) await send(event.newRemoval(await place(s.actor), "passkey", name, now()));
+  for (const id of me.keys) await send(event.newRemoval(await place(s.actor), "key", fromHex(id), now()));
+  for (const old of (await api.way(toName("act1", s.actor))).kits) {
+    if (old.id !== kit) await send(event.newRevoke(await place(s.actor), fromName("gra1", old.id), now()));
+  }
   abandon();
-  return old.length;
+  return passkeys.length + me.keys.length;
 }

@@ -68,6 +68,7 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<{ actor: strin
 // Kit is a way back in that is not in force yet: its words stand nowhere but on
 // the page, and the root is in it sealed only.
 export interface Kit {
+  id: string; // gra1...
   actor: string;
   words: string[];
   wait: number; // seconds, from asking to opening
@@ -84,11 +85,12 @@ export async function newKit(c: api.Clinic, at: event.Place, secret: Bytes, prov
   const words = await wordsOf(code);
   code.fill(0);
   const bytes = event.newEscrow(at, body, now());
+  const id = await event.hashOf(bytes);
   let signed: Bytes | undefined;
   return {
-    actor: toName("act1", at.actor), words, wait: c.keepers.wait,
+    id: toName("gra1", id), actor: toName("act1", at.actor), words, wait: c.keepers.wait,
     confirm: async () => {
-      signed ??= event.signedBy(bytes, await prove(await event.hashOf(bytes)));
+      signed ??= event.signedBy(bytes, await prove(id));
       return api.publish(signed);
     },
   };

@@ -92,11 +92,11 @@ const next = (at: Place, kind: number, body: Bytes, time: number): Bytes =>
 // newRecover says that the log's owner wants back in; it gives nothing.
 export const newRecover = (at: Place, body: form.Of<typeof recoverForm>, time: number): Bytes => next(at, 20, form.marshal(recoverForm, body), time);
 
-// newCredential adds a passkey, newRemoval removes one by its name.
+// newCredential adds a passkey; newRemoval removes one by its name, or a key.
 export const newCredential = (at: Place, credential: form.Of<typeof credentialForm>, time: number): Bytes =>
   next(at, 4, form.marshal(form.map({ credential: credentialForm }), { credential }), time);
-export const newRemoval = (at: Place, name: Bytes, time: number): Bytes =>
-  next(at, 5, form.marshal(form.map({ id: form.fixed(32) }), { id: name }), time);
+export const newRemoval = (at: Place, what: "key" | "passkey", id: Bytes, time: number): Bytes =>
+  next(at, what === "key" ? 3 : 5, form.marshal(form.map({ id: form.fixed(32) }), { id }), time);
 
 // signedByKey proves an event with a managing key, of this seed.
 export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {

@@ -139,6 +139,8 @@ func TestClinicianEnrols(t *testing.T) {
 	if got := mustLog(t, w, d.id); got.Kind() != actor.Clinician || got.CredentialClass(d.passkey.Credential()) != actor.Bound {
 		t.Errorf("enrolled: got kind %d, want a clinician with a bound passkey", got.Kind())
 	}
+	w.at(d)
+	w.takeOn(d, abaton.RolePhysician, abaton.ActorID{})
 	w.signIn(d)
 
 	// A ticket lets in one.

@@ -203,8 +203,14 @@ var steward = abaton.ActorID{0x57}
 // one on.
 func (w *world) enlist(d *device, role string, sponsor abaton.ActorID) {
 	w.t.Helper()
-	d.role = role
 	w.publish(d.sign(w.inception(d, w.keepers.Set.ID())))
+	w.takeOn(d, role, sponsor)
+}
+
+// takeOn makes somebody whose log is there a member.
+func (w *world) takeOn(d *device, role string, sponsor abaton.ActorID) {
+	w.t.Helper()
+	d.role = role
 	members := []*actor.Member{{Actor: d.id, Roles: []string{role}, Sponsor: sponsor}}
 	if sponsor == steward {
 		members = append(members, &actor.Member{Actor: steward, Roles: []string{abaton.RoleAdministrator}})

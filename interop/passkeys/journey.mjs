@@ -4,33 +4,8 @@
 //
 //   make build && cd interop/passkeys && npm ci && npm test
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 import { device, launch, up } from "./network.mjs";
-import { heading, press, printed, told } from "./page.mjs";
-
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const shots = process.env.SHOTS; // a folder for screenshots; none without it
-if (shots) await mkdir(shots, { recursive: true });
-
-// look checks a page as it stands: accessible, nothing wider than 320 px.
-async function look(page, name) {
-  await page.evaluate(axe);
-  for (const width of [1280, 320]) {
-    await page.setViewportSize({ width, height: 800 });
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document, {
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }));
-    assert.deepEqual(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" ")}`), [], `${name} at ${width}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-    assert.ok(wide <= width, `${name} is ${wide} px wide at ${width}`);
-    const small = await page.evaluate(() => [...document.querySelectorAll("button, input")]
-      .filter((b) => b.getBoundingClientRect().height < 24).map((b) => b.textContent));
-    assert.deepEqual(small, [], `${name}: targets below 24 px`);
-    if (shots) await page.screenshot({ path: join(shots, `${name}-${width}.png`), fullPage: true });
-  }
-}
+import { heading, look, press, printed, told } from "./page.mjs";
 
 // byKeyboard reaches a button with Tab alone and presses it.
 async function byKeyboard(page, name) {

@@ -3,7 +3,7 @@
 // record opens, the old device and the old kit are shut out.
 import assert from "node:assert/strict";
 import { device, launch, up } from "./network.mjs";
-import { heading, press, printed, told } from "./page.mjs";
+import { heading, look, press, printed, told } from "./page.mjs";
 
 const network = await up("--recovery-wait", "2s");
 let browser;
@@ -24,6 +24,7 @@ try {
   const begin = async (page, text) => {
     await page.goto(`${network.url}/recover`);
     await heading(page, "Come back with your kit");
+    await look(page, "recover");
     await page.getByLabel("The record's name").fill(actor);
     await page.getByLabel("The twelve words").fill(text);
     await press(page, "Begin");
@@ -37,6 +38,7 @@ try {
   await page.getByLabel("The twelve words").fill(words.join(" "));
   await press(page, "Open my record again");
   assert.match(await told(page), /wait is not over/);
+  await look(page, "waiting");
   console.log("begun; no keeper opens before its wait is over");
 
   await page.reload(); // days may pass: nothing but the paper is needed
@@ -53,6 +55,7 @@ try {
   assert.notDeepEqual(renewed, words);
   await heading(page, "Who can see my record");
   await page.waitForFunction(() => document.getElementById("status").textContent.startsWith("You are back. 1 old passkey is shut out"));
+  await look(page, "back");
   await press(page, "Open my record");
   await heading(page, "My record");
   await page.waitForSelector("#entries");
@@ -66,7 +69,8 @@ try {
   await heading(page, "My record");
   await lost.page.goto(`${network.url}/unlock`);
   await press(lost.page, "Open with my passkey");
-  await told(lost.page);
+  const shut = await told(lost.page);
+  assert.match(shut, /does not hold|refused/);
   const again = await device(browser);
   await begin(again.page, words.join(" "));
   assert.match(await told(again.page), /No kit of this record/);

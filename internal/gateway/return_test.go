@@ -82,7 +82,7 @@ func TestReturnIsTheKeepersToGive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open.want(http.StatusTooEarly, "POST", "/portal/events", jsonText(t, relayed{
+	open.want(http.StatusConflict, "POST", "/portal/events", jsonText(t, relayed{
 		Event: login.Encode(actor.Signed(add, actor.ByPasskey(a)).Marshal())}), nil)
 
 	// A passkey that did not come back under the kit gets no half of it.

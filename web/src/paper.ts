@@ -9,7 +9,7 @@ const asked = [3, 6];
 // unkept is said wherever a record has one way in only.
 export const unkept = (): HTMLElement => el("p", { class: "warning" },
   el("b", {}, "Only this device opens your record, and no record is stored yet."),
-  " It is stored once there is a second way in: a kit on paper. If you lose the only way in, nobody can open your record, we neither.");
+  " It is stored once there is a second way in: a kit on paper. If you lose the only way in, nobody can open your record, and neither can we.");
 
 export function span(seconds: number): string {
   const [n, unit] = seconds % 86400 === 0 && seconds > 86400 ? [seconds / 86400, "day"] : seconds % 3600 === 0 ? [seconds / 3600, "hour"]
@@ -35,6 +35,7 @@ export function paperView(kit: Kit, done: () => Promise<void>, later?: () => Pro
       el("ol", { id: "words", class: "words" }, ...kit.words.map((w) => el("li", {}, w))),
       p("Keep it where you keep your passport. Do not photograph it."),
       p(`Whoever has it can ask to open the record. It opens after ${span(kit.wait)}. Its owner is told at once and can stop it.`),
+      p("To come back with it, open ", el("b", {}, `${location.origin}/recover`), " on your new device."),
       p("The record's name: ", el("span", { class: "code" }, kit.actor))),
     el("div", { class: "screen" },
       el("h2", {}, `Type words ${asked.join(" and ")} to prove it printed`),

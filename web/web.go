@@ -1,5 +1,6 @@
-// Package web holds the pages with which a person enrols, signs in, opens the
-// record and takes access back, as they are served: TypeScript of src/,
+// Package web holds the pages with which a person enrols, makes a kit, comes
+// back with it, signs in, opens the record and takes access back, as they are
+// served: TypeScript of src/,
 // built by "npm run build" into dist/, which CI compares.
 //
 //	body := web.Page()

@@ -135,7 +135,7 @@ func TestOpenRoutesAreListed(t *testing.T) {
 		}
 	}
 	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /enrol,GET /health," +
-		"GET /jwks,GET /metadata,GET /portal/box/{id},GET /portal/clinic,GET /portal/wrap/{id},GET /sign-in,GET /status,GET /unlock,GET /web/{id}," +
+		"GET /jwks,GET /metadata,GET /portal/box/{id},GET /portal/clinic,GET /portal/way/{id},GET /portal/wrap/{id},GET /recover,GET /sign-in,GET /status,GET /unlock,GET /web/{id}," +
 		"POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
 		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /portal/attest,POST /portal/enrol,POST /portal/events,POST /revoke,POST /token"
 	if got := strings.Join(open, ","); got != want {

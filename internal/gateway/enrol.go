@@ -193,6 +193,12 @@ func eventRefused(err error) error {
 	case abaton.ReasonCredential, abaton.ReasonSignature:
 		return refusal(http.StatusForbidden, "forbidden", "the keepers do not take this passkey for this; use the one you enrolled with")
 	}
+	switch r.Reason { // of a recovery
+	case abaton.ReasonWait:
+		return refusal(http.StatusConflict, "conflict", "the wait is not over at enough keepers; come back later with the paper")
+	case abaton.ReasonVetoed:
+		return refusal(http.StatusForbidden, "forbidden", "somebody with a device of this record stopped this; talk to your clinic")
+	}
 	return refusal(http.StatusConflict, "conflict", "the keepers do not take this; sign in again and repeat it")
 }
 

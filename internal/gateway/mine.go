@@ -14,13 +14,15 @@ import (
 
 // meSeen is GET /portal/me: what a patient's own log says, and where it ends.
 type meSeen struct {
-	Actor  string      `json:"actor"`
-	Seq    uint64      `json:"seq"`  // of the certified end
-	Head   string      `json:"head"` // its hash, hex
-	Lines  []lineSeen  `json:"lines"`
-	Grants []grantSeen `json:"grants"`
-	Ways   int         `json:"ways"` // independent ways in; keepers take no first record below actor.WaysNeeded
-	Kit    bool        `json:"kit"`  // one of them is on paper
+	Actor    string      `json:"actor"`
+	Seq      uint64      `json:"seq"`  // of the certified end
+	Head     string      `json:"head"` // its hash, hex
+	Lines    []lineSeen  `json:"lines"`
+	Grants   []grantSeen `json:"grants"`
+	Ways     int         `json:"ways"`     // independent ways in; keepers take no first record below actor.WaysNeeded
+	Kit      bool        `json:"kit"`      // one of them is on paper
+	Passkeys []string    `json:"passkeys"` // names of those in force, hex
+	Keys     []string    `json:"keys"`     // ids of those in force, hex
 }
 
 type lineSeen struct {
@@ -55,9 +57,18 @@ func (g *Gateway) me(ctx context.Context, c *call) (*answer, error) {
 	if st.Kind() != actor.Patient || !ok {
 		return nil, absent()
 	}
-	out := meSeen{Actor: p.actor.String(), Seq: at.Seq, Head: hex.EncodeToString(at.Hash[:]), Lines: []lineSeen{}, Grants: []grantSeen{}}
+	out := meSeen{Actor: p.actor.String(), Seq: at.Seq, Head: hex.EncodeToString(at.Hash[:]), Lines: []lineSeen{}, Grants: []grantSeen{},
+		Passkeys: []string{}, Keys: []string{}}
 	ways := st.Ways()
 	out.Ways, out.Kit = ways.Count(), ways.Kit
+	for name := range st.LiveCredentials() {
+		out.Passkeys = append(out.Passkeys, hex.EncodeToString(name[:]))
+	}
+	for id := range st.LiveKeys() {
+		out.Keys = append(out.Keys, hex.EncodeToString(id[:]))
+	}
+	slices.Sort(out.Passkeys)
+	slices.Sort(out.Keys)
 	for _, l := range st.Lines() {
 		out.Lines = append(out.Lines, lineSeen{Line: l.Line.String(), Level: l.Level, Epoch: l.Epoch})
 	}

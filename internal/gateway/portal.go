@@ -20,7 +20,7 @@ func portalRoutes() []route {
 		return route{method: http.MethodGet, pattern: pattern, policy: open, body: noBody, native: true, handle: (*Gateway).webPage}
 	}
 	return []route{
-		page("/enrol"), page("/sign-in"), page("/unlock"),
+		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"),
 		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
 		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
 		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
@@ -28,6 +28,9 @@ func portalRoutes() []route {
 		{method: http.MethodPost, pattern: "/portal/enrol", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).enrol},
 		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
 		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},
+		{method: http.MethodGet, pattern: "/portal/way/{id}", policy: open, body: noBody, handle: (*Gateway).wayIn},
+		{method: http.MethodPost, pattern: "/portal/unseal", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).unseal},
+		{method: http.MethodPost, pattern: "/portal/wrap", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).keepWrap},
 		{method: http.MethodGet, pattern: "/portal/me", policy: bySession, body: noBody, handle: (*Gateway).me},
 		{method: http.MethodPost, pattern: "/portal/step-up", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).stepUp},
 	}

@@ -97,6 +97,11 @@ func TestEnrolSignInStepUpStop(t *testing.T) {
 		t.Fatalf("enrolled: got %s, want %s", done.Actor, b.id)
 	}
 	open.want(http.StatusOK, "POST", "/portal/enrol", jsonText(t, in), nil) // a lost answer: the same again
+	inception, err := login.Decode(in.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.printed(t, w, inception)
 
 	var kept struct{ Actor, Public, Wrap string }
 	open.want(http.StatusOK, "GET", "/portal/wrap/"+wrapName(b.credentialID), "", &kept)

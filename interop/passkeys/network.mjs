@@ -10,10 +10,10 @@ const abaton = resolve(process.env.ABATON ?? join(import.meta.dirname, "../../bi
 
 // up gives a running network: run plays the command line, as a sample person's
 // FHIR client, stop ends it and leaves nothing.
-export async function up() {
+export async function up(...options) {
   const work = await mkdtemp(join(tmpdir(), "abaton-passkeys-"));
   const dir = join(work, "net");
-  const child = spawn(abaton, ["up", "--dir", dir], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(abaton, ["up", "--dir", dir, ...options], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   await new Promise((done, failed) => {
     child.stdout.on("data", (text) => { said += text; if (said.includes("In another terminal")) done(); });

@@ -62,6 +62,14 @@ export interface Me {
   grants: GrantSeen[];
   ways: number; // independent ways in
   kit: boolean;
+  passkeys: string[]; // names, hex
+  keys: string[]; // ids, hex
+}
+
+export interface Way {
+  seq: number;
+  head: Bytes;
+  kits: { id: string; escrow: Bytes }[];
 }
 
 async function call(method: string, path: string, body?: unknown, access?: string): Promise<any> {
@@ -134,6 +142,18 @@ export const stepUp = (access: string, signed: Bytes): Promise<void> =>
   call("POST", "/portal/step-up", { stepUp: toBase64url(signed) }, access);
 
 export const me = (access: string): Promise<Me> => call("GET", "/portal/me", undefined, access);
+
+// way is what coming back needs of a log.
+export async function way(actor: string): Promise<Way> {
+  const w = await call("GET", `/portal/way/${actor}`);
+  return { seq: w.seq, head: fromHex(w.head), kits: w.kits.map((k: any) => ({ id: String(k.id), escrow: fromBase64url(k.escrow) })) };
+}
+
+export const unseal = async (access: string, escrow: string): Promise<Bytes> =>
+  fromBase64url((await call("POST", "/portal/unseal", { escrow }, access)).half);
+
+export const keepWrap = (access: string, id: Bytes, publicKey: Bytes, wrap: Bytes): Promise<void> =>
+  call("POST", "/portal/wrap", { credentialId: toBase64url(id), public: toBase64url(publicKey), wrap: toBase64url(wrap) }, access);
 
 export const logout = (access: string): Promise<void> => call("POST", "/logout", undefined, access);
 

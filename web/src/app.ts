@@ -2,6 +2,7 @@
 import * as api from "./api.ts";
 import { fromBase64url } from "./bytes.ts";
 import * as device from "./device.ts";
+import { recoverPage } from "./backpage.ts";
 import { paperView, unkept } from "./paper.ts";
 import { button, clock, day, el, explain, p, say, show, Told } from "./dom.ts";
 
@@ -87,7 +88,8 @@ async function signInPage(unlock: boolean): Promise<void> {
       say("");
       await (unlock ? recordView(s) : whoView(s));
     }),
-    p(unlock ? el("a", { href: "/sign-in" }, "Only see who can see my record") : el("a", { href: "/unlock" }, "Sign in and open my record at once")));
+    p(unlock ? el("a", { href: "/sign-in" }, "Only see who can see my record") : el("a", { href: "/unlock" }, "Sign in and open my record at once")),
+    p(el("a", { href: "/recover" }, "I lost my device and have my kit")));
 }
 
 const footer = (s: device.Session): HTMLElement =>
@@ -178,6 +180,7 @@ const pages: Record<string, () => Promise<void>> = {
   "/enrol": enrolPage,
   "/sign-in": () => signInPage(false),
   "/unlock": () => signInPage(true),
+  "/recover": () => recoverPage(whoView),
 };
 
 pages[location.pathname]?.().catch((err: unknown) => {

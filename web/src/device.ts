@@ -11,7 +11,7 @@ import { makeKit } from "./escrow.ts";
 import * as event from "./event.ts";
 import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
 import { hash } from "./labels.ts";
-import { checkHere, create, forget, keepName, needPRF, touch } from "./passkey.ts";
+import { checkHere, create, forget, keepName, needPRF, touch, type Touched } from "./passkey.ts";
 import { Root, rootBytes, unwrap, wrap } from "./root.ts";
 import * as session from "./session.ts";
 
@@ -68,13 +68,15 @@ export async function enrol(c: api.Clinic, e: Enrolment): Promise<{ actor: strin
 // Kit is a way back in that is not in force yet: its words stand nowhere but on
 // the page, and the root is in it sealed only.
 export interface Kit {
+  id: string; // gra1...
   actor: string;
   words: string[];
   wait: number; // seconds, from asking to opening
   confirm(): Promise<api.Published>; // one touch; again where too few keepers answered
 }
 
-async function newKit(c: api.Clinic, at: event.Place, secret: Bytes, prove: (challenge: Bytes) => Promise<Assertion>): Promise<Kit> {
+// newKit makes one over a root that the caller erases.
+export async function newKit(c: api.Clinic, at: event.Place, secret: Bytes, prove: (challenge: Bytes) => Promise<Assertion>): Promise<Kit> {
   const { codeBytes, wordsOf } = await import("./words.ts");
   const code = random(codeBytes);
   const seed = await (await Root.from(secret)).boxSeed();
@@ -83,11 +85,12 @@ async function newKit(c: api.Clinic, at: event.Place, secret: Bytes, prove: (cha
   const words = await wordsOf(code);
   code.fill(0);
   const bytes = event.newEscrow(at, body, now());
+  const id = await event.hashOf(bytes);
   let signed: Bytes | undefined;
   return {
-    actor: toName("act1", at.actor), words, wait: c.keepers.wait,
+    id: toName("gra1", id), actor: toName("act1", at.actor), words, wait: c.keepers.wait,
     confirm: async () => {
-      signed ??= event.signedBy(bytes, await prove(await event.hashOf(bytes)));
+      signed ??= event.signedBy(bytes, await prove(id));
       return api.publish(signed);
     },
   };
@@ -251,6 +254,14 @@ export async function signIn(c: api.Clinic, unlock: boolean): Promise<Session> {
     localStorage.removeItem(memory);
     throw new Told("This passkey is not known here", "If you have another one, try again with it. Else ask your clinic for an invitation.");
   });
+  const { session: s, touched } = await start(c, credential, kept, unlock);
+  remember({ id: credential, set: c.set });
+  if (unlock) await lend(s, needPRF(touched));
+  return s;
+}
+
+// start signs a statement with this passkey.
+export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, unlock: boolean): Promise<{ session: Session; touched: Touched }> {
   const o = await api.offer();
   if (!equal(fromName("act1", o.set), c.set) || !equal(fromName("act1", o.organisation), c.organisation)) {
     throw new Told("The clinic's computer contradicts itself", "Nothing was signed. Please tell your clinic.");
@@ -267,10 +278,8 @@ export async function signIn(c: api.Clinic, unlock: boolean): Promise<Session> {
   const signed = session.marshalSigned(statement, touched.assert(kept.public));
   const seeds = await session.sealSeeds(reply, id, []); // nothing is lent before it is asked for
   const access = await api.complete(o, signed, seeds);
-  remember({ id: credential, set: c.set });
   const s = { clinic: c, id, access: access.access, expires: access.expires, actor: kept.actor, credential, kept, reply };
-  if (unlock) await lend(s, needPRF(touched));
-  return s;
+  return { session: s, touched };
 }
 
 // open unlocks in a session that is there already.
@@ -305,8 +314,15 @@ async function lend(s: Session, prf: Bytes): Promise<void> {
   await api.lend(s.access, await session.sealSeeds(s.reply, s.id, [{ patient: s.actor, grant: zero, seeds }]));
 }
 
-const proof = async (s: Session, challenge: Bytes): Promise<Assertion> =>
+export const proof = async (s: Session, challenge: Bytes): Promise<Assertion> =>
   (await touch(s.clinic, challenge, s.credential)).assert(s.kept.public);
+
+// assertion is one touch of a passkey that nobody is signed in with yet.
+export const assertion = async (c: api.Clinic, k: { id: Bytes; public: Bytes }, challenge: Bytes): Promise<Assertion> =>
+  (await touch(c, challenge, k.id)).assert(k.public);
+
+// recall remembers a passkey that is in force.
+export const recall = (id: Bytes, set: Bytes): void => remember({ id, set });
 
 // stepUp signs for exactly these lines, for the person's own request.
 export async function stepUp(s: Session, lines: string[]): Promise<void> {

@@ -80,14 +80,23 @@ export interface Place {
   hash: Bytes;
 }
 
-export const newRevoke = (at: Place, grant: Bytes, time: number): Bytes =>
-  form.marshal(eventForm, {
-    v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind: 8, time, body: form.marshal(revokeForm, { grant, urgent: false }),
-  });
+export const newRevoke = (at: Place, grant: Bytes, time: number): Bytes => next(at, 8, form.marshal(revokeForm, { grant, urgent: false }), time);
 
 // newEscrow gives a second way back in: the body of a kit.
-export const newEscrow = (at: Place, body: Bytes, time: number): Bytes =>
-  form.marshal(eventForm, { v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind: 19, time, body });
+export const newEscrow = (at: Place, body: Bytes, time: number): Bytes => next(at, 19, body, time);
+
+const recoverForm = form.map({ escrow: form.fixed(32), credential: credentialForm, box: form.bytes, nonce: form.fixed(16) });
+const next = (at: Place, kind: number, body: Bytes, time: number): Bytes =>
+  form.marshal(eventForm, { v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind, time, body });
+
+// newRecover says that the log's owner wants back in; it gives nothing.
+export const newRecover = (at: Place, body: form.Of<typeof recoverForm>, time: number): Bytes => next(at, 20, form.marshal(recoverForm, body), time);
+
+// newCredential adds a passkey; newRemoval removes one by its name, or a key.
+export const newCredential = (at: Place, credential: form.Of<typeof credentialForm>, time: number): Bytes =>
+  next(at, 4, form.marshal(form.map({ credential: credentialForm }), { credential }), time);
+export const newRemoval = (at: Place, what: "key" | "passkey", id: Bytes, time: number): Bytes =>
+  next(at, what === "key" ? 3 : 5, form.marshal(form.map({ id: form.fixed(32) }), { id }), time);
 
 // signedByKey proves an event with a managing key, of this seed.
 export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {

@@ -9,7 +9,7 @@ const asked = [3, 6];
 // unkept is said wherever a record has one way in only.
 export const unkept = (): HTMLElement => el("p", { class: "warning" },
   el("b", {}, "Only this device opens your record, and no record is stored yet."),
-  " It is stored once there is a second way in: a kit on paper. If you lose the only way in, nobody can open your record, we neither.");
+  " It is stored once there is a second way in: a kit on paper. If you lose the only way in, nobody can open your record, and neither can we.");
 
 export function span(seconds: number): string {
   const [n, unit] = seconds % 86400 === 0 && seconds > 86400 ? [seconds / 86400, "day"] : seconds % 3600 === 0 ? [seconds / 3600, "hour"]
@@ -17,9 +17,9 @@ export function span(seconds: number): string {
   return `${n} ${unit}${n === 1 ? "" : "s"}`;
 }
 
-// paperView shows a kit; done follows once it is in force, later if its owner
-// does not print it now.
-export function paperView(kit: Kit, done: () => Promise<void>, later: () => Promise<void>): void {
+// paperView shows a kit; done follows once it is in force; later, where the owner
+// may do without for now.
+export function paperView(kit: Kit, done: () => Promise<void>, later?: () => Promise<void>): void {
   const whose = el("span", {}, "its owner");
   const name = el("input", { type: "text", id: "name", autocomplete: "off", maxlength: "60" });
   name.addEventListener("input", () => whose.replaceChildren(name.value.trim() || "its owner"));
@@ -27,7 +27,7 @@ export function paperView(kit: Kit, done: () => Promise<void>, later: () => Prom
     type: "text", id: `word${n}`, autocomplete: "off", autocapitalize: "none", spellcheck: "false", maxlength: "20",
   }) }));
   show("Print the kit to your health record",
-    el("div", { class: "screen" }, unkept(),
+    el("div", { class: "screen" }, later && unkept(),
       el("label", { for: "name" }, "Name to print on it (it stays on this page)"), name,
       button("Print", async () => print(), true)),
     el("section", { class: "paper", "aria-label": "The kit" },
@@ -35,6 +35,7 @@ export function paperView(kit: Kit, done: () => Promise<void>, later: () => Prom
       el("ol", { id: "words", class: "words" }, ...kit.words.map((w) => el("li", {}, w))),
       p("Keep it where you keep your passport. Do not photograph it."),
       p(`Whoever has it can ask to open the record. It opens after ${span(kit.wait)}. Its owner is told at once and can stop it.`),
+      p("To come back with it, open ", el("b", {}, `${location.origin}/recover`), " on your new device."),
       p("The record's name: ", el("span", { class: "code" }, kit.actor))),
     el("div", { class: "screen" },
       el("h2", {}, `Type words ${asked.join(" and ")} to prove it printed`),
@@ -51,5 +52,5 @@ export function paperView(kit: Kit, done: () => Promise<void>, later: () => Prom
         say("");
         await done();
       }),
-      button("Not now", later, true)));
+      later && button("Not now", later, true)));
 }

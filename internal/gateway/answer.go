@@ -121,7 +121,7 @@ func outcomeOf(err error) *fhir.OutcomeError {
 		return refusal(http.StatusGone, "deleted", "the patient had this erased; nothing is left to read")
 	case errors.Is(err, seal.ErrTooLarge):
 		return refusal(http.StatusRequestEntityTooLarge, "too-long", "the resource is larger than a record may be; put large content into a Binary, in parts")
-	case errors.Is(err, abaton.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, abaton.ErrUnavailable), errors.Is(err, abaton.ErrPending), errors.Is(err, context.DeadlineExceeded):
 		return refusal(http.StatusServiceUnavailable, "transient", "too few keepers answered; try again in a moment")
 	}
 	return fhir.AsOutcome(err)

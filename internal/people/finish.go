@@ -2,9 +2,11 @@ package people
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -118,7 +120,11 @@ func (w *World) enter(ctx context.Context, n *client.Network, r *Return) error {
 	case st.Awaits(credential):
 		return fmt.Errorf("come back: %w", abaton.ErrPending)
 	case st.CredentialClass(credential) == 0:
-		if _, err := n.Append(ctx, hand, &actor.CredentialAdd{Credential: r.credential()}); err != nil {
+		_, err := n.Append(ctx, hand, &actor.CredentialAdd{Credential: r.credential()})
+		if refused, ok := errors.AsType[*abaton.RefusedError](err); ok && refused.Reason == abaton.ReasonCredential && r.pending(st) {
+			err = abaton.Refuse(abaton.ReasonWait) // a keeper that was away has not heard of it yet
+		}
+		if err != nil {
 			return fmt.Errorf("come back: %w", err)
 		}
 	}
@@ -129,6 +135,12 @@ func (w *World) enter(ctx context.Context, n *client.Network, r *Return) error {
 	}
 	n.Refresh(r.ID)
 	return nil
+}
+
+// pending reports whether the log knows this recovery and nobody stopped it.
+func (r *Return) pending(st *actor.State) bool {
+	name := actor.HashOf(r.Event)
+	return slices.ContainsFunc(st.Recoveries(), func(one actor.Recovery) bool { return one.Event == name && !one.Stopped })
 }
 
 // unseal gets half B from the keepers and opens the escrow.

@@ -235,3 +235,41 @@ func TestDecisions(t *testing.T) {
 		}
 	}
 }
+
+// TestCases: every test and story that docs/CASES.md names is there, and each
+// case has a row of its own.
+func TestCases(t *testing.T) {
+	stories := make(map[string]bool)
+	tests := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	for _, pattern := range []string{"cmd/abaton/testdata/*.txtar", "interop/*/*.mjs"} {
+		files, err := filepath.Glob(filepath.FromSlash(pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			stories[filepath.Base(file)] = true
+		}
+	}
+	walkModule(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") {
+			for _, m := range tests.FindAllStringSubmatch(read(t, file), -1) {
+				stories[m[1]] = true
+			}
+		}
+	})
+	seen := make(map[string]bool)
+	for _, row := range regexp.MustCompile(`(?m)^\| (H\d+b?) .*$`).FindAllStringSubmatch(read(t, "docs/CASES.md"), -1) {
+		if seen[row[1]] {
+			t.Errorf("%s has two rows", row[1])
+		}
+		seen[row[1]] = true
+		for _, m := range codePattern.FindAllStringSubmatch(row[0], -1) {
+			if !stories[m[1]] {
+				t.Errorf("%s names %s, which does not exist", row[1], m[1])
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("docs/CASES.md has no row")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
+	"github.com/abaton-health/abaton/session"
 )
 
 // CoreOf is the core of a keeper that does not run.
@@ -74,4 +75,26 @@ func (k *Keeper) HandedOverBy(x abaton.KeeperIndex, patient abaton.ActorID, batc
 // PartContext binds a sum of x to its repair.
 func PartContext(set abaton.ActorID, asker abaton.KeyID, q *keeper.Repair, x abaton.KeeperIndex) []byte {
 	return partContext(runOf(set, asker, q), x, q.Keeper)
+}
+
+// Decide is Release up to the ledgered outcome, without the answer; what was
+// refused is an error.
+func (k *Keeper) Decide(ctx context.Context, body []byte) error {
+	asked, err := session.ParseRequest(body)
+	if err != nil {
+		return err
+	}
+	now := k.cfg.Now()
+	open := k.sessions.find(asked.Session, now)
+	if open == nil {
+		return abaton.Refuse(abaton.ReasonNoSession)
+	}
+	if err := asked.Authenticate(open.session, now); err != nil {
+		return err
+	}
+	out, err := k.one(ctx, k.request(open, asked, now))
+	if err == nil && out.Outcome != ledger.Permitted {
+		return abaton.Refuse(out.Reason)
+	}
+	return err
 }

@@ -69,12 +69,12 @@ func keeperCost(ctx context.Context, b *bench) error {
 		row          row
 	}{
 		{"BenchmarkDecision", "20000x", row{Name: "keeper: decision with policy, ledgered, warm", Budget: "≤ 150 µs CPU",
-			Limit: verify, LimitName: "one Ed25519 verify", Detail: "zt.md 3.3, another machine: 86 p10, 125 p50, without store and tree"}},
+			Limit: verify, LimitName: "one Ed25519 verify", Detail: "a like pipeline, another machine: 86 p10, 125 p50, without store and tree"}},
 		{"BenchmarkRelease", "20000x", row{Name: "keeper: decision, ledger, release, warm", Budget: "≤ 150 µs CPU",
 			Limit: sign + verify, LimitName: "one Ed25519 verify + one sign", Detail: "64 requests under way, store in memory"}},
 		{"BenchmarkFirstContact", "4000x", row{Name: "keeper: first contact, with a first decision", Budget: "≤ 600 µs CPU",
 			Limit: 3*verify + sign + kem, LimitName: "three Ed25519 verify + one sign + HPKE encapsulation",
-			Detail: "passkey, device, posture, checkpoints, reply channel; zt.md 3.3, another machine: 395 p10, 508 p50, without reply channel"}},
+			Detail: "passkey, device, posture, checkpoints, reply channel; a like pipeline, another machine: 395 p10, 508 p50, without reply channel"}},
 	} {
 		got, err := goBench(ctx, "./internal/custody", r.bench, r.times, "cpu-µs/op")
 		if err != nil {

@@ -9,6 +9,7 @@ const (
 	ReasonSession      Reason = "session-invalid" // statement, assertion, lifetime or checkpoint
 	ReasonCredential   Reason = "credential"      // credential or key is not live in its key log
 	ReasonApprovals    Reason = "approvals"       // the organisation demands a second manager
+	ReasonVacant       Reason = "officer-vacant"  // no security officer, or no deputy, is appointed
 	ReasonDevice       Reason = "device"          // device unknown, ended, barred or not attested now
 	ReasonCloned       Reason = "cloned"          // the passkey's counter went back: two devices hold it
 	ReasonSignature    Reason = "signature"       // signature does not verify

@@ -172,6 +172,9 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 	case *Granted:
 		return s.admitGrant(b, parents, now)
 	case *Policy:
+		if s.officers(now) < s.Approvals() {
+			return abaton.Refuse(abaton.ReasonVacant)
+		}
 		return s.admitPolicy(b, parents, now.Unix())
 	case *Bar:
 		if b.Actor == s.actor {

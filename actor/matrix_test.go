@@ -53,6 +53,9 @@ func (s sample) ready(t *testing.T) (*log, []byte, string) {
 	t.Helper()
 	w := newWorld(t)
 	l, name := w.org, "org"
+	if s.kind == actor.EventPolicy {
+		l.add(l.member(officer, abaton.RoleSecurityOfficer), byKey(name))
+	}
 	if s.owner != actor.Organisation {
 		name = "ana"
 		l = w.begin(w.inception(s.owner, name), byKey(name))

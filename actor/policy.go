@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"github.com/abaton-health/abaton"
@@ -54,6 +55,18 @@ func (s *State) admitPolicy(b *Policy, parents []*knot, now int64) error {
 		return abaton.Refuse(abaton.ReasonExpired)
 	}
 	return nil
+}
+
+// officers counts the people who are security officers now. Nobody tunes the
+// rules of a place where nobody, or no deputy where two must agree, watches
+// over them; what is in force goes on to its end.
+func (s *State) officers(now time.Time) (n int) {
+	for who := range s.members {
+		if m := s.Member(who, now); m != nil && m.Holds(abaton.RoleSecurityOfficer) {
+			n++
+		}
+	}
+	return n
 }
 
 // Policy is the newest version of an organisation's policy that counts and has

@@ -18,6 +18,42 @@ func (l *log) policy(version uint64) *actor.Policy {
 	}
 }
 
+// officer is who watches over the organisation's rules.
+var officer = abaton.ActorID{9, 9}
+
+// appoints is a world whose organisation has a security officer.
+func appoints(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.org.add(w.org.member(officer, abaton.RoleSecurityOfficer), byKey("org"))
+	return w
+}
+
+// TestPolicyNeedsAnOfficer: a place where nobody watches over the rules changes
+// none of them, and keeps what is in force.
+func TestPolicyNeedsAnOfficer(t *testing.T) {
+	w := newWorld(t)
+	try := func(version uint64) abaton.Reason {
+		return reason(admit(w.org, signed(w.org.event(w.org.policy(version)), byKey("org"))))
+	}
+	if got := try(1); got != abaton.ReasonVacant {
+		t.Errorf("nobody appointed: got %q, want %q", got, abaton.ReasonVacant)
+	}
+	w.org.add(w.org.member(carl, abaton.RoleAdministrator), byKey("org"))
+	if got := try(1); got != abaton.ReasonVacant {
+		t.Errorf("an administrator: got %q, want %q", got, abaton.ReasonVacant)
+	}
+	w.org.add(w.org.member(officer, abaton.RoleSecurityOfficer), byKey("org"))
+	w.org.add(w.org.policy(1), byKey("org"))
+	w.org.add(&actor.Bar{Actor: officer}, byKey("org"))
+	if got := try(2); got != abaton.ReasonVacant {
+		t.Errorf("the officer left: got %q, want %q", got, abaton.ReasonVacant)
+	}
+	if got := versionOf(w.org.st.Policy(w.now.Unix())); got != 1 {
+		t.Errorf("in force: got version %d, want 1", got)
+	}
+}
+
 func versionOf(p *actor.Policy) uint64 {
 	if p == nil {
 		return 0
@@ -26,7 +62,7 @@ func versionOf(p *actor.Policy) uint64 {
 }
 
 func TestPolicyForms(t *testing.T) {
-	w := newWorld(t)
+	w := appoints(t)
 	for name, change := range map[string]func(*actor.Policy){
 		"version 0":          func(p *actor.Policy) { p.Version = 0 },
 		"begins before 1970": func(p *actor.Policy) { p.NotBefore = -1 },
@@ -55,7 +91,7 @@ func TestPolicyForms(t *testing.T) {
 
 // TestPolicyVersions: they rise by one, and a stolen key cannot use them up.
 func TestPolicyVersions(t *testing.T) {
-	w := newWorld(t)
+	w := appoints(t)
 	try := func(version uint64) abaton.Reason {
 		return reason(admit(w.org, signed(w.org.event(w.org.policy(version)), byKey("org"))))
 	}
@@ -78,7 +114,7 @@ func TestPolicyVersions(t *testing.T) {
 // TestPolicyInForce: the newest certified version that has begun holds; what has
 // not begun leaves the one before, what has ended does not bring it back.
 func TestPolicyInForce(t *testing.T) {
-	w := newWorld(t)
+	w := appoints(t)
 	now := w.now.Unix()
 	if got := versionOf(w.org.st.Policy(now)); got != 0 {
 		t.Errorf("before any: got version %d, want none", got)
@@ -105,7 +141,7 @@ func TestPolicyInForce(t *testing.T) {
 // TestPolicyOnTwoBranches: where a merge brings in two texts of one version,
 // every keeper takes the same.
 func TestPolicyOnTwoBranches(t *testing.T) {
-	w := newWorld(t)
+	w := appoints(t)
 	base := w.org.st.Heads()[0]
 	one, two := w.org.policy(1), w.org.policy(1)
 	two.Text = []byte("another text")

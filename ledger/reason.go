@@ -15,7 +15,7 @@ func knownReason(r abaton.Reason) bool {
 		abaton.ReasonParent, abaton.ReasonInvitation, abaton.ReasonCertificate, abaton.ReasonKeeperSet,
 		abaton.ReasonEpoch, abaton.ReasonWriter, abaton.ReasonBody, abaton.ReasonFragment,
 		abaton.ReasonCapsule, abaton.ReasonShare, abaton.ReasonEquivocation, abaton.ReasonErased,
-		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer, abaton.ReasonApprovals, abaton.ReasonDevice,
+		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer, abaton.ReasonApprovals, abaton.ReasonVacant, abaton.ReasonDevice,
 		abaton.ReasonWait, abaton.ReasonVetoed, abaton.ReasonWays,
 		abaton.ReasonNewRole, abaton.ReasonUnconfirmed, abaton.ReasonSecond:
 		return true

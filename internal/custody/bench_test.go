@@ -45,6 +45,7 @@ func newBenchWorld(b *testing.B) *benchWorld {
 	if err != nil {
 		b.Fatal(err)
 	}
+	w.appoints(b)
 	w.Publish(b, w.org.Event(policyOf(1, string(text))))
 	for range benchGrants {
 		g := w.ana.Grant(w.doctor.ID, grant.Read, 1<<31)

@@ -25,7 +25,16 @@ func policyOf(version uint64, text string) *actor.Policy {
 
 func (w *world) publishes(t *testing.T, version uint64, text string) {
 	t.Helper()
+	if version == 1 {
+		w.appoints(t)
+	}
 	w.Publish(t, w.org.Event(policyOf(version, text)))
+}
+
+// appoints a security officer, without whom no policy is published.
+func (w *world) appoints(t testing.TB) {
+	t.Helper()
+	w.Publish(t, w.org.Event(w.org.Member(abaton.ActorID{9, 9}, abaton.RoleSecurityOfficer)))
 }
 
 // everyKeeper asks all five the same bytes' worth and wants one answer of all.
@@ -159,6 +168,7 @@ func TestPolicyKnowsRoleAndPasskey(t *testing.T) {
 // TestPolicyThatCannotBeRead gets no vote.
 func TestPolicyThatCannotBeRead(t *testing.T) {
 	w := newWorld(t, 1)
+	w.appoints(t)
 	for name, text := range map[string]string{
 		"not Cedar":  "allow all",
 		"unguarded":  permitAll + `@id("x") @why("X.") forbid (principal, action, resource) when { context.stepUp > 5 };`,

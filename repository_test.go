@@ -1,6 +1,7 @@
 package abaton_test
 
 import (
+	"go/ast"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -146,5 +147,36 @@ func TestNoMachinePaths(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCalmRooms: nothing runs beside anything else in the rooms that "make
+// test" runs without the race detector. Worlds of the simulation run side by
+// side and share nothing.
+func TestCalmRooms(t *testing.T) {
+	list := regexp.MustCompile(`(?m)^CALM = ((?:.*\\\n)*.*)$`).FindStringSubmatch(read(t, "Makefile"))
+	if list == nil {
+		t.Fatal("the Makefile has no list of calm rooms")
+	}
+	var calm []string
+	for _, word := range strings.Fields(strings.ReplaceAll(list[1], "\\\n", " ")) {
+		calm = append(calm, strings.TrimPrefix(strings.TrimSuffix(word, "/..."), "./"))
+	}
+	for name, r := range rooms(t) {
+		if name == "abaton" {
+			name = "."
+		}
+		in := slices.ContainsFunc(calm, func(c string) bool { return name == c || c != "." && strings.HasPrefix(name, c+"/") })
+		if !in {
+			continue
+		}
+		for _, f := range r.files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				if _, goes := n.(*ast.GoStmt); goes && name != "internal/sim" {
+					t.Errorf("%s starts a goroutine and is tested without the race detector", name)
+				}
+				return true
+			})
+		}
 	}
 }

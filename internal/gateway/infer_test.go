@@ -199,8 +199,8 @@ func (c *caller) whole(method, path, form string) string {
 // never was and that it is not granted. It logs the medians and holds them to
 // nothing: a machine in use is no place for a limit.
 func TestAbsenceTakesAsLong(t *testing.T) {
-	if testing.Short() {
-		t.Skip("figures only; run without -short")
+	if testing.Short() || raceEnabled {
+		t.Skip("figures only; run without -short and without -race")
 	}
 	w := newWard(t, 3)
 	asker, directory := w.clinician()

@@ -1,12 +1,6 @@
 GO ?= go
-SEED ?= 1
-SEEDS ?= 20000
-FUZZTIME ?= 60s
-DATA ?= ../shared/data
-# Rooms in which nothing runs beside anything else: the race detector finds
-# nothing there and costs ten times the time. TestCalmRooms holds the list.
-CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/attest ./internal/cda ./internal/dice ./internal/escrow \
-	./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/sim ./internal/smart
+# Rooms where nothing runs beside anything else (TestCalmRooms): no race detector.
+CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/attest ./internal/cda ./internal/dice ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/sim ./internal/smart
 BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 .PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients
 build:
@@ -33,12 +27,12 @@ reproduce: build
 demo: build
 	bin/abaton demo --json
 sim:
-	$(GO) test -count=1 -timeout 30m ./internal/sim -v -run Sim -seed $(SEED) -seeds $(SEEDS)
+	$(GO) test -count=1 -timeout 30m ./internal/sim -v -run Sim -seed $(or $(SEED),1) -seeds $(or $(SEEDS),20000)
 bench: build
 	$(GO) run ./bench
 fuzz:
-	cd tools && $(GO) run ./fuzz -time $(FUZZTIME) ..
+	cd tools && $(GO) run ./fuzz -time $(or $(FUZZTIME),60s) ..
 clients: build
 	interop/run
 data-check: build
-	ABATON_FHIR_DATA=$(abspath $(DATA)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir/... ./internal/gateway
+	ABATON_FHIR_DATA=$(abspath $(or $(DATA),../shared/data)) $(GO) test -count=1 -timeout 60m -run 'TestAll|DataCheck' ./internal/fhir/... ./internal/gateway

@@ -323,7 +323,8 @@ func (h held) unlike(was held) string {
 // TestEveryStatementEveryDefect walks the table.
 func TestEveryStatementEveryDefect(t *testing.T) {
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
-		"events": eventRows,
+		"events":   eventRows,
+		"requests": requestRows,
 	}
 	var mu sync.Mutex
 	var all tally

@@ -322,7 +322,7 @@ func (v *verdict) stepUp() abaton.Reason {
 		return abaton.ReasonDevice
 	}
 	if err := v.r.Asked.SteppedUp(v.r.Session, v.r.Party, v.strict, v.t.now); err != nil {
-		return abaton.ReasonStepUp
+		return refusedBy(err).Reason
 	}
 	v.stepped = true
 	return ""

@@ -325,6 +325,7 @@ func TestEveryStatementEveryDefect(t *testing.T) {
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
 		"events":   eventRows,
 		"requests": requestRows,
+		"sessions": sessionRows,
 	}
 	var mu sync.Mutex
 	var all tally

@@ -23,8 +23,9 @@ type doorway struct {
 	sealed  *seal.Sealed
 	leaver  *custodytest.Person // whose passkey is removed
 	other   *custodytest.Person // a colleague
+	guest   *custodytest.Person // another, whose passkey keeps no count
 	retired *key.Signing        // a key that the organisation attested with
-	unplug  *key.Signing        // a key that the doctor's device had
+	unplug  *key.Signing        // a key that the guest's device had
 	doctors *talk               // the passkey counted 5 when it began
 	left    *talk
 	notes   [][]byte
@@ -35,9 +36,11 @@ func newDoorway(t *testing.T) *doorway {
 	w := &doorway{world: newWorld(t, 3), retired: key.NewSigning(), unplug: key.NewSigning()}
 	w.sealed = w.seals(t, 1, 1)
 	w.mustDeposit(t, w.sealed)
-	w.leaver, w.other = custodytest.NewClinician(t, w.Set, w.org), custodytest.NewClinician(t, w.Set, w.org)
-	w.Publish(t, w.leaver.Inception, w.other.Inception)
-	w.Enrol(t, w.other)
+	for _, p := range []**custodytest.Person{&w.leaver, &w.other, &w.guest} {
+		*p = custodytest.NewClinician(t, w.Set, w.org)
+		w.Publish(t, (*p).Inception)
+		w.Enrol(t, *p)
+	}
 	retire := func(p *custodytest.Person, k *key.Signing, rights actor.Rights) {
 		add := p.Event(&actor.KeyAdd{Key: actor.Key{ID: k.ID(), Rights: rights}})
 		add.Proofs = append(add.Proofs, actor.ByKey(k, add.Event))
@@ -50,7 +53,7 @@ func newDoorway(t *testing.T) *doorway {
 	w.doctors = w.opens5(t, w.SignIn(t, w.doctor))
 	w.doctor.Passkey = plain
 	retire(w.org, w.retired, actor.Attest)
-	retire(w.doctor.Device, w.unplug, actor.DeviceRight)
+	retire(w.guest.Device, w.unplug, actor.DeviceRight)
 	for _, x := range five {
 		note, err := w.Keepers[x].Checkpoint(t.Context())
 		if err != nil {
@@ -86,7 +89,7 @@ func (w *doorway) arrives(who *custodytest.Person, after time.Duration) *arrival
 func (a *arrival) seal(t *testing.T, body []byte, by hand) []byte {
 	p := a.passkey
 	if by == strange {
-		p = a.w.other.Passkey
+		p = a.w.doctor.Passkey
 	}
 	id := session.Challenge(body)
 	assertion, err := p.Assert(id)
@@ -109,10 +112,10 @@ func (w *doorway) begins(x abaton.KeeperIndex, message []byte) abaton.Reason {
 	return whyNot(err)
 }
 
-// with is an arrival of the doctor's that change spoils before it is signed.
+// with is an arrival of the guest's that change spoils before it is signed.
 func (w *doorway) with(change func(*arrival)) func(*testing.T) []try {
 	return func(t *testing.T) []try {
-		a := w.arrives(w.doctor, 0)
+		a := w.arrives(w.guest, 0)
 		change(a)
 		return rightly(a.said(t))
 	}
@@ -139,7 +142,7 @@ func (w *doorway) statement(t *testing.T) row {
 	}
 	return row{
 		name: "session statement", is: []string{"label " + string(wire.Session)}, zero: session.Statement{},
-		say: func(t *testing.T, after time.Duration) *said { return w.arrives(w.doctor, after).said(t) },
+		say: func(t *testing.T, after time.Duration) *said { return w.arrives(w.guest, after).said(t) },
 		cells: map[defect]cell{
 			forged: no, foreign: no, expired: no, early: no, replayed: {same: true},
 			reordered: refuses(abaton.ReasonCloned).by(counted(7, 9, -10*time.Second)), // older, and it counted higher
@@ -172,7 +175,7 @@ func (w *doorway) proof() row {
 			forged:  no.by(changed(func(p []byte) []byte { p[len(p)-1] ^= 1; return p })),
 			foreign: no.by(by(w.other.Device.Writer)),
 			replayed: no.by(w.with(func(a *arrival) {
-				a.device = func(abaton.SessionID) []byte { return session.DeviceProof(w.doctor.Device.Writer, w.doctors.ID) }
+				a.device = func(abaton.SessionID) []byte { return session.DeviceProof(w.guest.Device.Writer, w.doctors.ID) }
 			})),
 			reordered: cannot("it is about one session, by name, and has no order"),
 			forked:    cannot("it is about one session, by name, and continues nothing"),
@@ -193,14 +196,14 @@ func (w *doorway) vouching() row {
 	no := refuses(abaton.ReasonDevice)
 	say := func(t *testing.T, change func(*actor.Posture), by *key.Signing) *said {
 		now := time.Now().Unix()
-		p := actor.Posture{V: wire.Version, Organisation: w.org.ID, Device: w.doctor.Device.ID, Level: actor.Managed,
+		p := actor.Posture{V: wire.Version, Organisation: w.org.ID, Device: w.guest.Device.ID, Level: actor.Managed,
 			From: now - 60, Until: now + 3600, Signer: by.ID()}
 		if change != nil {
 			change(&p)
 		}
 		return &said{body: wire.Marshal(p), seal: signedBy(wire.Posture, by, w.other.Manage), max: session.SignedBytesMax,
 			send: func(x abaton.KeeperIndex, message []byte) abaton.Reason {
-				a := w.arrives(w.doctor, 0)
+				a := w.arrives(w.guest, 0)
 				a.posture = message
 				return w.begins(x, a.said(t).right())
 			}}

@@ -325,6 +325,7 @@ func TestEveryStatementEveryDefect(t *testing.T) {
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
 		"events":   eventRows,
 		"requests": requestRows,
+		"deposits": depositRows,
 		"sessions": sessionRows,
 	}
 	var mu sync.Mutex

@@ -75,3 +75,9 @@ func (k *Keeper) HandedOverBy(x abaton.KeeperIndex, patient abaton.ActorID, batc
 func PartContext(set abaton.ActorID, asker abaton.KeyID, q *keeper.Repair, x abaton.KeeperIndex) []byte {
 	return partContext(runOf(set, asker, q), x, q.Keeper)
 }
+
+// ReadFeed reads what peer x answered to a query.
+func (k *Keeper) ReadFeed(x abaton.KeeperIndex, query [32]byte, answer []byte) error {
+	_, err := k.readFeed(x, query, answer)
+	return err
+}

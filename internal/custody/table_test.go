@@ -91,7 +91,8 @@ type row struct {
 	name  string
 	is    []string // what it is in the registries of the code
 	say   func(t *testing.T, after time.Duration) *said
-	zero  any // its zero value
+	zero  any                  // its zero value
+	at    []abaton.KeeperIndex // whom it is told; nil: all five
 	cells map[defect]cell
 }
 
@@ -142,7 +143,7 @@ func (c cell) run(t *testing.T, w *custodytest.Network, r *row, d defect) int {
 		t.Errorf("%s, %s: nothing was tried", r.name, d)
 	}
 	for i, one := range all {
-		for _, x := range five {
+		for _, x := range r.keepers() {
 			before := stateOf(t, w, x)
 			if got := one(x); got != c.want {
 				t.Errorf("%s, %s, try %d, keeper %d: got %q, want %q", r.name, d, i+1, x, got, c.want)
@@ -156,7 +157,14 @@ func (c cell) run(t *testing.T, w *custodytest.Network, r *row, d defect) int {
 			}
 		}
 	}
-	return len(all) * len(five)
+	return len(all) * len(r.keepers())
+}
+
+func (r *row) keepers() []abaton.KeeperIndex {
+	if len(r.at) > 0 {
+		return r.at
+	}
+	return five
 }
 
 // usual is the column's own way of spoiling.
@@ -199,7 +207,7 @@ func (r *row) usual(t *testing.T, d defect) []try {
 		return give(s.changed(widened)...)
 	case replayed:
 		m := s.right()
-		for _, x := range five {
+		for _, x := range r.keepers() {
 			if got := s.send(x, m); got != "" {
 				t.Errorf("%s, rightly said, keeper %d: got %q, want it taken", r.name, x, got)
 			}
@@ -325,6 +333,7 @@ func TestEveryStatementEveryDefect(t *testing.T) {
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
 		"events":   eventRows,
 		"requests": requestRows,
+		"peers":    peerRows,
 		"deposits": depositRows,
 		"sessions": sessionRows,
 	}

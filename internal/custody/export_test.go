@@ -19,6 +19,15 @@ func CoreOf(cfg Config) (*Core, error) {
 	return NewCore(c, cfg.Store, time.Unix(1_800_000_000, 0))
 }
 
+// CoreAt is CoreOf at a time.
+func CoreAt(cfg Config, now time.Time) (*Core, error) {
+	c, err := coreConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewCore(c, cfg.Store, now)
+}
+
 // ClockNow is what the core thinks of its clock.
 func (c *Core) ClockNow() Clock { return c.clock.reading() }
 

@@ -124,7 +124,7 @@ func (w *depot) heads(t *testing.T) row {
 			removed:   refuses(abaton.ReasonWriter).by(from(func(o *world) { o.org.Writer = w.retired })),
 			unknown:   refuses(abaton.ReasonActor).by(from(func(o *world) { o.ana = custodytest.NewPatient(t, w.Set, w.org, 1) })),
 			reordered: cannot("numbers may come in any order and with gaps: only one used twice says something (forked)"),
-			forked: refuses(abaton.ReasonEquivocation).by(func(t *testing.T) []try {
+			forked: refuses(abaton.ReasonEquivocation).finds(abaton.ReasonEquivocation).by(func(t *testing.T) []try {
 				w.seq-- // another HEAD under the number of the last one
 				return rightly(say(t, w.world))
 			}),
@@ -174,7 +174,7 @@ func (w *depot) firstLocks() row {
 			reordered: form.by(with(nobody, func(l *spread.Lock) { l.Number, l.PrevLock = 2, [32]byte{1} })), // a later lock before the first
 			expired:   refuses(abaton.ReasonEpoch).by(with(func(o *world) { o.ana = w.bea }, nil)),           // an epoch that ended at once
 			early:     refuses(abaton.ReasonEpoch).by(w.toEpoch(9)),
-			forked:    refuses(abaton.ReasonEquivocation).by(w.twoLocks),
+			forked:    refuses(abaton.ReasonEquivocation).finds(abaton.ReasonEquivocation).by(w.twoLocks),
 			truncated: form, oversized: form, loose: form, unforeseen: form, zeroValue: form,
 		},
 	}

@@ -296,7 +296,7 @@ func (w *records) vote(t *testing.T) row {
 			}),
 			loose: form.by(certificate(loosened)), unforeseen: form.by(certificate(widened)),
 			zeroValue: form.by(certificate(func([]byte) []byte { return wire.Marshal(actor.Certificate{}) })),
-			forked: no.by(func(t *testing.T) []try { // more keepers lie than the set bears
+			forked: no.finds(abaton.ReasonEquivocation).by(func(t *testing.T) []try { // more keepers lie than the set bears
 				was := w.before[w.ana]
 				e := w.next(&was)
 				m := certified(e, placeOf(e), nil)

@@ -241,7 +241,7 @@ func (w *circle) checkpointRow(t *testing.T) row {
 			unknown:   refuses("status 404").by(add(0, signedAs("keeper9.test/ledger", w.gone, ledger.Checkpoint{Origin: "keeper9.test/ledger", Size: 1}))),
 			replayed:  {same: true, tries: raw(right)},               // the same tree again
 			reordered: refuses("status 409").by(add(size-1, newest)), // from another tree than the one cosigned last
-			forked:    refuses("status 422").by(add(size, signedAs(entry.Origin, w.Keepers[5].Identity.Key, fork))),
+			forked:    refuses("status 422").finds(abaton.ReasonEquivocation).by(add(size, signedAs(entry.Origin, w.Keepers[5].Identity.Key, fork))),
 			expired:   cannot("a tree does not end; how old it is stands in cosignatures: session statement, expired"),
 			early:     cannot("a tree has no time"),
 			truncated: form.by(raw(right[:len(right)/2], nil)), oversized: refuses(abaton.ReasonTooLarge).by(raw(make([]byte, abaton.ControlBodyMax+1))),

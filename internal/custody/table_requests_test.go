@@ -86,7 +86,13 @@ func newWard5(t *testing.T) *ward5 {
 	w.sealed = w.seals(t, 1, 3)
 	w.mustDeposit(t, w.sealed)
 	w.doctors, w.anas = w.opens5(t, w.signIn(t, w.doctor)), w.opens5(t, w.signIn(t, w.ana))
+	for _, p := range []*custodytest.Person{w.ben, w.eve} { // their passkeys count
+		p.Passkey = p.Passkey.WithCount(5)
+	}
 	w.bens, w.eves = w.opens5(t, w.signIn(t, w.ben)), w.opens5(t, w.signIn(t, w.eve))
+	for _, p := range []*custodytest.Person{w.ben, w.eve} {
+		p.Passkey = p.Passkey.WithCount(6)
+	}
 	w.leaver = custodytest.NewClinician(t, w.Set, w.org)
 	w.Publish(t, w.leaver.Inception)
 	w.employ(t, w.leaver)
@@ -202,6 +208,11 @@ func (w *ward5) touch() row {
 	with := func(change func(*session.Emergency)) func(*testing.T) []try {
 		return func(t *testing.T) []try { return rightly(say(t, change, w.ben.Passkey)) }
 	}
+	copied := func(count uint32) cell {
+		return ledgers(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(func(t *testing.T) []try {
+			return rightly(say(t, nil, w.ben.Passkey.WithCount(count)))
+		})
+	}
 	no := ledgers(abaton.ReasonStepUp)
 	return row{
 		name: "emergency statement", is: []string{"label " + string(wire.Emergency)}, zero: session.Emergency{},
@@ -211,8 +222,8 @@ func (w *ward5) touch() row {
 		cells: map[defect]cell{
 			forged: no, foreign: no, expired: no, early: no,
 			replayed:  no.by(with(func(m *session.Emergency) { m.Session = w.doctors.ID })), // of another session
-			reordered: cannot("it continues nothing but the session whose name it says: replayed"),
-			forked:    cannot("each is asked anew and stands alone"),
+			reordered: copied(4),                                                            // it counts behind the session
+			forked:    copied(5),                                                            // two hold the passkey
 			removed: refuses(abaton.ReasonCredential).by(func(t *testing.T) []try {
 				return w.gone(t, func(q *session.Request) { q.Emergency = say(t, nil, w.leaver.Passkey).right() })
 			}),
@@ -272,9 +283,9 @@ func (w *ward5) word() row {
 		},
 		cells: map[defect]cell{
 			forged: no, foreign: no, expired: no, early: no,
-			replayed:  no.by(with(func(p *session.Approval) { p.Escrow = w.setID }, w.eve.Passkey)),      // about another opening
-			reordered: no.by(with(func(p *session.Approval) { rand.Read(p.Session[:]) }, w.eve.Passkey)), // before her session
-			forked:    cannot("a later word about the same opening replaces none: each is asked anew and stands alone"),
+			replayed:  no.by(with(func(p *session.Approval) { p.Escrow = w.setID }, w.eve.Passkey)),                      // about another opening
+			reordered: no.by(with(func(p *session.Approval) { rand.Read(p.Session[:]) }, w.eve.Passkey)),                 // before her session
+			forked:    ledgers(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(with(nil, w.eve.Passkey.WithCount(5))), // two hold the passkey
 			removed:   no.by(with(func(p *session.Approval) { p.Session = w.left.ID }, w.leaver.Passkey)),
 			unknown:   no.by(with(func(p *session.Approval) { rand.Read(p.Opener[:]) }, w.eve.Passkey)),
 			truncated: refuses(abaton.ReasonMalformed).by(cut(func(t *testing.T) *said { return say(t, nil, w.eve.Passkey) })),

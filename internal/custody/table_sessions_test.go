@@ -145,8 +145,8 @@ func (w *doorway) statement(t *testing.T) row {
 		say: func(t *testing.T, after time.Duration) *said { return w.arrives(w.guest, after).said(t) },
 		cells: map[defect]cell{
 			forged: no, foreign: no, expired: no, early: no, replayed: {same: true},
-			reordered: refuses(abaton.ReasonCloned).by(counted(7, 9, -10*time.Second)), // older, and it counted higher
-			forked:    refuses(abaton.ReasonCloned).by(counted(7, 7, 10*time.Second)),  // two hold the passkey
+			reordered: refuses(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(counted(7, 9, -10*time.Second)), // older, and it counted higher
+			forked:    refuses(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(counted(7, 7, 10*time.Second)),  // two hold the passkey
 			removed:   refuses(abaton.ReasonCredential).by(func(t *testing.T) []try { return rightly(w.arrives(w.leaver, 0).said(t)) }),
 			unknown:   refuses(abaton.ReasonActor).by(w.with(func(a *arrival) { rand.Read(a.st.Actor[:]) })),
 			truncated: refuses(abaton.ReasonMalformed), oversized: refuses(abaton.ReasonTooLarge),
@@ -258,9 +258,9 @@ func (w *doorway) stepUp() row {
 		},
 		cells: map[defect]cell{
 			forged: no, foreign: no, expired: no, early: no,
-			replayed:  no.by(with(func(u *session.StepUp) { u.Session = w.left.ID }, own)),       // of another session
-			reordered: ledgers(abaton.ReasonCloned).by(with(nil, w.doctor.Passkey.WithCount(4))), // it counts behind
-			forked:    ledgers(abaton.ReasonCloned).by(with(nil, w.doctor.Passkey.WithCount(5))), // two hold the passkey
+			replayed:  no.by(with(func(u *session.StepUp) { u.Session = w.left.ID }, own)),                                  // of another session
+			reordered: ledgers(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(with(nil, w.doctor.Passkey.WithCount(4))), // it counts behind
+			forked:    ledgers(abaton.ReasonCloned).finds(abaton.ReasonCloned).by(with(nil, w.doctor.Passkey.WithCount(5))), // two hold the passkey
 			unknown:   no.by(with(func(u *session.StepUp) { rand.Read(u.Patient[:]) }, own)),
 			removed: refuses(abaton.ReasonCredential).by(func(t *testing.T) []try {
 				q := complete(w.release(w.sealed, 1), w.left, time.Now())

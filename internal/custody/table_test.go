@@ -76,6 +76,7 @@ type cell struct {
 	want    abaton.Reason // each keeper's answer
 	same    bool          // it is answered as before, and nothing changes
 	why     string        // the defect cannot be
+	found   abaton.Reason // the finding that each try is at each keeper
 	entries uint64        // refusals ledgered by each try
 	moves   bool          // it takes something away all the same
 	tries   func(t *testing.T) []try
@@ -84,6 +85,7 @@ type cell struct {
 func refuses(r abaton.Reason) cell              { return cell{want: r} }
 func ledgers(r abaton.Reason) cell              { return cell{want: r, entries: 1} }
 func cannot(why string) cell                    { return cell{why: why} }
+func (c cell) finds(r abaton.Reason) cell       { c.found = r; return c }
 func (c cell) by(f func(*testing.T) []try) cell { c.tries = f; return c }
 
 // row is one kind of statement.
@@ -151,6 +153,9 @@ func (c cell) run(t *testing.T, w *custodytest.Network, r *row, d defect) int {
 			after := stateOf(t, w, x)
 			if got := after.entries - before.entries; got != c.entries && !c.moves {
 				t.Errorf("%s, %s, try %d, keeper %d: got %d ledger entries, want %d", r.name, d, i+1, x, got, c.entries)
+			}
+			if got := after.rose(before); got != c.found {
+				t.Errorf("%s, %s, try %d, keeper %d: got finding %q, want %q", r.name, d, i+1, x, got, c.found)
 			}
 			if diff := after.unlike(before); diff != "" && !c.moves {
 				t.Errorf("%s, %s, try %d, keeper %d: table %s of the store changed", r.name, d, i+1, x, diff)
@@ -287,6 +292,7 @@ func whyNot(err error) abaton.Reason {
 // remembered requests and findings.
 type held struct {
 	entries uint64
+	found   map[abaton.Reason]uint64
 	tables  map[string][]byte
 }
 
@@ -294,7 +300,11 @@ func stateOf(t *testing.T, w *custodytest.Network, x abaton.KeeperIndex) held {
 	t.Helper()
 	k := w.Keepers[x]
 	h := held{entries: k.LedgerSize(), tables: make(map[string][]byte)}
-	err := k.Records.Scan(nil, nil, func(key, value []byte) bool {
+	var err error
+	if h.found, err = k.Findings(); err != nil {
+		t.Fatal(err)
+	}
+	err = k.Records.Scan(nil, nil, func(key, value []byte) bool {
 		if passing(key) {
 			return true
 		}
@@ -311,6 +321,20 @@ func stateOf(t *testing.T, w *custodytest.Network, x abaton.KeeperIndex) held {
 // requests, 'd' points into the ledger, "rl" is the ledger.
 func passing(key []byte) bool {
 	return strings.ContainsRune("oed", rune(key[0])) || bytes.HasPrefix(key, []byte("rl")) || bytes.HasPrefix(key, []byte("xfinding/"))
+}
+
+// rose is the finding that was counted once more; empty: none.
+func (h held) rose(was held) (which abaton.Reason) {
+	for r, n := range h.found {
+		switch n - was.found[r] {
+		case 0:
+		case 1:
+			which += r
+		default:
+			which += "more than one " + r
+		}
+	}
+	return which
 }
 
 // unlike names a table in which h is not as it was; empty: none.

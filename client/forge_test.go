@@ -164,3 +164,48 @@ func TestAppendTwice(t *testing.T) {
 		t.Errorf("grants: got %d, want 4", got)
 	}
 }
+
+// TestForgedOpenings: a keeper's word that it opened a session counts if that
+// keeper signed it, about this session.
+func TestForgedOpenings(t *testing.T) {
+	w := newWorld(t)
+	tx := w.writes(general, "a", 2)
+	w.put(w.writer(t.TempDir()), tx)
+	resigned := func(x abaton.KeeperIndex, change func(*keeper.Opened)) func([]byte) []byte {
+		return func(answer []byte) []byte {
+			var s keeper.Signed
+			var o keeper.Opened
+			if wire.Unmarshal(answer, &s) != nil || wire.Unmarshal(s.Body, &o) != nil {
+				return answer
+			}
+			change(&o)
+			return wire.Marshal(w.wires[x].keeper.Identity.Key.Seal(wire.Answer, wire.Marshal(o)))
+		}
+	}
+	for name, change := range map[string]func(*keeper.Opened){
+		"another session": func(o *keeper.Opened) { o.Session[0] ^= 1 },
+		"another keeper":  func(o *keeper.Opened) { o.Keeper = o.Keeper%5 + 1 },
+		"another version": func(o *keeper.Opened) { o.V = 2 },
+		"no key":          func(o *keeper.Opened) { o.Enc = nil },
+		"forged":          nil,
+	} {
+		r, _, ask := w.reader()
+		for x := abaton.KeeperIndex(1); x <= 3; x++ {
+			forge := func(answer []byte) []byte { answer[len(answer)-1] ^= 1; return answer }
+			if change != nil {
+				forge = resigned(x, change)
+			}
+			w.forge(keeper.RouteSession, forge, x)
+		}
+		if c, err := r.Chart(t.Context(), ask); err == nil {
+			t.Errorf("%s at three keepers: got %d records, want too few answers", name, len(c.Records))
+		}
+		w.mend(1)
+		c, err := r.Chart(t.Context(), ask)
+		if err != nil {
+			t.Fatalf("%s at two keepers: %v", name, err)
+		}
+		w.check(c, tx)
+		w.mend(2, 3)
+	}
+}

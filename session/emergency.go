@@ -187,7 +187,7 @@ func (p *Approval) valid() bool {
 
 // Opens is the emergency statement of a request, and whether it holds: by the
 // session's own passkey, at most abaton.EmergencyTouchMax old, over this
-// patient, this set and this purpose. ReasonStepUp.
+// patient, this set and this purpose. ReasonStepUp, ReasonCloned.
 func (a *Asked) Opens(s *Session, rp key.RelyingParty, now time.Time) (*Emergency, error) {
 	if a.emergency == nil || s == nil {
 		return nil, abaton.Refuse(abaton.ReasonStepUp)
@@ -197,6 +197,9 @@ func (a *Asked) Opens(s *Session, rp key.RelyingParty, now time.Time) (*Emergenc
 		within(m.Time, abaton.EmergencyTouchMax, now)
 	if !fits || !s.asserted(&a.emergency.Assertion, m.Challenge(), rp) {
 		return nil, abaton.Refuse(abaton.ReasonStepUp)
+	}
+	if err := s.counted(&a.emergency.Assertion); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -230,7 +233,7 @@ func (a *Asked) Second() (id abaton.SessionID, ok bool) {
 // Agrees is the approval of a request, and whether it holds: by the passkey of
 // the session it names, which is another person's than the opener's, about
 // this patient and set, at most StepUpMax old. Whether that session may
-// approve is the keeper's question. ReasonSecond.
+// approve is the keeper's question. ReasonSecond, ReasonCloned.
 func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Approval, error) {
 	if a.approval == nil || second == nil {
 		return nil, abaton.Refuse(abaton.ReasonSecond)
@@ -241,6 +244,9 @@ func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Ap
 	if !fits || !second.asserted(&a.approval.Assertion, p.Challenge(), rp) {
 		return nil, abaton.Refuse(abaton.ReasonSecond)
 	}
+	if err := second.counted(&a.approval.Assertion); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -249,6 +255,16 @@ func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Ap
 func within(t int64, age time.Duration, now time.Time) bool {
 	at := now.Unix()
 	return at-t <= int64(age/time.Second) && t-at <= int64(abaton.ClockSkewMax/time.Second)
+}
+
+// counted refuses an assertion made in the session whose counter is not above
+// the one that began it, unless the authenticator keeps none: two devices hold
+// the passkey. ReasonCloned.
+func (s *Session) counted(by *key.Assertion) error {
+	if n := by.Count(); (n != 0 || s.count != 0) && n <= s.count {
+		return abaton.Refuse(abaton.ReasonCloned)
+	}
+	return nil
 }
 
 // asserted reports whether the session's own passkey signed the challenge.

@@ -62,10 +62,7 @@ func (a *Asked) SteppedUp(s *Session, rp key.RelyingParty, lines []abaton.Line, 
 		u.Assertion.Verify(u.StepUp.Challenge(), rp) != nil {
 		return abaton.Refuse(abaton.ReasonStepUp)
 	}
-	if n := u.Assertion.Count(); (n != 0 || s.count != 0) && n <= s.count {
-		return abaton.Refuse(abaton.ReasonCloned) // made after the session's, it counts higher
-	}
-	return nil
+	return s.counted(&u.Assertion)
 }
 
 func (u *StepUp) fits(a *Asked, s *Session, now time.Time) bool {

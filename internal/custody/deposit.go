@@ -33,7 +33,7 @@ func (d Deposit) decide(c *Core, t *tx) Output {
 		return out
 	}
 	if out, known := c.known(u); known {
-		return out
+		return c.foundOf(t, out)
 	}
 	if !c.fresh(t.now, abaton.LeaseMax) {
 		return refused(abaton.ReasonLease)
@@ -214,7 +214,7 @@ func leafKey(batch abaton.BatchName, j int) []byte {
 func (c *Core) depositFailed(t *tx, err error) Output {
 	switch {
 	case errors.Is(err, store.ErrConflict):
-		return refused(abaton.ReasonEquivocation)
+		return c.foundOf(t, refused(abaton.ReasonEquivocation))
 	case errors.Is(err, store.ErrErased):
 		return refused(abaton.ReasonErased)
 	}

@@ -255,6 +255,11 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	if !k.sessions.counted(o.session) {
+		if k.sessions.firstRefused(o.session.ID()) {
+			if _, err := k.one(ctx, Found{Reason: abaton.ReasonCloned}); err != nil {
+				return nil, err
+			}
+		}
 		return nil, abaton.Refuse(abaton.ReasonCloned)
 	}
 	var enc []byte
@@ -312,7 +317,7 @@ func (k *Keeper) Vote(ctx context.Context, body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		return Publish{Event: a}, nil
+		return Publish{Event: a, Posted: true}, nil
 	}, func(o Output) []byte {
 		return wire.Marshal(actor.SignVote(k.cfg.Set.ID(), k.cfg.Index, k.cfg.Key, o.Place))
 	})

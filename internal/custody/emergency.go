@@ -60,7 +60,7 @@ func (v *verdict) unsealEmergency(e *actor.Escrow) abaton.Reason {
 	}
 	said, err := q.Opens(v.r.Session, v.r.Party, v.t.now)
 	if err != nil {
-		return refusedBy(err).Reason
+		return v.copied(refusedBy(err).Reason)
 	}
 	if reason := v.roleAged(); reason != "" {
 		return reason
@@ -104,7 +104,10 @@ func (v *verdict) agreed(clinicians int) (second abaton.ActorID, reason abaton.R
 	}
 	st := v.r.Session.Statement()
 	p, err := v.r.Asked.Agrees(v.r.Second, v.r.Away, v.t.now)
-	if err != nil || p.Opener != st.Actor {
+	if err != nil {
+		return second, v.copied(refusedBy(err).Reason)
+	}
+	if p.Opener != st.Actor {
 		return second, abaton.ReasonSecond
 	}
 	if reason := v.mayJudge(v.r.Second, st.Organisation); reason != "" {
@@ -227,7 +230,10 @@ func (v *verdict) mayRead(e *actor.Escrow, line abaton.Line) abaton.Reason {
 // remembers. The last word stands, whoever gave it, but never the opener's.
 func (v *verdict) grantConfirm() abaton.Reason {
 	p, err := v.r.Asked.Agrees(v.r.Session, v.r.Party, v.t.now)
-	if err != nil || p.Session != v.r.Session.ID() {
+	if err != nil {
+		return v.copied(refusedBy(err).Reason)
+	}
+	if p.Session != v.r.Session.ID() {
 		return abaton.ReasonSecond
 	}
 	all, err := v.core.openings(v.t, p.Opener)

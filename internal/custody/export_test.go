@@ -20,6 +20,15 @@ func CoreOf(cfg Config) (*Core, error) {
 	return NewCore(c, cfg.Store, time.Unix(1_800_000_000, 0))
 }
 
+// CoreAt is CoreOf at a time.
+func CoreAt(cfg Config, now time.Time) (*Core, error) {
+	c, err := coreConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewCore(c, cfg.Store, now)
+}
+
 // ClockNow is what the core thinks of its clock.
 func (c *Core) ClockNow() Clock { return c.clock.reading() }
 
@@ -96,5 +105,11 @@ func (k *Keeper) Decide(ctx context.Context, body []byte) error {
 	if err == nil && out.Outcome != ledger.Permitted {
 		return abaton.Refuse(out.Reason)
 	}
+	return err
+}
+
+// ReadFeed reads what peer x answered to a query.
+func (k *Keeper) ReadFeed(x abaton.KeeperIndex, query [32]byte, answer []byte) error {
+	_, err := k.readFeed(x, query, answer)
 	return err
 }

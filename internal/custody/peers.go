@@ -94,6 +94,9 @@ func (s Cosign) decide(c *Core, t *tx) Output {
 	cosigning, err := c.witness.Add(c.store.Raw(ledgerSpace).Into(&t.change), s.Body, t.now)
 	if e, ok := errors.AsType[*ledger.WitnessError](err); ok {
 		out := Output{Err: &keeper.StatusError{Status: e.Status, Content: keeper.ContentText}}
+		if e.Proof != nil { // the peer signed two trees of one size
+			c.find(t, abaton.ReasonEquivocation)
+		}
 		if e.Status == ledger.StatusConflict {
 			out.Err = &keeper.StatusError{Status: e.Status, Content: keeper.ContentTreeSize, Body: ledger.FormatSize(e.Size)}
 		}

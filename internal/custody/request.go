@@ -322,10 +322,18 @@ func (v *verdict) stepUp() abaton.Reason {
 		return abaton.ReasonDevice
 	}
 	if err := v.r.Asked.SteppedUp(v.r.Session, v.r.Party, v.strict, v.t.now); err != nil {
-		return abaton.ReasonStepUp
+		return v.copied(refusedBy(err).Reason)
 	}
 	v.stepped = true
 	return ""
+}
+
+// copied counts a finding if the passkey that touched is held twice.
+func (v *verdict) copied(r abaton.Reason) abaton.Reason {
+	if r == abaton.ReasonCloned {
+		v.core.find(v.t, r)
+	}
+	return r
 }
 
 // budget bounds the patients one actor may open here in an hour and in a day,

@@ -18,7 +18,8 @@ const sessionsMax = 8192
 type sessions struct {
 	mu   sync.RWMutex
 	live map[abaton.SessionID]*open
-	used map[key.Credential]use // of passkeys that count
+	used map[key.Credential]use        // of passkeys that count
+	told map[abaton.SessionID]struct{} // refused as cloned, and counted
 }
 
 // use is the newest statement of a passkey met here.
@@ -36,7 +37,7 @@ type open struct {
 }
 
 func newSessions() sessions {
-	return sessions{live: make(map[abaton.SessionID]*open), used: make(map[key.Credential]use)}
+	return sessions{live: make(map[abaton.SessionID]*open), used: make(map[key.Credential]use), told: make(map[abaton.SessionID]struct{})}
 }
 
 func (s *sessions) find(id abaton.SessionID, now time.Time) *open {
@@ -85,6 +86,21 @@ func (s *sessions) counted(one *session.Session) bool {
 		}
 	}
 	s.used[st.Credential] = now
+	return true
+}
+
+// firstRefused reports whether this statement is refused as cloned for the first
+// time, so that the same bytes again count once.
+func (s *sessions) firstRefused(id abaton.SessionID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, known := s.told[id]; known {
+		return false
+	}
+	if len(s.told) >= sessionsMax {
+		clear(s.told)
+	}
+	s.told[id] = struct{}{}
 	return true
 }
 

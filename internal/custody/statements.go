@@ -20,7 +20,8 @@ import (
 // holds from here on (RULINGS 17). Output.Place is what to sign; Err with
 // slot-taken on an event that narrows means that it holds, without a vote.
 type Publish struct {
-	Event *actor.Authentic
+	Event  *actor.Authentic
+	Posted bool // by whoever wants it in force, not told by a peer
 }
 
 func (p Publish) slot() string { return actorSlot(p.Event.Actor()) }
@@ -58,6 +59,9 @@ func (p Publish) decide(c *Core, t *tx) Output {
 	}
 	if !l.state.Knows(a.Hash()) && l.crowds(a) {
 		return refused(abaton.ReasonTooLarge)
+	}
+	if p.Posted && !l.state.Knows(a.Hash()) && backdated(a, t.now) {
+		c.find(t, abaton.ReasonTime)
 	}
 	if out := c.accept(t, l, a, nil); out.Err != nil {
 		return out
@@ -204,6 +208,9 @@ func (c *Core) accept(t *tx, l *keyLog, a *actor.Authentic, by *Certify) Output 
 	if by != nil {
 		if err := l.state.Certify(by.Certified); err != nil {
 			c.actors.forget(a.Actor()) // the event was applied, and is not stored
+			if refusedBy(err).Reason == abaton.ReasonCertificate {
+				c.find(t, abaton.ReasonEquivocation) // keepers have signed two ends of one log
+			}
 			return refusedBy(err)
 		}
 		cert = by.Certificate

@@ -67,6 +67,9 @@ type Identity struct {
 	log         []actor.SignedEvent // of the set, as this keeper's operator has it
 }
 
+// Log is the keeper set's log as this keeper's operator has it.
+func (id Identity) Log() []actor.SignedEvent { return id.log }
+
 // New starts n keepers (5 unless a test needs other shapes) that admit the
 // organisations given, and waits until each serves.
 func New(t testing.TB, n int, admitted ...abaton.ActorID) *Network {

@@ -183,7 +183,7 @@ func TestInceptionGivesNothingBeforeItsCertificate(t *testing.T) {
 		t.Errorf("first grant: got patient %s, want this log", g.Patient)
 	}
 	access := grant.Access{Actor: abaton.ActorID{7}, Patient: l.st.Actor(), Action: grant.Read, Purpose: abaton.Treatment, Line: in.Lines[0].Line, Records: 1}
-	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: access.Actor}, id, 0, w.now), access, w.now); !d.Permit {
+	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: access.Actor}, id, access.Line, 0, w.now), access, w.now); !d.Permit {
 		t.Errorf("first grant: got %q, want permit", d.Reason)
 	}
 	if l.st.Organisation() != w.org.st.Actor() || l.st.SetID() != w.set.ID() || l.st.Kind() != actor.Patient {

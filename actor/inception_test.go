@@ -126,6 +126,10 @@ func TestInception(t *testing.T) {
 		{"sponsor not admitted here", actor.Patient, "ana", nil, func(_ *world, d *actor.Door) {
 			d.Admitted = func(abaton.ActorID) bool { return false }
 		}, abaton.ReasonInvitation},
+		{"shielded notes to somebody nobody knows", actor.Patient, "ana", func(_ *world, in *actor.Inception) {
+			in.Lines[0].Level = grant.Shielded
+			in.Grants = []actor.Granted{firstGrant(in.Lines[0].Line)}
+		}, nil, abaton.ReasonGrant},
 		{"invitation by a removed key", actor.Patient, "ana", nil, func(w *world, _ *actor.Door) {
 			w.org.add(&actor.KeyRemove{ID: signing("org write").ID()}, byKey("org"))
 		}, abaton.ReasonInvitation},

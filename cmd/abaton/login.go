@@ -13,7 +13,7 @@ import (
 )
 
 func newLoginCommand(e *env) *cobra.Command {
-	var as, role string
+	var as, role, notes string
 	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
 		Example: "  abaton login --dir run/demo --as dr-anna",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -30,6 +30,12 @@ func newLoginCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if notes != "" {
+				if err := touchNotes(c.Context(), n, p, s, notes); err != nil {
+					return err
+				}
+				e.say("The notes of %s open for five minutes.", notes)
+			}
 			if err := n.People().Keep(p, s); err != nil {
 				return err
 			}
@@ -40,8 +46,27 @@ func newLoginCommand(e *env) *cobra.Command {
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
 	c.Flags().StringVar(&role, "role", "", "as what (default: the first of the roles)")
+	c.Flags().StringVar(&notes, "notes", "", "touch the passkey once more, for the shielded notes of this patient")
 	c.MarkFlagRequired("as")
 	return c
+}
+
+// touchNotes opens what was given to p alone of a patient, for five minutes.
+func touchNotes(ctx context.Context, n *local.Network, p *people.Person, s *people.Session, patient string) error {
+	whose, err := n.People().Find(patient)
+	if err != nil {
+		return err
+	}
+	d, err := newDevice(n, p)
+	if err != nil {
+		return err
+	}
+	defer d.hangUp()
+	bundles, err := d.lendable(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Touch(ctx, p, whose.ID, bundles)
 }
 
 // signIn signs a person in with all that the person may lend.

@@ -94,6 +94,7 @@ func (h *household) seen(t *testing.T, p *custodytest.Person, x abaton.KeeperInd
 		}
 		note("event %d of kind %d, %d bytes, certified by %d", a.Event().Seq, a.Kind(), len(signed.Event), len(s.Certificate))
 	}
+	slices.Sort(all) // an event and its certificate are told in the order of their hashes
 	me := h.SignIn(t, p)
 	own := p.Root.Line(custodytest.General)
 	asks := []session.Request{
@@ -114,7 +115,7 @@ func (h *household) seen(t *testing.T, p *custodytest.Person, x abaton.KeeperInd
 		note("mode %d: outcome %d, %q, %d notices, %d pieces, %d entries of %d, next %d", q.Mode, r.Outcome, r.Reason, len(r.Notices), len(r.Pieces),
 			len(r.Disclosures), r.Total, r.Next)
 		for _, n := range r.Notices {
-			note("notice of %d bytes", len(wire.Marshal(n)))
+			note("notice of %d and %d bytes, gone %b, held %v", len(n.Head), len(n.Lock), n.Gone, n.Held)
 		}
 		for _, d := range r.Disclosures {
 			e, err := ledger.ParseEntry(d.Entry)

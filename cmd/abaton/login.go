@@ -21,7 +21,11 @@ func newLoginCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := n.People().Find(as)
+			w, err := e.people(n)
+			if err != nil {
+				return err
+			}
+			p, err := w.Find(as)
 			if err != nil {
 				return err
 			}
@@ -31,17 +35,17 @@ func newLoginCommand(e *env) *cobra.Command {
 				return err
 			}
 			if notes != "" {
-				if err := touchNotes(c.Context(), n, p, s, notes); err != nil {
+				if err := touchNotes(c.Context(), n, w, p, s, notes); err != nil {
 					return err
 				}
 				e.say("The notes of %s open for five minutes.", notes)
 			}
-			if err := n.People().Keep(p, s); err != nil {
+			if err := w.Keep(p, s); err != nil {
 				return err
 			}
 			e.say("%s is signed in at %s until %s, with %d grants.", p.Handle, s.URL, s.Expires.Format(time.TimeOnly), count)
 			e.say("The access value is in this file; send it as Authorization: Bearer.")
-			e.print("%s\n", n.People().AccessFile(p.Handle))
+			e.print("%s\n", w.AccessFile(p.Handle))
 			return nil
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
@@ -52,8 +56,8 @@ func newLoginCommand(e *env) *cobra.Command {
 }
 
 // touchNotes opens what was given to p alone of a patient, for five minutes.
-func touchNotes(ctx context.Context, n *local.Network, p *people.Person, s *people.Session, patient string) error {
-	whose, err := n.People().Find(patient)
+func touchNotes(ctx context.Context, n *local.Network, w *people.World, p *people.Person, s *people.Session, patient string) error {
+	whose, err := w.Find(patient)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,7 @@ import "github.com/abaton-health/abaton"
 
 // Shielded is the assurance level at which a line is between the patient and
 // one person: the notes of a psychotherapy. A keeper sees the level, which never
-// falls, and not the category (docs/adr/0029-shielded-notes.md).
+// falls, and not the category (docs/adr/0029-notes-and-private-records.md).
 const Shielded uint8 = 3
 
 // ForOnePerson reports whether the grant is of the only form under which a

@@ -71,8 +71,13 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	if err := s.admitStopped(a.event.Kind); err != nil {
 		return err
 	}
-	if b, ok := a.body.(*Escrow); ok {
+	switch b := a.body.(type) {
+	case *Escrow:
 		return s.admitEscrow(b, parents, door)
+	case *Granted:
+		if err := s.admitShielded(b, parents, door); err != nil {
+			return err
+		}
 	}
 	return s.admitBody(a.body, parents, now)
 }
@@ -133,7 +138,7 @@ func (s *State) admitInception(a *Authentic, door Door, now time.Time) error {
 			return abaton.Refuse(abaton.ReasonExpired)
 		}
 	}
-	return nil
+	return admitFirstShielded(in, door)
 }
 
 // invited reports whether an invitation, whose signature was verified, is

@@ -294,7 +294,8 @@ func (s *State) admitEscrow(b *Escrow, parents []*knot, door Door) error {
 		return abaton.Refuse(abaton.ReasonWait)
 	}
 	for _, line := range b.Lines {
-		if epoch, _ := s.epochOn(line, parents); epoch == 0 {
+		epoch, level := s.epochOn(line, parents)
+		if epoch == 0 || b.Kind == EscrowEmergency && level >= grant.Shielded {
 			return abaton.Refuse(abaton.ReasonGrant)
 		}
 	}

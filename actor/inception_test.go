@@ -126,6 +126,10 @@ func TestInception(t *testing.T) {
 		{"sponsor not admitted here", actor.Patient, "ana", nil, func(_ *world, d *actor.Door) {
 			d.Admitted = func(abaton.ActorID) bool { return false }
 		}, abaton.ReasonInvitation},
+		{"shielded notes to somebody nobody knows", actor.Patient, "ana", func(_ *world, in *actor.Inception) {
+			in.Lines[0].Level = grant.Shielded
+			in.Grants = []actor.Granted{firstGrant(in.Lines[0].Line)}
+		}, nil, abaton.ReasonGrant},
 		{"invitation by a removed key", actor.Patient, "ana", nil, func(w *world, _ *actor.Door) {
 			w.org.add(&actor.KeyRemove{ID: signing("org write").ID()}, byKey("org"))
 		}, abaton.ReasonInvitation},
@@ -183,7 +187,7 @@ func TestInceptionGivesNothingBeforeItsCertificate(t *testing.T) {
 		t.Errorf("first grant: got patient %s, want this log", g.Patient)
 	}
 	access := grant.Access{Actor: abaton.ActorID{7}, Patient: l.st.Actor(), Action: grant.Read, Purpose: abaton.Treatment, Line: in.Lines[0].Line, Records: 1}
-	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: access.Actor}, id, 0, w.now), access, w.now); !d.Permit {
+	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: access.Actor}, id, access.Line, 0, w.now), access, w.now); !d.Permit {
 		t.Errorf("first grant: got %q, want permit", d.Reason)
 	}
 	if l.st.Organisation() != w.org.st.Actor() || l.st.SetID() != w.set.ID() || l.st.Kind() != actor.Patient {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/grant"
 )
 
 // Every maximum of a key log that is not already in the root's limits.go.
@@ -29,8 +30,8 @@ const (
 	// LastBytesMax is the largest checkpoint that a change of a keeper set may
 	// name, in bytes: a signed note as a session may carry it.
 	LastBytesMax = 2 << 10
-	// LevelMax is the highest assurance level of a line.
-	LevelMax = 3
+	// LevelMax is the highest assurance level of a line, at which it is shielded.
+	LevelMax = grant.Shielded
 	// InvitationLifeMax bounds an invitation.
 	InvitationLifeMax = 30 * 24 * time.Hour
 	// PolicyLifeMax bounds a policy: once a year somebody looks at it again.

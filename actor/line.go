@@ -105,6 +105,21 @@ func (s *State) Newest(line abaton.Line) (Segment, bool) {
 	return e.Segment, true
 }
 
+// Level is a line's assurance level: the highest that any epoch in force had.
+// Zero when the log has no such line.
+func (s *State) Level(line abaton.Line) (level uint8) {
+	l := s.lines[line]
+	if l == nil {
+		return 0
+	}
+	for i := range l.epochs {
+		if e := &l.epochs[i]; e.by.effective() {
+			level = max(level, e.Level)
+		}
+	}
+	return level
+}
+
 // Previous is the segment before the newest; false when there is none.
 func (s *State) Previous(line abaton.Line) (Segment, bool) {
 	newest, ok := s.Newest(line)

@@ -226,11 +226,12 @@ type Asker struct {
 	Behalf       abaton.ActorID // in whose place; zero normally
 }
 
-// Facts is what Decide needs of this patient's log for an access under a
-// grant; a zero grant id asks as the owner. One bar of whoever takes part is
-// enough. Whether the asker acts for a team is the organisation's log's word.
-func (s *State) Facts(who Asker, id abaton.GrantID, used uint64, now time.Time) grant.Facts {
-	f := grant.Facts{Used: used, Barred: s.Barred(who.Actor, now) || s.Barred(who.Organisation, now) || s.Barred(who.Behalf, now)}
+// Facts is what Decide needs of this patient's log for an access to a line under
+// a grant; a zero grant id asks as the owner. One bar of whoever takes part is
+// enough. Whether the asker acts for a team is the organisation's log's word, and
+// whether it is a person its own.
+func (s *State) Facts(who Asker, id abaton.GrantID, line abaton.Line, used uint64, now time.Time) grant.Facts {
+	f := grant.Facts{Used: used, Level: s.Level(line), Barred: s.Barred(who.Actor, now) || s.Barred(who.Organisation, now) || s.Barred(who.Behalf, now)}
 	if id == (abaton.GrantID{}) {
 		f.Owner = s.Live() && who.Actor == s.actor
 		return f

@@ -68,7 +68,7 @@ func TestRevokeBeforeGrant(t *testing.T) {
 	if g, revoked := l.st.Grant(grantID(given)); g == nil || !revoked {
 		t.Errorf("got given %t, revoked %t, want both", g != nil, revoked)
 	}
-	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: abaton.ActorID{7}}, grantID(given), 0, w.now),
+	if d := grant.Decide(l.st.Facts(actor.Asker{Actor: abaton.ActorID{7}}, grantID(given), l.st.Lines()[0].Line, 0, w.now),
 		grant.Access{Actor: abaton.ActorID{7}, Patient: l.st.Actor(), Action: grant.Read, Purpose: abaton.Treatment, Line: l.st.Lines()[0].Line}, w.now); d.Reason != abaton.ReasonRevoked {
 		t.Errorf("decide: got %+v, want %q", d, abaton.ReasonRevoked)
 	}
@@ -370,7 +370,7 @@ func proofBody(id abaton.KeyID) []byte {
 func TestZeroState(t *testing.T) {
 	var s actor.State
 	if s.Live() || s.Kind() != 0 || s.KeyRights(abaton.KeyID{}) != 0 || s.CredentialClass(key.Credential{}) != 0 ||
-		len(s.Lines()) != 0 || s.Set() != nil || s.Facts(actor.Asker{}, abaton.GrantID{}, 0, epochStart).Owner {
+		len(s.Lines()) != 0 || s.Set() != nil || s.Facts(actor.Asker{}, abaton.GrantID{}, abaton.Line{}, 0, epochStart).Owner {
 		t.Errorf("the zero State gives something")
 	}
 	if got := reason(s.Certify(actor.Certified{})); got != abaton.ReasonActor {

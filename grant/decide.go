@@ -20,6 +20,12 @@ type Facts struct {
 	// ActsFor is the team for which the actor asks, looked up in its
 	// organisation's log as it is now; zero for nobody but itself.
 	ActsFor abaton.ActorID
+	// Level is the assurance level of the line asked about, 1 to 3; zero when the
+	// patient's log has no such line.
+	Level uint8
+	// Person is set when a human being asks under the own name: no program, no
+	// device, and not in another's place.
+	Person bool
 	// Barred is set when the patient bars the actor or its organisation.
 	Barred bool
 	// Used is how many records this grant has opened here, in records.
@@ -87,7 +93,7 @@ func decideGrant(f Facts, a Access, now time.Time) Decision {
 	if t := now.Unix(); t < g.NotBefore || t >= g.Expires {
 		return refuse(abaton.ReasonExpired)
 	}
-	if g.Actions&a.Action == 0 || !g.Covers(a.Line) {
+	if g.Actions&a.Action == 0 || !g.Covers(a.Line) || f.shields(g, a) {
 		return refuse(abaton.ReasonGrant)
 	}
 	if !a.Purpose.Valid() || !g.allows(a.Purpose) {

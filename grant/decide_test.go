@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,8 +47,16 @@ func mayAccess(f grant.Facts, a grant.Access, now time.Time) bool {
 		g.Actions&a.Action != 0 && (g.Lines[0] == a.Line || g.Lines[len(g.Lines)-1] == a.Line) &&
 		(g.Purposes[0] == a.Purpose || g.Purposes[len(g.Purposes)-1] == a.Purpose) &&
 		!now.Before(time.Unix(g.NotBefore, 0)) && now.Before(time.Unix(g.Expires, 0)) &&
-		float64(f.Used)+float64(a.Records) <= float64(g.Quota)
+		float64(f.Used)+float64(a.Records) <= float64(g.Quota) &&
+		(f.Level == 1 || f.Level == 2 || f.Level >= 3 && (a.Action == grant.Deposit || alone(f, a)))
 	return formed && !f.Barred && (own || granted)
+}
+
+// alone is a person under the own name, whose grant is for one line and for
+// treatment only.
+func alone(f grant.Facts, a grant.Access) bool {
+	g := f.Grant
+	return f.Person && f.ActsFor == abaton.ActorID{} && g.Grantee == a.Actor && len(g.Lines) == 1 && !slices.Contains(g.Purposes, abaton.Operations)
 }
 
 func everyFact() (all []grant.Facts) {
@@ -58,6 +67,10 @@ func everyFact() (all []grant.Facts) {
 			func(g *grant.Grant) { g.Patient = eve },
 			func(g *grant.Grant) { g.Grantee = eve },
 			func(g *grant.Grant) { g.Quota = 0 },
+			func(g *grant.Grant) { g.Lines = g.Lines[:1] },
+			func(g *grant.Grant) {
+				g.Lines, g.Purposes = g.Lines[:1], []abaton.Purpose{abaton.PatientAccess, abaton.Treatment}
+			},
 		} {
 			g := sample()
 			g.Actions = actions
@@ -67,8 +80,17 @@ func everyFact() (all []grant.Facts) {
 	}
 	for _, g := range grants {
 		for bits := range 8 {
+			f := grant.Facts{Grant: g, Owner: bits&1 != 0, Revoked: bits&2 != 0, Barred: bits&4 != 0, Level: 1}
 			for _, used := range []uint64{0, 9, 10, 11, math.MaxUint64} {
-				all = append(all, grant.Facts{Grant: g, Owner: bits&1 != 0, Revoked: bits&2 != 0, Barred: bits&4 != 0, Used: used})
+				f.Used = used
+				all = append(all, f)
+			}
+			for _, level := range []uint8{0, 2, 3} {
+				f.Used, f.Level = 0, level
+				f.Person = false
+				all = append(all, f)
+				f.Person = true
+				all = append(all, f)
 			}
 		}
 	}
@@ -108,24 +130,31 @@ func TestDecideReasons(t *testing.T) {
 		now    time.Time
 		want   abaton.Reason
 	}{
-		{"granted", grant.Facts{Grant: sample()}, access, start, ""},
-		{"the last records of the quota", grant.Facts{Grant: sample(), Used: 9}, access, start, ""},
+		{"granted", grant.Facts{Grant: sample(), Level: 1}, access, start, ""},
+		{"the last records of the quota", grant.Facts{Grant: sample(), Level: 1, Used: 9}, access, start, ""},
 		{"own record", grant.Facts{Owner: true}, own, start, ""},
 		{"nothing known", grant.Facts{}, access, start, abaton.ReasonGrant},
-		{"revoked", grant.Facts{Grant: sample(), Revoked: true}, access, start, abaton.ReasonRevoked},
-		{"barred", grant.Facts{Grant: sample(), Barred: true}, access, start, abaton.ReasonBarred},
-		{"not yet", grant.Facts{Grant: sample()}, access, start.Add(-time.Second), abaton.ReasonExpired},
-		{"no longer", grant.Facts{Grant: sample()}, access, start.Add(time.Hour), abaton.ReasonExpired},
-		{"quota used up", grant.Facts{Grant: sample(), Used: 10}, access, start, abaton.ReasonQuota},
+		{"revoked", grant.Facts{Grant: sample(), Level: 1, Revoked: true}, access, start, abaton.ReasonRevoked},
+		{"barred", grant.Facts{Grant: sample(), Level: 1, Barred: true}, access, start, abaton.ReasonBarred},
+		{"not yet", grant.Facts{Grant: sample(), Level: 1}, access, start.Add(-time.Second), abaton.ReasonExpired},
+		{"no longer", grant.Facts{Grant: sample(), Level: 1}, access, start.Add(time.Hour), abaton.ReasonExpired},
+		{"quota used up", grant.Facts{Grant: sample(), Level: 1, Used: 10}, access, start, abaton.ReasonQuota},
 		{"own record for another purpose", grant.Facts{Owner: true}, with(own, func(a *grant.Access) { a.Purpose = abaton.Treatment }), start, abaton.ReasonPurpose},
 		{"owner of another record", grant.Facts{Owner: true}, access, start, abaton.ReasonGrant},
 		{"owner with a grant", grant.Facts{Owner: true, Grant: sample()}, own, start, abaton.ReasonGrant},
-		{"line not granted", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Line = lineC }), start, abaton.ReasonGrant},
-		{"action not granted", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Action = grant.Deposit }), start, abaton.ReasonGrant},
-		{"two actions at once", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Action = 3 }), start, abaton.ReasonMalformed},
-		{"purpose not granted", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Purpose = abaton.Research }), start, abaton.ReasonPurpose},
-		{"somebody else", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Actor = eve }), start, abaton.ReasonGrant},
-		{"another patient", grant.Facts{Grant: sample()}, with(access, func(a *grant.Access) { a.Patient = eve }), start, abaton.ReasonGrant},
+		{"line not granted", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Line = lineC }), start, abaton.ReasonGrant},
+		{"action not granted", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Action = grant.Deposit }), start, abaton.ReasonGrant},
+		{"two actions at once", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Action = 3 }), start, abaton.ReasonMalformed},
+		{"purpose not granted", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Purpose = abaton.Research }), start, abaton.ReasonPurpose},
+		{"a line nobody knows", grant.Facts{Grant: sample()}, access, start, abaton.ReasonGrant},
+		{"shielded, among others", grant.Facts{Grant: sample(), Level: 3, Person: true}, access, start, abaton.ReasonGrant},
+		{"shielded, alone", grant.Facts{Grant: single(), Level: 3, Person: true}, access, start, ""},
+		{"shielded, by a program", grant.Facts{Grant: single(), Level: 3}, access, start, abaton.ReasonGrant},
+		{"shielded, own record", grant.Facts{Owner: true, Level: 3}, own, start, ""},
+		{"shielded, by a team", grant.Facts{Grant: team(), ActsFor: eve, Level: 3, Person: true}, access, start, abaton.ReasonGrant},
+		{"not shielded, by a team", grant.Facts{Grant: team(), ActsFor: eve, Level: 2, Person: true}, access, start, ""},
+		{"somebody else", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Actor = eve }), start, abaton.ReasonGrant},
+		{"another patient", grant.Facts{Grant: sample(), Level: 1}, with(access, func(a *grant.Access) { a.Patient = eve }), start, abaton.ReasonGrant},
 	}
 	for _, tt := range tests {
 		got := grant.Decide(tt.facts, tt.access, tt.now)
@@ -138,13 +167,26 @@ func TestDecideReasons(t *testing.T) {
 	}
 }
 
+// single is a grant of one line for treatment, and team the same to a team.
+func single() *grant.Grant {
+	g := sample()
+	g.Lines, g.Purposes = []abaton.Line{lineA}, []abaton.Purpose{abaton.Treatment}
+	return g
+}
+
+func team() *grant.Grant {
+	g := single()
+	g.Grantee = eve
+	return g
+}
+
 func with(a grant.Access, change func(*grant.Access)) grant.Access {
 	change(&a)
 	return a
 }
 
 func BenchmarkDecide(b *testing.B) {
-	f := grant.Facts{Grant: sample(), Used: 3}
+	f := grant.Facts{Grant: sample(), Level: 1, Used: 3}
 	a := grant.Access{Actor: ben, Patient: ana, Action: grant.Read, Purpose: abaton.Treatment, Line: lineB, Records: 1}
 	for b.Loop() {
 		if !grant.Decide(f, a, start).Permit {

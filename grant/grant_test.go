@@ -92,7 +92,7 @@ func TestParseRefusesWhatItDoesNotUnderstand(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", d.name, err, d.want)
 		}
 		a := grant.Access{Actor: ben, Patient: ana, Action: grant.Read, Purpose: abaton.Treatment, Line: lineA, Records: 1}
-		if grant.Decide(grant.Facts{Grant: g}, a, start).Permit {
+		if grant.Decide(grant.Facts{Grant: g, Level: 1}, a, start).Permit {
 			t.Errorf("%s: Decide permits under a grant that Parse refuses", d.name)
 		}
 	}

@@ -45,21 +45,25 @@ func TestDecideVectors(t *testing.T) {
 	ask := grant.Access{Actor: ben, Patient: ana, Action: grant.Read, Purpose: abaton.Treatment, Line: lineA, Records: 1}
 	own := grant.Access{Actor: ana, Patient: ana, Action: grant.Read, Purpose: abaton.PatientAccess, Line: lineA, Records: 1}
 	made := []vector{
-		decideVector("granted", grant.Facts{Grant: sample()}, ask, start),
+		decideVector("granted", grant.Facts{Grant: sample(), Level: 1}, ask, start),
 		decideVector("own record", grant.Facts{Owner: true}, own, start),
 		decideVector("nothing known", grant.Facts{}, ask, start),
-		decideVector("revoked", grant.Facts{Grant: sample(), Revoked: true}, ask, start),
-		decideVector("barred", grant.Facts{Grant: sample(), Barred: true}, ask, start),
-		decideVector("not yet", grant.Facts{Grant: sample()}, ask, start.Add(-time.Second)),
-		decideVector("no longer", grant.Facts{Grant: sample()}, ask, start.Add(time.Hour)),
-		decideVector("quota used up", grant.Facts{Grant: sample(), Used: 10}, ask, start),
-		decideVector("line not granted", grant.Facts{Grant: sample()}, with(ask, func(a *grant.Access) { a.Line = lineC }), start),
-		decideVector("action not granted", grant.Facts{Grant: sample()}, with(ask, func(a *grant.Access) { a.Action = grant.Deposit }), start),
-		decideVector("two actions at once", grant.Facts{Grant: sample()}, with(ask, func(a *grant.Access) { a.Action = 3 }), start),
-		decideVector("purpose not granted", grant.Facts{Grant: sample()}, with(ask, func(a *grant.Access) { a.Purpose = abaton.Research }), start),
-		decideVector("somebody else", grant.Facts{Grant: sample()}, with(ask, func(a *grant.Access) { a.Actor = eve }), start),
+		decideVector("revoked", grant.Facts{Grant: sample(), Level: 1, Revoked: true}, ask, start),
+		decideVector("barred", grant.Facts{Grant: sample(), Level: 1, Barred: true}, ask, start),
+		decideVector("not yet", grant.Facts{Grant: sample(), Level: 1}, ask, start.Add(-time.Second)),
+		decideVector("no longer", grant.Facts{Grant: sample(), Level: 1}, ask, start.Add(time.Hour)),
+		decideVector("quota used up", grant.Facts{Grant: sample(), Level: 1, Used: 10}, ask, start),
+		decideVector("line not granted", grant.Facts{Grant: sample(), Level: 1}, with(ask, func(a *grant.Access) { a.Line = lineC }), start),
+		decideVector("action not granted", grant.Facts{Grant: sample(), Level: 1}, with(ask, func(a *grant.Access) { a.Action = grant.Deposit }), start),
+		decideVector("two actions at once", grant.Facts{Grant: sample(), Level: 1}, with(ask, func(a *grant.Access) { a.Action = 3 }), start),
+		decideVector("purpose not granted", grant.Facts{Grant: sample(), Level: 1}, with(ask, func(a *grant.Access) { a.Purpose = abaton.Research }), start),
+		decideVector("somebody else", grant.Facts{Grant: sample(), Level: 1}, with(ask, func(a *grant.Access) { a.Actor = eve }), start),
 		decideVector("owner with a grant", grant.Facts{Owner: true, Grant: sample()}, own, start),
 		decideVector("owner for another purpose", grant.Facts{Owner: true}, with(own, func(a *grant.Access) { a.Purpose = abaton.Treatment }), start),
+		decideVector("a line nobody knows", grant.Facts{Grant: sample()}, ask, start),
+		decideVector("shielded, one line, a person", grant.Facts{Grant: single(), Level: 3, Person: true}, ask, start),
+		decideVector("shielded, among other lines", grant.Facts{Grant: sample(), Level: 3, Person: true}, ask, start),
+		decideVector("shielded, a program", grant.Facts{Grant: single(), Level: 3}, ask, start),
 	}
 	checkVectors(t, "decide", made)
 }
@@ -69,7 +73,7 @@ func decideVector(comment string, f grant.Facts, a grant.Access, now time.Time) 
 		"owner": strconv.FormatBool(f.Owner), "revoked": strconv.FormatBool(f.Revoked), "barred": strconv.FormatBool(f.Barred),
 		"used": strconv.FormatUint(f.Used, 10), "actor": a.Actor.String(), "patient": a.Patient.String(),
 		"action": strconv.Itoa(int(a.Action)), "purpose": string(a.Purpose), "line": hex.EncodeToString(a.Line[:]),
-		"records": strconv.FormatUint(a.Records, 10),
+		"records": strconv.FormatUint(a.Records, 10), "level": strconv.Itoa(int(f.Level)), "person": strconv.FormatBool(f.Person),
 	}}
 	if f.Grant != nil {
 		v.Input["grant"] = hex.EncodeToString(f.Grant.Marshal())

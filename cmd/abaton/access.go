@@ -39,6 +39,7 @@ func newAccessCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			known[d.ID] = d.Handle // also one of --keys
 			if asJSON {
 				return e.json(accessJSON(h, d.ID, known))
 			}

@@ -45,6 +45,7 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	dir            string // the network's folder, of --dir
+	keys           string // of --keys: where the keys of --as lie; empty for the network's own people
 }
 
 // run is main without the process.
@@ -160,11 +161,27 @@ func (e *env) device(handle string) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := n.People().Find(handle)
+	w, err := e.people(n)
+	if err != nil {
+		return nil, err
+	}
+	p, err := w.Find(handle)
 	if err != nil {
 		return nil, err
 	}
 	return newDevice(n, p)
+}
+
+// people are those whose keys are at hand: the network's, or those in the folder
+// of --keys, which must be there.
+func (e *env) people(n *local.Network) (*people.World, error) {
+	if e.keys == "" {
+		return n.People(), nil
+	}
+	if _, err := os.Stat(e.keys); err != nil {
+		return nil, fmt.Errorf("open keys: %w", err)
+	}
+	return people.Open(e.keys, n.Set())
 }
 
 func newDevice(n *local.Network, p *people.Person) (*device, error) {

@@ -26,6 +26,7 @@ func newGrantGive(e *env) *cobra.Command {
 	var as, to, read, purpose, request string
 	var life time.Duration
 	var quota uint32
+	var preview, asJSON bool
 	c := &cobra.Command{Use: "give", Short: "Let somebody read parts of a record", Args: cobra.NoArgs,
 		Example: "  abaton grant give --as patient-8a4c9c04 --to dr-ben --read general,imaging --for 24h\n  abaton grant give --as patient-8a4c9c04 --request ID",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -54,6 +55,14 @@ func newGrantGive(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := forOnePerson(whom, categories, abaton.Purpose(purpose)); err != nil {
+				return err
+			}
+			if preview || shielded(categories) {
+				if err := e.preview(c.Context(), d, whom, team, categories, asJSON && preview); err != nil || preview {
+					return err
+				}
+			}
 			began := time.Now()
 			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Team: team, Actions: grant.Read, Categories: categories,
 				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota})
@@ -76,7 +85,10 @@ func newGrantGive(e *env) *cobra.Command {
 	c.Flags().DurationVar(&life, "for", 24*time.Hour, "for how long")
 	c.Flags().Uint32Var(&quota, "quota", people.RecordsMax, "how many records at most")
 	c.Flags().StringVar(&request, "request", "", "give what this access request asks for; abaton grant requests lists them")
+	c.Flags().BoolVar(&preview, "preview", false, "show what would be seen and by whom, and give nothing")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the preview as JSON")
 	c.MarkFlagsMutuallyExclusive("request", "to")
+	c.MarkFlagsMutuallyExclusive("request", "preview")
 	c.MarkFlagsMutuallyExclusive("request", "read")
 	c.MarkFlagsMutuallyExclusive("request", "purpose")
 	c.MarkFlagsMutuallyExclusive("request", "for")

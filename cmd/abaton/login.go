@@ -13,7 +13,7 @@ import (
 )
 
 func newLoginCommand(e *env) *cobra.Command {
-	var as, role string
+	var as, role, notes string
 	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
 		Example: "  abaton login --dir run/demo --as dr-anna",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -21,7 +21,11 @@ func newLoginCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := n.People().Find(as)
+			w, err := e.people(n)
+			if err != nil {
+				return err
+			}
+			p, err := w.Find(as)
 			if err != nil {
 				return err
 			}
@@ -30,18 +34,43 @@ func newLoginCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := n.People().Keep(p, s); err != nil {
+			if notes != "" {
+				if err := touchNotes(c.Context(), n, w, p, s, notes); err != nil {
+					return err
+				}
+				e.say("The notes of %s open for five minutes.", notes)
+			}
+			if err := w.Keep(p, s); err != nil {
 				return err
 			}
 			e.say("%s is signed in at %s until %s, with %d grants.", p.Handle, s.URL, s.Expires.Format(time.TimeOnly), count)
 			e.say("The access value is in this file; send it as Authorization: Bearer.")
-			e.print("%s\n", n.People().AccessFile(p.Handle))
+			e.print("%s\n", w.AccessFile(p.Handle))
 			return nil
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
 	c.Flags().StringVar(&role, "role", "", "as what (default: the first of the roles)")
+	c.Flags().StringVar(&notes, "notes", "", "touch the passkey once more, for the shielded notes of this patient")
 	c.MarkFlagRequired("as")
 	return c
+}
+
+// touchNotes opens what was given to p alone of a patient, for five minutes.
+func touchNotes(ctx context.Context, n *local.Network, w *people.World, p *people.Person, s *people.Session, patient string) error {
+	whose, err := w.Find(patient)
+	if err != nil {
+		return err
+	}
+	d, err := newDevice(n, p)
+	if err != nil {
+		return err
+	}
+	defer d.hangUp()
+	bundles, err := d.lendable(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Touch(ctx, p, whose.ID, bundles)
 }
 
 // signIn signs a person in with all that the person may lend.

@@ -142,6 +142,9 @@ func (e *env) answerRequest(c *cobra.Command, as, id string, quota uint32) error
 	if err != nil {
 		return err
 	}
+	if err := forOnePerson(whom, r.want.Categories, r.want.Purpose); err != nil {
+		return err
+	}
 	granted, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Actions: grant.Read, Categories: r.want.Categories,
 		Purpose: r.want.Purpose, Life: r.want.End.Sub(now), Quota: quota})
 	if err != nil {

@@ -27,6 +27,7 @@ func newRootCommand(e *env) *cobra.Command {
 		dir = dirDefault
 	}
 	root.PersistentFlags().StringVar(&e.dir, "dir", dir, "the network's folder ($"+dirVariable+")")
+	root.PersistentFlags().StringVar(&e.keys, "keys", "", "another folder with the keys of --as, kept apart: see private")
 	root.AddCommand(commands(e)...)
 	wrapArgs(root)
 	return root
@@ -42,6 +43,7 @@ func commands(e *env) []*cobra.Command {
 		newInviteCommand(e),
 		newLoginCommand(e),
 		newGrantCommand(e),
+		newPrivateCommand(e),
 		newStaffCommand(e),
 		newTeamCommand(e),
 		newDutyCommand(e),

@@ -5,6 +5,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
 )
 
 // decideEscrow decides a read under an escrow that the patient's log gives: of
@@ -13,8 +14,8 @@ func (v *verdict) decideEscrow(e *actor.Escrow, ended bool, line abaton.Line) ab
 	if ended {
 		return abaton.ReasonRevoked
 	}
-	if _, known := v.patient.Newest(line); !known {
-		return abaton.ReasonGrant
+	if level := v.patient.Level(line); level == 0 || level >= grant.Shielded {
+		return abaton.ReasonGrant // what is shielded is nobody's in an emergency, and no team's
 	}
 	reason := abaton.ReasonGrant
 	switch e.Kind {

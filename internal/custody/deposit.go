@@ -149,7 +149,7 @@ func (c *Core) mayDeposit(t *tx, st *actor.State, h *spread.Head, among func(aba
 			return best, err
 		}
 		access.Actor, access.Purpose = g.Grantee, g.Purposes[0] // a deposit states no purpose
-		d := grant.Decide(st.Facts(actor.Asker{Actor: g.Grantee, Organisation: g.Grantee}, id, used, t.now), access, t.now)
+		d := grant.Decide(st.Facts(actor.Asker{Actor: g.Grantee, Organisation: g.Grantee}, id, h.Line, used, t.now), access, t.now)
 		switch {
 		case !d.Permit:
 			reason = d.Reason

@@ -190,7 +190,7 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	if e, ended := v.patient.Escrow(q.Grant); e != nil {
 		return v.decideEscrow(e, ended, line)
 	}
-	facts, reason := v.facts()
+	facts, reason := v.facts(line)
 	if reason != "" {
 		return reason
 	}

@@ -79,10 +79,12 @@ func (v *verdict) standing() abaton.Reason {
 	return ""
 }
 
-// facts is what the patient's log and the organisation's say of this access.
-func (v *verdict) facts() (grant.Facts, abaton.Reason) {
+// facts is what the patient's log and the organisation's say of this access to
+// a line.
+func (v *verdict) facts(line abaton.Line) (grant.Facts, abaton.Reason) {
 	st, q := v.r.Session.Statement(), v.r.Asked
-	f := v.patient.Facts(actor.Asker{Actor: st.Actor, Organisation: st.Organisation, Behalf: st.Behalf}, q.Grant, v.used, v.t.now)
+	f := v.patient.Facts(actor.Asker{Actor: st.Actor, Organisation: st.Organisation, Behalf: st.Behalf}, q.Grant, line, v.used, v.t.now)
+	f.Person = v.person()
 	if f.Grant == nil {
 		return f, ""
 	}
@@ -101,6 +103,12 @@ func (v *verdict) facts() (grant.Facts, abaton.Reason) {
 		return f, abaton.ReasonGrant
 	}
 	return f, ""
+}
+
+// person: a human being asks, and in nobody else's place.
+func (v *verdict) person() bool {
+	human := v.asker.kind == actor.Clinician || v.asker.kind == actor.Patient
+	return human && v.r.Session.Statement().Behalf == (abaton.ActorID{})
 }
 
 // actsFor reports whether a grant's grantee is a team that the asker is in

@@ -35,6 +35,8 @@ type chart struct {
 	loaded     bool
 	asks       []client.Ask
 	categories map[abaton.Line]fhir.Category
+	shielded   map[abaton.Line]bool
+	apart      map[string]bool                             // Type/id that was ever in a shielded line
 	rows       map[abaton.Line]map[abaton.BatchName]uint64 // what was opened, to be renewed
 	seen       map[abaton.BatchName]uint64                 // batches known here, and what was gone of them
 	strictest  map[string]fhir.Category                    // Type/id -> the most sensitive line it was ever in
@@ -70,7 +72,7 @@ func (c *chart) reset() {
 	c.loaded, c.bytes, c.partial = false, 0, false
 	c.rows = make(map[abaton.Line]map[abaton.BatchName]uint64)
 	c.seen = make(map[abaton.BatchName]uint64)
-	c.strictest = make(map[string]fhir.Category)
+	c.strictest, c.apart = make(map[string]fhir.Category), make(map[string]bool)
 	c.mapped = make(map[string]abaton.ActorID)
 	c.objects = make(map[string]*largeObject)
 	c.referred, c.size = nil, 0
@@ -205,7 +207,7 @@ func (g *Gateway) renew(ctx context.Context, p *person, c *chart) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.reset()
-	c.asks, c.categories, c.withheld = lent.asks, lent.categories, lent.withheld
+	c.asks, c.categories, c.shielded, c.withheld = lent.asks, lent.categories, lent.shielded, lent.withheld
 	return c.fill(opened, g.now())
 }
 
@@ -373,6 +375,7 @@ func (c *chart) note(line abaton.Line, name abaton.RecordName) {
 func (c *chart) remember(line abaton.Line, kind, id string, size int) {
 	at := kind + "/" + id
 	c.strictest[at] = fhir.Stricter(c.strictest[at], c.categories[line])
+	c.apart[at] = c.apart[at] || c.shielded[line]
 	c.bytes += size
 }
 

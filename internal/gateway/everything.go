@@ -144,7 +144,11 @@ func (g *Gateway) everythingOf(ctx context.Context, p *person, c *chart, q *ever
 	wanted := func(v *fhir.Version) bool {
 		return (q.kinds == nil || slices.Contains(q.kinds, v.Type)) && v.LastUpdated.UnixMicro() >= q.since
 	}
-	for _, v := range c.listed() {
+	listed := c.standard
+	if p.actor == c.patient { // whose touch names the very lines
+		listed = c.listed
+	}
+	for _, v := range listed() {
 		if wanted(&v) {
 			all = append(all, everythingEntry{v, false})
 		}
@@ -163,6 +167,20 @@ func (c *chart) listed() []fhir.Version {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return slices.Collect(c.index.All())
+}
+
+// standard is listed without what is shielded: that is read by its id or found
+// by a search, with a fresh touch, and part of no list of everything.
+func (c *chart) standard() []fhir.Version {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	var out []fhir.Version
+	for v := range c.index.All() {
+		if !c.apart[v.Type+"/"+v.ID] {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // referred are the directory resources that a chart's resources refer to, by
@@ -198,6 +216,9 @@ func (c *chart) references() ([]fhir.Ref, error) {
 	}
 	seen := make(map[fhir.Ref]bool)
 	for v := range c.index.All() {
+		if c.apart[v.Type+"/"+v.ID] {
+			continue // what it names tells of it
+		}
 		if err := collect(v, seen); err != nil {
 			return nil, err
 		}

@@ -200,9 +200,10 @@ func (e *export) count(group int, counts map[string]int) {
 	})
 }
 
-// chosen are the current resources of a chart that were asked for.
+// chosen are the current resources of a chart that were asked for. What is
+// shielded is never among them, whoever asks.
 func (e *export) chosen(c *chart) (out []fhir.Version) {
-	for _, v := range c.listed() {
+	for _, v := range c.standard() {
 		if (e.since.IsZero() || v.LastUpdated.After(e.since)) && (len(e.kinds) == 0 || slices.Contains(e.kinds, v.Type)) {
 			out = append(out, v)
 		}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
-	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
@@ -200,6 +199,7 @@ func (p *person) close() {
 type asking struct {
 	asks       []client.Ask
 	categories map[abaton.Line]fhir.Category
+	shielded   map[abaton.Line]bool
 	withheld   bool // lines of level 3 are granted, and there is no step-up for them
 }
 
@@ -219,7 +219,7 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 	if h == nil {
 		return nil, abaton.ErrNotFound
 	}
-	out := &asking{categories: make(map[abaton.Line]fhir.Category)}
+	out := &asking{categories: make(map[abaton.Line]fhir.Category), shielded: make(map[abaton.Line]bool)}
 	for _, g := range h.grants {
 		ask := client.Ask{Patient: patient, Grant: g.id, Purpose: abaton.PatientAccess}
 		if g.id != (abaton.GrantID{}) {
@@ -233,8 +233,8 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		}
 		var high []abaton.Line
 		for line, category := range g.lines {
-			if newest, ok := state.Newest(line); ok && newest.Level >= actor.LevelMax {
-				high = append(high, line)
+			if state.Level(line) >= grant.Shielded {
+				high, out.shielded[line] = append(high, line), true
 			} else {
 				ask.Lines = append(ask.Lines, line)
 			}

@@ -113,6 +113,7 @@ func circleOf(t *testing.T, l life, mutant custody.Mutation) *circle5 {
 		c.say(d.Device.Inception)
 		c.say(c.org.Event(c.org.Member(d.ID, d.Role)))
 	}
+	c.say(c.org.Event(c.org.Member(officer, abaton.RoleSecurityOfficer)))
 	level := uint8(1)
 	if l.seed%4 == 3 {
 		level = 3

@@ -31,10 +31,13 @@ func (w *world) publishes(t *testing.T, version uint64, text string) {
 	w.Publish(t, w.org.Event(policyOf(version, text)))
 }
 
+// officer is who watches over the organisation's rules.
+var officer = abaton.ActorID{9, 9}
+
 // appoints a security officer, without whom no policy is published.
 func (w *world) appoints(t testing.TB) {
 	t.Helper()
-	w.Publish(t, w.org.Event(w.org.Member(abaton.ActorID{9, 9}, abaton.RoleSecurityOfficer)))
+	w.Publish(t, w.org.Event(w.org.Member(officer, abaton.RoleSecurityOfficer)))
 }
 
 // everyKeeper asks all five the same bytes' worth and wants one answer of all.

@@ -39,6 +39,7 @@ func newRecords(t *testing.T) *records {
 	w.spare, w.stranger = custodytest.NewDevice(t, w.Set, w.org), w.helpers[0]
 	w.Publish(t, w.spare.Inception)
 	w.Enrol(t, w.doctor)
+	w.appoints(t)
 	for _, p := range []*custodytest.Person{w.ana, w.org, w.doctor, w.spare} {
 		w.gone[p] = key.NewSigning()
 		add := p.Event(&actor.KeyAdd{Key: actor.Key{ID: w.gone[p].ID(), Rights: actor.Manage}})

@@ -112,7 +112,7 @@ func TestNumbersLeaveNoTrace(t *testing.T) {
 	// gateway, its outbox, every log, what the importer notes.
 	entries, err := os.ReadDir(l.n.Dir())
 	l.check(err, "list")
-	all, err := filepath.Glob(filepath.Join(l.n.Dir(), "*", "log*"))
+	all, err := filepath.Glob(filepath.Join(l.n.Dir(), "*", "log", "*.log"))
 	l.check(err, "list")
 	logs := len(all)
 	for _, e := range entries {

@@ -110,6 +110,10 @@ func TestMergeAndBack(t *testing.T) {
 	// What was read can be written back; another link cannot be written.
 	_, shown := w.c.want(http.StatusOK, "GET", "/Patient/"+w.from, "", nil)
 	w.c.want(http.StatusOK, "PUT", "/Patient/"+w.from, string(shown), nil)
+	w.c.want(http.StatusOK, "POST", "/", `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":`+string(shown)+`,"request":{"method":"PUT","url":"Patient/`+w.from+`"}}]}`, nil)
+	if _, again := w.c.want(http.StatusOK, "GET", "/Patient/"+w.from, "", nil); bytes.Count(again, []byte("replaced-by")) != 1 {
+		t.Error("a Patient written back in a Bundle: got its link stored, or none shown")
+	}
 	w.c.want(http.StatusUnprocessableEntity, "PUT", "/Patient/"+w.into,
 		`{"resourceType":"Patient","id":"`+w.into+`","link":[{"other":{"reference":"Patient/`+w.from+`"},"type":"seealso"}]}`, nil)
 	w.c.want(http.StatusUnprocessableEntity, "DELETE", "/"+linkage, "", nil)

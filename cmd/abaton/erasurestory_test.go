@@ -56,14 +56,26 @@ func (l *life) recordsOf(who string) map[string][]abaton.RecordName {
 	return r.names
 }
 
-// steals stops a keeper, copies its folder as a thief does, and starts it again.
-func (l *life) steals(x abaton.KeeperIndex) *thief.Loot {
+// steals stops keepers, copies their folders as a thief does, lets meanwhile
+// run, and starts them again.
+func (l *life) steals(meanwhile func(), at ...abaton.KeeperIndex) (stolen []*thief.Loot) {
 	l.t.Helper()
-	l.check(l.run.StopKeeper(x), "stop")
-	loot, err := thief.Steal(l.t.Context(), filepath.Join(l.t.TempDir(), "loot"), l.n.KeeperDir(x))
-	l.check(err, "steal")
-	l.check(l.run.StartKeeper(l.t.Context(), x, local.Build{}), "start")
-	return loot
+	for _, x := range at {
+		l.check(l.run.StopKeeper(x), "stop")
+	}
+	for _, x := range at {
+		loot, err := thief.Steal(l.t.Context(), filepath.Join(l.t.TempDir(), "loot"), l.n.KeeperDir(x))
+		l.check(err, "steal")
+		stolen = append(stolen, loot)
+	}
+	meanwhile()
+	for _, x := range at {
+		l.check(l.run.LaunchKeeper(x, local.Build{}), "start")
+	}
+	for _, x := range at {
+		l.check(l.run.AwaitKeeper(l.t.Context(), x), "start")
+	}
+	return stolen
 }
 
 func holdsAny(loot *thief.Loot, names []abaton.RecordName) bool {
@@ -118,20 +130,18 @@ func TestErasure(t *testing.T) {
 	// Before: all five hold it. A thief keeps the pieces, and an operator a backup.
 	names := records[gone]
 	var pieces []thief.Fact
-	for x := abaton.KeeperIndex(1); x <= 5; x++ {
-		loot := l.steals(x)
+	yesterday := filepath.Join(t.TempDir(), "copy")
+	for i, loot := range l.steals(func() {
+		l.check(os.CopyFS(yesterday, os.DirFS(l.n.KeeperDir(3))), "copy")
+	}, 1, 2, 3, 4, 5) {
 		if !holdsAny(loot, names) {
-			t.Fatalf("keeper %d does not hold the record before", x)
+			t.Fatalf("keeper %d does not hold the record before", i+1)
 		}
 		pieces = append(pieces, loot.Pieces(names...)...)
 	}
 	if len(pieces) < 10 {
 		t.Fatalf("pieces before: got %d, want a fragment and a share of five", len(pieces))
 	}
-	l.check(l.run.StopKeeper(3), "stop")
-	yesterday := filepath.Join(t.TempDir(), "copy")
-	l.check(os.CopyFS(yesterday, os.DirFS(l.n.KeeperDir(3))), "copy")
-	l.check(l.run.StartKeeper(t.Context(), 3, local.Build{}), "start")
 
 	var done struct{ Records, At int }
 	l.check(json.Unmarshal([]byte(l.does("erasure", "carry-out", task, "--as", who, "--json")), &done), "answer")
@@ -178,21 +188,22 @@ func (l *life) erasedAt(names []abaton.RecordName, pieces []thief.Fact, at ...ab
 	l.t.Helper()
 	ctx, cancel := context.WithTimeout(l.t.Context(), readyMax)
 	defer cancel()
-	for _, x := range at {
-		loot := l.steals(x)
-		for holdsAny(loot, names) {
-			if ctx.Err() != nil {
-				l.t.Fatalf("keeper %d still holds what was erased", x)
-			}
-			loot = l.steals(x)
+	still := func(stolen []*thief.Loot) bool {
+		return slices.ContainsFunc(stolen, func(loot *thief.Loot) bool { return holdsAny(loot, names) })
+	}
+	stolen := l.steals(func() {}, at...)
+	for still(stolen) {
+		if ctx.Err() != nil {
+			l.t.Fatal("a keeper still holds what was erased")
 		}
-		report, err := thief.Open(l.t.Context(), pieces, loot)
-		l.check(err, "open")
-		if report.Found > 0 {
-			l.t.Errorf("keeper %d after the erasure: %s", x, report.Readable())
-		}
-		if report.Files == 0 || report.Values == 0 {
-			l.t.Fatalf("keeper %d: the thief searched nothing", x)
-		}
+		stolen = l.steals(func() {}, at...)
+	}
+	report, err := thief.Open(l.t.Context(), pieces, stolen...)
+	l.check(err, "open")
+	if report.Found > 0 {
+		l.t.Errorf("after the erasure: %s", report.Readable())
+	}
+	if report.Files == 0 || report.Values == 0 || report.Folders != len(at) {
+		l.t.Fatal("the thief searched nothing")
 	}
 }

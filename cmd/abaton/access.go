@@ -15,6 +15,7 @@ import (
 func newAccessCommand(e *env) *cobra.Command {
 	var as string
 	var asJSON bool
+	var only accessFilter
 	list := &cobra.Command{Use: "list", Short: "Who looked at a patient's record, from the keepers' ledgers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d, err := e.device(as)
@@ -35,6 +36,9 @@ func newAccessCommand(e *env) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("read ledgers: %w", err)
 			}
+			if err := only.apply(c.Context(), d, h); err != nil {
+				return err
+			}
 			known, err := names(d.at)
 			if err != nil {
 				return err
@@ -47,6 +51,8 @@ func newAccessCommand(e *env) *cobra.Command {
 		}}
 	list.Flags().StringVar(&as, "as", "", "the patient")
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	list.Flags().StringVar(&only.since, "since", "", "only what lasted beyond this instant, as 2026-01-31T08:00:00Z")
+	list.Flags().StringVar(&only.record, "record", "", "only who was given this resource, TYPE/ID, in any version")
 	list.MarkFlagRequired("as")
 	return noun("access", "Who looked", list)
 }

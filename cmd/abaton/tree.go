@@ -54,6 +54,8 @@ func commands(e *env) []*cobra.Command {
 		newServiceCommand(e),
 		newAccessCommand(e),
 		newRecordCommand(e),
+		newPatientCommand(e),
+		newErasureCommand(e),
 		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),

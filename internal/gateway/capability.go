@@ -32,7 +32,8 @@ func typeCapability(name string) fhir.TypeCapability {
 	switch name {
 	case "Patient":
 		t.Operations = []fhir.OperationName{{Name: "everything", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything"},
-			{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"}}
+			{Name: "export", Definition: "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"},
+			{Name: "merge", Definition: "http://hl7.org/fhir/OperationDefinition/Patient-merge"}}
 	case "Subscription":
 		t.Operations = []fhir.OperationName{{Name: "status", Definition: "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-status"}}
 	case "Group":

@@ -56,6 +56,8 @@ type chart struct {
 	toldAt     time.Time
 	aside      string                  // of computed resources: what Warning says beside them
 	objects    map[string]*largeObject // of versions that are large objects, by versionId
+	tied       []tie                   // of a directory: its links between Patients
+	tiedAt     int                     // bytes+1 when tied was made; 0 before
 }
 
 // newChart is an empty chart: of the whole record, or of a part; limited to
@@ -76,6 +78,7 @@ func (c *chart) reset() {
 	c.mapped = make(map[string]abaton.ActorID)
 	c.objects = make(map[string]*largeObject)
 	c.referred, c.size = nil, 0
+	c.tied, c.tiedAt = nil, 0
 	c.origins, c.opened = make(map[string]origin), time.Time{}
 }
 

@@ -57,7 +57,7 @@ func (g *Gateway) everything(ctx context.Context, c *call) (*answer, error) {
 	if _, _, err := chart.find("Patient", c.id); err != nil {
 		return nil, err
 	}
-	all, err := g.everythingOf(ctx, c.person, chart, q)
+	all, err := g.everythingBeside(ctx, c, chart, q)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,47 @@ func (e *everythingEntry) before(at *everythingPlace) bool {
 	return cmp.Or(updated, strings.Compare(v.Type, at.Type), strings.Compare(v.ID, at.ID)) < 0
 }
 
-// everythingOf is the whole answer, in order.
+// everythingBeside is the whole answer, in order: the chart, and those that
+// are of the same person by a link.
+func (g *Gateway) everythingBeside(ctx context.Context, c *call, chart *chart, q *everythingQuery) ([]everythingEntry, error) {
+	all, err := g.everythingOf(ctx, c.person, chart, q)
+	if err != nil {
+		return nil, err
+	}
+	known, err := g.ties(ctx, c.person)
+	if err != nil || len(known) == 0 {
+		return all, err
+	}
+	others, err := g.besides(ctx, c, known, c.id)
+	if err != nil {
+		return nil, err
+	}
+	for _, other := range others {
+		more, err := g.everythingOf(ctx, c.person, other, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	for i := range all {
+		if all[i].version, err = linked(known, all[i].version); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(all, func(a, b everythingEntry) int {
+		at := b.place("")
+		if a.before(&at) {
+			return -1
+		}
+		if at = a.place(""); b.before(&at) {
+			return 1
+		}
+		return 0
+	})
+	return slices.CompactFunc(all, func(a, b everythingEntry) bool { return a.place("") == b.place("") }), nil
+}
+
+// everythingOf is one chart of the answer, in order.
 func (g *Gateway) everythingOf(ctx context.Context, p *person, c *chart, q *everythingQuery) (all []everythingEntry, err error) {
 	wanted := func(v *fhir.Version) bool {
 		return (q.kinds == nil || slices.Contains(q.kinds, v.Type)) && v.LastUpdated.UnixMicro() >= q.since

@@ -28,6 +28,8 @@ func routes() []route {
 		fhirRoute(http.MethodPost, "/", bundleBody, bundleBodyMax, (*Gateway).bundle),
 		fhirRoute(http.MethodGet, "/Patient/{id}/$everything", noBody, 0, (*Gateway).everything),
 		fhirRoute(http.MethodPost, "/Patient/{id}/$document", documentBody, documentBodyMax, (*Gateway).document),
+		fhirRoute(http.MethodPost, "/Patient/$merge", resourceBody, resourceBodyMax, (*Gateway).merge),
+		fhirRoute(http.MethodPost, "/Patient/$unmerge", resourceBody, resourceBodyMax, (*Gateway).unmerge),
 		fhirRoute(http.MethodPost, "/{type}/_search", formBody, formBodyMax, (*Gateway).search),
 		fhirRoute(http.MethodPost, "/{type}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),
 		fhirRoute(http.MethodPost, "/{type}/{id}/$validate", resourceBody, resourceBodyMax, (*Gateway).validate),

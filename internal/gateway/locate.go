@@ -195,6 +195,9 @@ func (s *scope) homeOf(ctx context.Context, r fhir.Resource, self abaton.ActorID
 	case fhir.HomeFollow:
 		return s.follow(ctx, at.Follow)
 	}
+	if at.Self {
+		return abaton.ActorID{}, refusal(http.StatusUnprocessableEntity, "business-rule", "a Patient is not linked to another by writing link; use Patient/$merge")
+	}
 	return abaton.ActorID{}, refusal(http.StatusUnprocessableEntity, "business-rule", at.Reason)
 }
 

@@ -128,6 +128,10 @@ func (s *scope) update(ctx context.Context, r fhir.Resource, id string) (*plan, 
 	if view.Computed(r.Type, id) || live(r.Type, id) {
 		return nil, errMirror()
 	}
+	r, err := s.g.unlinked(ctx, s.p, r)
+	if err != nil {
+		return nil, err
+	}
 	home, err := s.homeForUpdate(ctx, r, id)
 	if err != nil {
 		return nil, err
@@ -214,6 +218,9 @@ func (s *scope) remove(ctx context.Context, kind, id string) (*plan, error) {
 	found, err := s.g.locate(ctx, s.p, s.c, kind, id)
 	if err != nil {
 		return nil, err
+	}
+	if kind == "Linkage" && found.patient == s.g.org {
+		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "a link between Patients is not deleted; end it with Patient/$unmerge, which tells its readers")
 	}
 	chart, err := s.writable(ctx, found.patient, !s.looked(found.patient))
 	if err != nil {

@@ -32,6 +32,15 @@ func (g *Gateway) read(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.Type == "Patient" {
+		known, err := g.ties(ctx, c.person)
+		if err != nil {
+			return nil, err
+		}
+		if v, err = linked(known, v); err != nil {
+			return nil, err
+		}
+	}
 	a, err := c.show(v)
 	if err == nil && forked {
 		a.warning = forkWarning

@@ -73,27 +73,30 @@ func (r *roll) look(ctx context.Context, s *Service, codes []fhir.Code) (abaton.
 	if err := r.fill(ctx, s); err != nil {
 		return abaton.ActorID{}, nil, err
 	}
-	patient, err := r.find(codes)
+	several := r.find(codes)
+	switch len(several) {
+	case 0:
+		return abaton.ActorID{}, nil, abaton.ErrNotFound
+	case 1:
+		return several[0], r.read[several[0]], nil
+	}
+	patient, err := s.survivor(ctx, several, func(id abaton.ActorID) string { return r.read[id].id })
 	return patient, r.read[patient], err
 }
 
-// find: callers hold mu.
-func (r *roll) find(codes []fhir.Code) (patient abaton.ActorID, err error) {
+// find are the patients who have one of the identifiers. Callers hold mu.
+func (r *roll) find(codes []fhir.Code) (patients []abaton.ActorID) {
 	for _, code := range codes {
 		if code.System == "" || code.Value == "" {
 			continue
 		}
 		for id := range r.by[code] {
-			if patient != (abaton.ActorID{}) && patient != id {
-				return abaton.ActorID{}, ErrSeveral
+			if !slices.Contains(patients, id) {
+				patients = append(patients, id)
 			}
-			patient = id
 		}
 	}
-	if patient == (abaton.ActorID{}) {
-		return patient, abaton.ErrNotFound
-	}
-	return patient, nil
+	return patients
 }
 
 // enter: callers hold mu.

@@ -31,6 +31,9 @@ func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if params, err = g.sidewise(ctx, c, params); err != nil {
+		return nil, err
+	}
 	q, err := search.Parse(c.kind, params, search.Options{Now: g.now(), Base: c.base})
 	if err != nil {
 		return nil, err
@@ -50,6 +53,9 @@ func (g *Gateway) search(ctx context.Context, c *call) (*answer, error) {
 	}
 	page, err := set.run(asked, after)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.linkedAll(ctx, c.person, page.Versions, page.Included); err != nil {
 		return nil, err
 	}
 	a, err := c.searchset(q, page, query)

@@ -97,16 +97,39 @@ func (s *syncBuffer) String() string {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, clock: &clock{}, logged: &syncBuffer{}}
+	return newWorlds(t, 1)[0]
+}
+
+// newWorlds are several organisations, each with its gateway, at the same
+// keepers.
+func newWorlds(t *testing.T, count int) (all []*world) {
+	t.Helper()
 	set, identities := custodytest.NewSet(t, 5)
-	w.org = w.device(actor.Organisation)
-	w.org.writer = key.NewSigning()
-	in := w.inception(w.org, set.ID())
-	in.Keys = append(in.Keys, actor.Key{ID: w.org.writer.ID(), Rights: actor.Write})
-	in.Approvals, in.Keys[0].Rights = 1, actor.Manage|actor.Attest
-	in.Lines = []actor.Epoch{w.org.epoch(login.DirectoryCategory()), w.org.epoch(login.QuarantineCategory())}
-	event := w.org.sign(in)
-	w.keepers = custodytest.Start(t, set, identities, w.org.id)
+	var events [][]byte
+	var admitted []abaton.ActorID
+	for range count {
+		w := &world{t: t, clock: &clock{}, logged: &syncBuffer{}}
+		w.org = w.device(actor.Organisation)
+		w.org.writer = key.NewSigning()
+		in := w.inception(w.org, set.ID())
+		in.Keys = append(in.Keys, actor.Key{ID: w.org.writer.ID(), Rights: actor.Write})
+		in.Approvals, in.Keys[0].Rights = 1, actor.Manage|actor.Attest
+		in.Lines = []actor.Epoch{w.org.epoch(login.DirectoryCategory()), w.org.epoch(login.QuarantineCategory())}
+		events = append(events, w.org.sign(in))
+		all, admitted = append(all, w), append(admitted, w.org.id)
+	}
+	network := custodytest.Start(t, set, identities, admitted...)
+	for i, w := range all {
+		w.keepers = network
+		w.open(set, events[i])
+	}
+	return all
+}
+
+// open makes the organisation known and starts its gateway.
+func (w *world) open(set *actor.Set, event []byte) {
+	t := w.t
+	t.Helper()
 	keepers := make(map[abaton.KeeperIndex]client.Keeper)
 	for x, k := range w.keepers.Keepers {
 		keepers[x] = k
@@ -128,7 +151,6 @@ func newWorld(t *testing.T) *world {
 	w.web.Config.Handler = w.gateway
 	w.web.Start()
 	t.Cleanup(w.web.Close)
-	return w
 }
 
 func (w *world) device(kind actor.Kind) *device {

@@ -124,6 +124,9 @@ func (g *Gateway) update(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r, err = g.unlinked(ctx, c.person, r); err != nil {
+		return nil, err
+	}
 	s := g.newScope(c)
 	home, err := s.homeForUpdate(ctx, r, c.id)
 	if err != nil {

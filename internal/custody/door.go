@@ -255,12 +255,7 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	if !k.sessions.counted(o.session) {
-		if k.sessions.firstRefused(o.session.ID()) {
-			if _, err := k.one(ctx, Found{Reason: abaton.ReasonCloned}); err != nil {
-				return nil, err
-			}
-		}
-		return nil, abaton.Refuse(abaton.ReasonCloned)
+		return nil, k.copied(ctx, o.session.ID())
 	}
 	var enc []byte
 	if o.channel, enc, err = session.OpenChannel(o.session, k.cfg.Index); err != nil {

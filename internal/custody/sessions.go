@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -87,6 +88,16 @@ func (s *sessions) counted(one *session.Session) bool {
 	}
 	s.used[st.Credential] = now
 	return true
+}
+
+// copied counts a finding, once for each statement, and is the refusal.
+func (k *Keeper) copied(ctx context.Context, id abaton.SessionID) error {
+	if k.sessions.firstRefused(id) {
+		if _, err := k.one(ctx, Found{Reason: abaton.ReasonCloned}); err != nil {
+			return err
+		}
+	}
+	return abaton.Refuse(abaton.ReasonCloned)
 }
 
 // firstRefused reports whether this statement is refused as cloned for the first

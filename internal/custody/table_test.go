@@ -2,8 +2,10 @@ package custody_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"maps"
 	"slices"
 	"strings"
@@ -293,27 +295,42 @@ func whyNot(err error) abaton.Reason {
 type held struct {
 	entries uint64
 	found   map[abaton.Reason]uint64
-	tables  map[string][]byte
+	tables  map[byte][32]byte // digests
 }
 
 func stateOf(t *testing.T, w *custodytest.Network, x abaton.KeeperIndex) held {
 	t.Helper()
 	k := w.Keepers[x]
-	h := held{entries: k.LedgerSize(), tables: make(map[string][]byte)}
+	h := held{entries: k.LedgerSize(), tables: make(map[byte][32]byte)}
 	var err error
 	if h.found, err = k.Findings(); err != nil {
 		t.Fatal(err)
 	}
-	err = k.Records.Scan(nil, nil, func(key, value []byte) bool {
+	var table byte
+	var sum hash.Hash
+	done := func() {
+		if sum != nil {
+			h.tables[table] = [32]byte(sum.Sum(nil))
+		}
+	}
+	err = k.Records.Scan(nil, nil, func(key, value []byte) bool { // in order: table by table
 		if passing(key) {
 			return true
 		}
-		h.tables[string(key)] = value
+		if sum == nil || key[0] != table {
+			done()
+			table, sum = key[0], sha256.New()
+		}
+		sum.Write(wire.U32(uint32(len(key))))
+		sum.Write(key)
+		sum.Write(wire.U32(uint32(len(value))))
+		sum.Write(value)
 		return true
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	done()
 	return h
 }
 
@@ -339,14 +356,9 @@ func (h held) rose(was held) (which abaton.Reason) {
 
 // unlike names a table in which h is not as it was; empty: none.
 func (h held) unlike(was held) string {
-	for k, v := range h.tables {
-		if old, there := was.tables[k]; !there || !bytes.Equal(old, v) {
-			return fmt.Sprintf("%q", k[:1])
-		}
-	}
-	for k := range was.tables {
-		if _, there := h.tables[k]; !there {
-			return fmt.Sprintf("%q", k[:1])
+	for table := range 256 {
+		if h.tables[byte(table)] != was.tables[byte(table)] {
+			return fmt.Sprintf("%q", rune(table))
 		}
 	}
 	return ""

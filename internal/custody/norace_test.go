@@ -1,0 +1,6 @@
+//go:build !race
+
+package custody_test
+
+// thrown is how many lives are thrown.
+const thrown = 20

@@ -1,0 +1,6 @@
+//go:build race
+
+package custody_test
+
+// thrown is how many lives are thrown: fewer where the race detector slows them.
+const thrown = 3

@@ -9,7 +9,6 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
-	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/people"
 )
@@ -79,7 +78,8 @@ func (h *house) enrol(ctx context.Context, patients int) (err error) {
 			return err
 		}
 	}
-	read := people.Terms{To: h.doctor, Actions: grant.Read, Purpose: abaton.Treatment, Life: lasts, Quota: people.RecordsMax, Categories: fhir.Categories()}
+	read := people.Terms{To: h.doctor, Actions: grant.Read, Purpose: abaton.Treatment, Life: lasts, Quota: people.RecordsMax,
+		Categories: people.Importing(h.doctor).Categories} // all but the notes of a psychotherapy
 	for range patients {
 		p, err := world.NewPatient("patient", "", nil, h.org, people.Importing(h.office), read)
 		if err != nil {

@@ -102,11 +102,21 @@ func TestShieldedLater(t *testing.T) {
 	ours := w.gives(t, team.Team, time.Hour)
 	s := w.SignIn(t, w.doctor)
 	w.everywhere(t, s, ours, keeper.Permitted, "")
+	program := custodytest.NewAgent(t, w.Set, w.org, abaton.RoleAgent, w.doctor.ID)
+	w.Publish(t, program.Inception)
+	task := w.gives(t, program.ID, 23*time.Hour)
+	agent := w.SignIn(t, program)
+	w.everywhere(t, agent, task, keeper.Permitted, "")
 	w.shields(t, custodytest.General)
 	q := w.touched(t, w.doctor, s, w.release(w.sealed, 1))
 	q.Grant = ours.ID()
 	for x := range w.Keepers {
 		w.mustAsk(t, s, x, q, keeper.Refused, abaton.ReasonNotFound)
+	}
+	q = w.touched(t, program, agent, w.release(w.sealed, 1))
+	q.Grant = task.ID()
+	for x := range w.Keepers {
+		w.mustAsk(t, agent, x, q, keeper.Refused, abaton.ReasonNotFound)
 	}
 	w.mustAsk(t, s, 1, w.touched(t, w.doctor, s, w.release(w.sealed, 1)), keeper.Permitted, "")
 	lower := w.ana.Unsigned(&actor.Epoch{Line: w.ana.Root.Line(custodytest.General), Level: 2, Epoch: 3,

@@ -41,13 +41,16 @@ func TestNotesStandInNoList(t *testing.T) {
 	resp, _ := c.with(headerPatient, ana.id.String()).want(http.StatusCreated, "POST", "/Patient", `{"resourceType":"Patient"}`, nil)
 	id := idOf(resp)
 	touch(t, c, doctor, ana)
+	resp, _ = c.want(http.StatusCreated, "POST", "/Practitioner", `{"resourceType":"Practitioner","name":[{"text":"named-in-the-note"}]}`, nil)
+	by := idOf(resp)
 	note := `{"resourceType":"Observation","meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSYTHPN"}]},` +
-		`"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/` + id + `"},"note":[{"text":"between-us"}]}`
+		`"status":"final","code":{"text":"x"},"subject":{"reference":"Patient/` + id + `"},` +
+		`"performer":[{"reference":"Practitioner/` + by + `"}],"note":[{"text":"between-us"}]}`
 	resp, _ = c.want(http.StatusCreated, "POST", "/Observation", note, nil)
 	at := "/Observation/" + idOf(resp)
 	// An update that says nothing of notes any more does not move it.
 	c.want(http.StatusOK, "PUT", at, `{"resourceType":"Observation","id":"`+idOf(resp)+`","status":"final","code":{"text":"x"},`+
-		`"subject":{"reference":"Patient/`+id+`"},"note":[{"text":"between-us"}]}`, nil)
+		`"subject":{"reference":"Patient/`+id+`"},"performer":[{"reference":"Practitioner/`+by+`"}],"note":[{"text":"between-us"}]}`, nil)
 
 	holds := func(c *caller, path string, want bool) {
 		t.Helper()
@@ -58,6 +61,9 @@ func TestNotesStandInNoList(t *testing.T) {
 	holds(c, at, true)
 	holds(c, "/Observation?patient="+id, true)
 	holds(c, "/Patient/"+id+"/$everything", false)
+	if _, body := c.want(http.StatusOK, "GET", "/Patient/"+id+"/$everything", "", nil); bytes.Contains(body, []byte("named-in-the-note")) {
+		t.Error("$everything: got whom the note names, want nothing of it")
+	}
 	for _, path := range []string{"/Patient/$export", "/Patient/$export?_type=Observation"} {
 		resp, _ = c.bulk().want(http.StatusAccepted, "GET", path, "", nil)
 		m, _ := c.finished(resp)

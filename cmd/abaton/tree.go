@@ -46,6 +46,7 @@ func commands(e *env) []*cobra.Command {
 		newTeamCommand(e),
 		newDutyCommand(e),
 		newDeviceCommand(e),
+		newBlastCommand(e),
 		newRelockCommand(e),
 		newRecoverCommand(e),
 		newAppCommand(e),

@@ -1,0 +1,82 @@
+package blast
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/abaton-health/abaton"
+)
+
+// Second is another thing with which a thief reaches what neither opens alone.
+type Second struct {
+	Kind     Kind
+	Patients int // with the best of that kind
+	Records  int
+	Things   int // how many of that kind would do, of those looked at
+}
+
+// SecondsMax is how many other things are tried: beyond it the answer is of
+// the first ones and says how many there were.
+const SecondsMax = 512
+
+// Seconds tries each of the others beside a thing, and says which kinds open
+// more together than the two do apart.
+func (w *World) Seconds(t Thing, others []Thing) (all []Second) {
+	alone := w.Reach(t)
+	best := make(map[Kind]*Second)
+	for _, other := range others[:min(len(others), SecondsMax)] {
+		if other.same(&t) {
+			continue
+		}
+		theirs, both := w.Reach(other), w.Reach(t, other)
+		if both.Records <= alone.Records+theirs.Records && both.Patients <= alone.Patients+theirs.Patients {
+			continue
+		}
+		s := best[other.Kind]
+		if s == nil {
+			s = &Second{Kind: other.Kind}
+			best[other.Kind] = s
+		}
+		s.Things++
+		if both.Patients > s.Patients || both.Patients == s.Patients && both.Records > s.Records {
+			s.Patients, s.Records = both.Patients, both.Records
+		}
+	}
+	for _, s := range best {
+		all = append(all, *s)
+	}
+	slices.SortFunc(all, func(a, b Second) int { return cmp.Compare(a.Kind, b.Kind) })
+	return all
+}
+
+func (t *Thing) same(o *Thing) bool {
+	return t.Kind == o.Kind && t.Actor == o.Actor && t.Team == o.Team && t.Keeper == o.Keeper && slices.Equal(t.Held, o.Held)
+}
+
+// Cut is what shrinks a reach most: taking back what one grantee was given.
+type Cut struct {
+	Grantee  abaton.ActorID // a person, a program or a team
+	Patients int            // left within reach
+	Records  int
+}
+
+// BiggestCut is the grantee whose grants, taken back, leave the least; false
+// where nothing was granted that could be.
+func (w *World) BiggestCut(t Thing) (best Cut, ok bool) {
+	now := w.Reach(t)
+	var grantees []abaton.ActorID
+	for _, o := range now.Opens {
+		if o.Grant != (abaton.GrantID{}) {
+			grantees = append(grantees, o.Grantee)
+		}
+	}
+	slices.SortFunc(grantees, compare)
+	h := w.holding(t)
+	for _, g := range slices.Compact(grantees) {
+		left := w.reach(h, []Thing{t}, func(id abaton.ActorID) bool { return id == g })
+		if !ok || left.Patients < best.Patients || left.Patients == best.Patients && left.Records < best.Records {
+			best, ok = Cut{Grantee: g, Patients: left.Patients, Records: left.Records}, true
+		}
+	}
+	return best, ok
+}

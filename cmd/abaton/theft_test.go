@@ -41,6 +41,8 @@ type victims struct {
 	authorityBoxes []*key.Box
 	set            abaton.GrantID // the first patient's emergency set
 	facts          []thief.Fact   // what stands in the records
+	writes         *client.Writer // with the gateway's own key
+	computed       blastList      // before anything was stolen
 }
 
 // victimsWait is how long recoveries and emergency roles wait in this network.
@@ -213,15 +215,15 @@ const recordsALine = 3
 
 // writeRecords fills every line of every patient.
 func (v *victims) writeRecords() {
-	w := v.writer()
+	v.writes = v.writer()
 	for _, p := range v.patients {
 		for _, c := range fhir.Categories() {
-			v.put(w, p, c, recordsALine)
+			v.put(p, c, recordsALine)
 		}
 	}
 }
 
-func (v *victims) put(w *client.Writer, p *people.Person, c fhir.Category, n int) {
+func (v *victims) put(p *people.Person, c fhir.Category, n int) {
 	v.t.Helper()
 	var writes []client.Write
 	for i := range n {
@@ -233,7 +235,7 @@ func (v *victims) put(w *client.Writer, p *people.Person, c fhir.Category, n int
 		writes = append(writes, client.Write{Patient: p.ID, Line: p.Root.Line(c.ID()), Record: seal.Record{
 			Envelope: seal.Envelope{Kind: seal.KindResource, Type: "Observation", ID: id, VersionID: "1", LastUpdated: 1}, Content: content}})
 	}
-	_, err := w.Put(v.t.Context(), client.Transaction{Writes: writes})
+	_, err := v.writes.Put(v.t.Context(), client.Transaction{Writes: writes})
 	v.check(err)
 }
 

@@ -117,6 +117,11 @@ func (h *hold) unlock(w *World) {
 			h.boxes[who], h.roots[who] = true, true
 		}
 	}
+	for _, org := range w.houses {
+		if h.governs(org) { // it lists a writer key of its own
+			h.writes[org.Actor()] = true
+		}
+	}
 	h.boxes = w.withTeams(h.boxes)
 }
 

@@ -118,7 +118,8 @@ type blastSecond struct {
 	Thing    blast.Kind `json:"thing"`
 	Patients int        `json:"patients"`
 	Records  int        `json:"records"`
-	Choices  int        `json:"choices"` // how many such things would do
+	Later    int        `json:"later,omitempty"` // patients, in the ways of besides
+	Choices  int        `json:"choices"`         // how many such things would do
 }
 
 type blastCut struct {
@@ -142,7 +143,7 @@ func (s *survey) report(t theft) blastThing {
 		out.Can = append(out.Can, blastPower{p.Can, p.Patients})
 	}
 	for _, one := range s.world.Seconds(t.Thing, s.others()) {
-		out.OneMore = append(out.OneMore, blastSecond{one.Kind, one.Patients, one.Records, one.Things})
+		out.OneMore = append(out.OneMore, blastSecond{one.Kind, one.Patients, one.Records, one.Later, one.Things})
 	}
 	if cut, ok := s.world.BiggestCut(t.Thing); ok {
 		out.Cut = &blastCut{nameOf(s.known, cut.Grantee), cut.Patients, cut.Records}

@@ -36,6 +36,7 @@ func TestThefts(t *testing.T) {
 	}
 	v.addsRecords()
 	v.secondThings(tried)
+	v.documented(tried)
 }
 
 // find is what was computed of a theft.
@@ -90,6 +91,7 @@ func (v *victims) secondThings(tried []theftTried) {
 		person string
 	}{
 		{"ben", blast.Passkey, blast.Device, "ben"},
+		{"ben", blast.Session, blast.Passkey, "ben"},
 		{"ben-device", blast.Device, blast.Passkey, "ben"},
 		{"dee", blast.Passkey, blast.Device, "dee"},
 	} {

@@ -58,7 +58,7 @@ func (s *survey) say(t *blastThing) string {
 	if len(t.OneMore) > 0 {
 		var more []string
 		for _, o := range t.OneMore {
-			more = append(more, fmt.Sprintf("%s (%s)", o.Thing, patientsOf(o.Patients)))
+			more = append(more, o.words())
 		}
 		fmt.Fprintf(&b, " It takes one thing more to reach more: %s.", strings.Join(more, ", "))
 	}
@@ -66,6 +66,22 @@ func (s *survey) say(t *blastThing) string {
 		fmt.Fprintf(&b, " Biggest cut: take back what %s was given: %d to %d.", t.Cut.To, t.Patients, t.Cut.Patients)
 	}
 	return b.String()
+}
+
+// words name the thing and what opens with it.
+func (o *blastSecond) words() string {
+	article := "a "
+	if strings.ContainsAny(string(o.Thing[0]), "aeiou") {
+		article = "an "
+	}
+	words := article + strings.ReplaceAll(string(o.Thing), "-", " ") + " (" + patientsOf(o.Patients)
+	if o.Records > 0 {
+		words += fmt.Sprintf(", %d records", o.Records)
+	}
+	if o.Later > 0 {
+		words += fmt.Sprintf("; %d later", o.Later)
+	}
+	return words + ")"
 }
 
 func patientsOf(n int) string {

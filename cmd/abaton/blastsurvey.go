@@ -280,7 +280,7 @@ func (s *survey) worst(k blast.Kind) ([]theft, error) {
 	var best []theft
 	most := -1
 	for _, id := range slices.SortedFunc(maps.Keys(s.logs), func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) }) {
-		t := theft{blast.Thing{Kind: k, Actor: id}, nameOf(s.known, id)}
+		t := theft{blast.Thing{Kind: k, Actor: id, Device: s.deviceOf(id)}, nameOf(s.known, id)}
 		if k == blast.Kit && !s.logs[id].Ways().Kit || k == blast.Helper && !s.helps(id) {
 			continue
 		}
@@ -297,6 +297,16 @@ func (s *survey) worst(k blast.Kind) ([]theft, error) {
 		return nil, usage("there is no %s here", k)
 	}
 	return best, nil
+}
+
+// deviceOf is where somebody whose device this network plays sits.
+func (s *survey) deviceOf(id abaton.ActorID) (device abaton.ActorID) {
+	for _, p := range s.all {
+		if p.ID == id {
+			device = p.Device
+		}
+	}
+	return device
 }
 
 func (s *survey) helps(id abaton.ActorID) bool {
@@ -318,6 +328,9 @@ func (s *survey) others() (all []blast.Thing) {
 			if t.Kind != blast.Person && t.Kind != blast.Session && t.Kind != blast.Organisation {
 				all = append(all, t.Thing)
 			}
+		}
+		if s.helps(p.ID) {
+			all = append(all, blast.Thing{Kind: blast.Helper, Actor: p.ID, Device: p.Device})
 		}
 	}
 	return append(all, blast.Thing{Kind: blast.Gateway, Actor: s.m.ID}, blast.Thing{Kind: blast.Keeper, Keeper: 1}, blast.Thing{Kind: blast.Keeper, Keeper: 2})

@@ -19,6 +19,26 @@ type asker struct {
 	touch     bool           // the passkey is at hand: step-ups, emergencies
 	until     int64          // unix seconds
 	seeds     seeds          // what the session itself was lent; of one that is begun, what the thief holds
+	acts      map[abaton.ActorID]bool
+	permitted map[ruling]bool // what the policy said before
+}
+
+// ruling is what one decision of a policy depends on, of one asker at one time.
+type ruling struct {
+	mode       policy.Mode
+	purpose    abaton.Purpose
+	level      uint8
+	from, till int64 // of the grant
+}
+
+// names reports whether a grantee can stand for the asker at all.
+func (a *asker) names(grantee abaton.ActorID) bool {
+	acts, known := a.acts[grantee]
+	if !known {
+		acts = grantee == a.st.Actor || a.check.ActsFor(&a.st, grantee, a.colleague)
+		a.acts[grantee] = acts
+	}
+	return acts
 }
 
 // seeds are what opens lock one.
@@ -37,7 +57,7 @@ func (w *World) askers(h *hold) (all []*asker) {
 			if t.Role != "" && a.st.Role != t.Role || a.st.Behalf != t.Behalf {
 				continue
 			}
-			a.seeds, a.until = lent, before(a.until, t.Until)
+			a.seeds, a.until, a.touch = lent, before(a.until, t.Until), h.passkeys[t.Actor]
 			all = append(all, a)
 		}
 	}
@@ -136,6 +156,7 @@ func (w *World) standing(a *asker) []*asker {
 		return nil
 	}
 	a.only, a.colleague = only, w.log(st.Behalf)
+	a.acts, a.permitted = make(map[abaton.ActorID]bool), make(map[ruling]bool)
 	return []*asker{a}
 }
 
@@ -183,11 +204,23 @@ func levelOf(owner *actor.State, line abaton.Line) uint8 {
 // policyPermits: the organisation's policy takes nothing away. A thief asks
 // while the device's posture holds and touches the passkey when it must.
 func (w *World) policyPermits(a *asker, mode policy.Mode, purpose abaton.Purpose, level uint8, g *grant.Grant) bool {
-	org := a.check.Organisation
-	if org == nil {
+	if a.check.Organisation == nil {
 		return false
 	}
-	now := w.f.Now.Unix()
+	name := ruling{mode: mode, purpose: purpose, level: level}
+	if g != nil {
+		name.from, name.till = g.NotBefore, g.Expires
+	}
+	permit, known := a.permitted[name]
+	if !known {
+		permit = w.policyDecides(a, mode, purpose, level, g)
+		a.permitted[name] = permit
+	}
+	return permit
+}
+
+func (w *World) policyDecides(a *asker, mode policy.Mode, purpose abaton.Purpose, level uint8, g *grant.Grant) bool {
+	org, now := a.check.Organisation, w.f.Now.Unix()
 	f := &policy.Facts{Kind: kindOf(a.check.Actor.Kind()), Organisation: a.st.Organisation.String(), Mode: mode, Purpose: purpose,
 		Level: int64(max(level, 1)), Now: now, OnCall: a.st.Behalf != (abaton.ActorID{}), Roles: []string{a.st.Role}}
 	if m := org.Member(a.st.Actor, w.f.Now); m != nil && len(m.Trained) > 0 {

@@ -60,7 +60,7 @@ func (h *hold) take(w *World, t Thing) {
 			h.devices[t.Device] = true
 		}
 	case ManageKey:
-		h.manages[t.Actor]++
+		h.manages[t.Actor] = min(h.manages[t.Actor]+1, w.managers(t.Actor))
 	case AlarmKey:
 		h.alarms[t.Actor] = true
 	case AttestKey:
@@ -87,14 +87,24 @@ func (h *hold) takeOrganisation(w *World, id abaton.ActorID) {
 		return
 	}
 	h.alarms[id], h.attests[id], h.roots[id] = true, true, true
-	for _, rights := range s.LiveKeys() {
-		if rights&actor.Manage != 0 {
-			h.manages[id]++
-		}
-	}
+	h.manages[id] = w.managers(id)
 	for _, t := range s.Teams() {
 		h.boxes[t.Team] = true
 	}
+}
+
+// managers is how many live managing keys an organisation has.
+func (w *World) managers(id abaton.ActorID) (n int) {
+	s := w.log(id)
+	if s == nil {
+		return 0
+	}
+	for _, rights := range s.LiveKeys() {
+		if rights&actor.Manage != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 func (w *World) passkeyLives(t Thing) bool {

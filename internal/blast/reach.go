@@ -34,6 +34,7 @@ type Open struct {
 	Lines   []Line
 	Records int
 	Until   time.Time // zero: until somebody ends it
+	endless bool
 }
 
 // Line is one line of an owner that opens.
@@ -43,7 +44,7 @@ type Line struct {
 	Records int
 }
 
-// stepsOpen gathers what opens.
+// gathering is what opens, each record once.
 type gathering struct {
 	w     *World
 	seen  map[abaton.SegmentID]int // records of a segment that open already
@@ -70,7 +71,7 @@ func (w *World) reach(h *hold, things []Thing, cut func(grantee abaton.ActorID) 
 			g.owner(a, owner, cut)
 		}
 	}
-	r := &Reach{Things: things, More: w.more(h, askers, cut), Powers: w.powers(h)}
+	r := &Reach{Things: slices.Clone(things), More: w.more(h, askers, cut), Powers: w.powers(h)}
 	r.add(g, w)
 	return r
 }
@@ -113,7 +114,7 @@ func (g *gathering) owner(a *asker, owner *actor.State, cut func(abaton.ActorID)
 	}
 	for _, id := range sorted(owner.Grants()) {
 		one, _ := owner.Grant(id)
-		if cut != nil && cut(one.Grantee) {
+		if !a.names(one.Grantee) || cut != nil && cut(one.Grantee) {
 			continue
 		}
 		g.right(a, owner, id, one, one.Purposes, one.Lines, int(one.Quota))
@@ -163,13 +164,16 @@ func (g *gathering) open(a *asker, owner *actor.State, id abaton.GrantID, by *gr
 	if o == nil {
 		o = &Open{Owner: owner.Actor(), House: owner.Kind() == actor.Organisation, Grant: id}
 		g.opens[name] = o
-		until := a.until
-		if by != nil {
-			o.Grantee, until = by.Grantee, min(until, by.Expires)
-		}
-		if until != math.MaxInt64 {
-			o.Until = time.Unix(until, 0)
-		}
+	}
+	until := a.until
+	if by != nil {
+		o.Grantee, until = by.Grantee, min(until, by.Expires)
+	}
+	switch {
+	case until == math.MaxInt64:
+		o.Until, o.endless = time.Time{}, true
+	case !o.endless && time.Unix(until, 0).After(o.Until):
+		o.Until = time.Unix(until, 0)
 	}
 	return o
 }

@@ -10,37 +10,38 @@ import (
 // Second is another thing with which a thief reaches what neither opens alone.
 type Second struct {
 	Kind     Kind
-	Patients int // with the best of that kind
+	Patients int // that open at once with the best of that kind
 	Records  int
+	Later    int // patients that open in the ways of More
 	Things   int // how many of that kind would do, of those looked at
 }
 
-// SecondsMax is how many other things are tried: beyond it the answer is of
-// the first ones and says how many there were.
+// SecondsMax is how many other things are tried.
 const SecondsMax = 512
 
-// Seconds tries each of the others beside a thing, and says which kinds open
-// more together than the two do apart.
+// Seconds tries each of the others beside a thing, at most SecondsMax of them,
+// and says which kinds open more together than the two do apart.
 func (w *World) Seconds(t Thing, others []Thing) (all []Second) {
-	alone := w.Reach(t)
+	alone := w.Reach(t).second(t.Kind)
 	best := make(map[Kind]*Second)
 	for _, other := range others[:min(len(others), SecondsMax)] {
 		if other.same(&t) {
 			continue
 		}
-		theirs, both := w.Reach(other), w.Reach(t, other)
-		if both.Records <= alone.Records+theirs.Records && both.Patients <= alone.Patients+theirs.Patients {
+		theirs, both := w.Reach(other).second(other.Kind), w.Reach(t, other).second(other.Kind)
+		if both.Records <= alone.Records+theirs.Records && both.Patients <= alone.Patients+theirs.Patients && both.Later <= alone.Later+theirs.Later {
 			continue
 		}
 		s := best[other.Kind]
 		if s == nil {
-			s = &Second{Kind: other.Kind}
+			s = new(Second)
 			best[other.Kind] = s
 		}
-		s.Things++
-		if both.Patients > s.Patients || both.Patients == s.Patients && both.Records > s.Records {
-			s.Patients, s.Records = both.Patients, both.Records
+		both.Things = s.Things
+		if both.Patients+both.Later > s.Patients+s.Later || both.Patients == s.Patients && both.Records > s.Records {
+			*s = both
 		}
+		s.Things++
 	}
 	for _, s := range best {
 		all = append(all, *s)
@@ -49,8 +50,17 @@ func (w *World) Seconds(t Thing, others []Thing) (all []Second) {
 	return all
 }
 
+func (r *Reach) second(k Kind) Second {
+	s := Second{Kind: k, Patients: r.Patients, Records: r.Records}
+	for _, m := range r.More {
+		s.Later += m.Patients
+	}
+	return s
+}
+
+// same: one managing key of an organisation is not the other.
 func (t *Thing) same(o *Thing) bool {
-	return t.Kind == o.Kind && t.Actor == o.Actor && t.Team == o.Team && t.Keeper == o.Keeper && slices.Equal(t.Held, o.Held)
+	return t.Kind == o.Kind && t.Kind != ManageKey && t.Actor == o.Actor && t.Team == o.Team && t.Keeper == o.Keeper && slices.Equal(t.Held, o.Held)
 }
 
 // Cut is what shrinks a reach most: taking back what one grantee was given.

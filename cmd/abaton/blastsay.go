@@ -36,7 +36,7 @@ func thingWords(k blast.Kind, who string) string {
 		return "the paper kit of " + who
 	case blast.Authority:
 		return "the key of emergency authority " + who
-	case blast.Helper:
+	case blast.Trustee:
 		return "all that helper " + who + " has"
 	case blast.Keeper:
 		return "the disk and keys of " + who

@@ -281,7 +281,7 @@ func (s *survey) worst(k blast.Kind) ([]theft, error) {
 	most := -1
 	for _, id := range slices.SortedFunc(maps.Keys(s.logs), func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) }) {
 		t := theft{blast.Thing{Kind: k, Actor: id, Device: s.deviceOf(id)}, nameOf(s.known, id)}
-		if k == blast.Kit && !s.logs[id].Ways().Kit || k == blast.Helper && !s.helps(id) {
+		if k == blast.Kit && !s.logs[id].Ways().Kit || k == blast.Trustee && !s.helps(id) {
 			continue
 		}
 		r := s.world.Reach(t.Thing)
@@ -330,7 +330,7 @@ func (s *survey) others() (all []blast.Thing) {
 			}
 		}
 		if s.helps(p.ID) {
-			all = append(all, blast.Thing{Kind: blast.Helper, Actor: p.ID, Device: p.Device})
+			all = append(all, blast.Thing{Kind: blast.Trustee, Actor: p.ID, Device: p.Device})
 		}
 	}
 	return append(all, blast.Thing{Kind: blast.Gateway, Actor: s.m.ID}, blast.Thing{Kind: blast.Keeper, Keeper: 1}, blast.Thing{Kind: blast.Keeper, Keeper: 2})

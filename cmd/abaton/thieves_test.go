@@ -180,7 +180,7 @@ func (v *victims) opensSet(w *people.World, h *haul, doctor *people.Person, pati
 // stealsHelper: all of one helper's, who is a patient too; and an attempt to
 // come in as the one who is helped.
 func (v *victims) stealsHelper() theftTried {
-	name := v.findKind(blast.Helper).Who
+	name := v.findKind(blast.Trustee).Who
 	helper, err := v.n.People().Find(name)
 	v.check(err)
 	h := v.ransack(v.session(helper), helper.Passkey)
@@ -195,7 +195,7 @@ func (v *victims) stealsHelper() theftTried {
 	if _, err := w.Tell(v.t.Context(), v.net, r); err == nil {
 		v.t.Error("one helper began a recovery alone")
 	}
-	return theftTried{who: name, kind: blast.Helper, words: "all that one helper has, who is a patient too: the own record, none of the patient who is helped", now: h}
+	return theftTried{who: name, kind: blast.Trustee, words: "all that one helper has, who is a patient too: the own record, none of the patient who is helped", now: h}
 }
 
 func (v *victims) findKind(kind blast.Kind) *blastThing {

@@ -43,7 +43,7 @@ const (
 	Gateway      Kind = "gateway"      // a gateway's disk: writer key, box, outbox
 	Kit          Kind = "kit"          // a paper kit
 	Authority    Kind = "authority"    // the key of an emergency authority
-	Helper       Kind = "helper"       // all that a helper has
+	Trustee      Kind = "helper"       // all that a helper has
 	Keeper       Kind = "keeper"       // one keeper's disk and keys
 )
 

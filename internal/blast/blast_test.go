@@ -260,7 +260,7 @@ func TestZeroThing(t *testing.T) {
 	h.give(h.patient(1), h.ben.ID, nil)
 	for _, w := range []*blast.World{empty, h.world()} {
 		for _, kind := range []blast.Kind{"", blast.Session, blast.Passkey, blast.Device, blast.Person, blast.ManageKey, blast.AlarmKey, blast.AttestKey,
-			blast.Organisation, blast.TeamSeed, blast.Gateway, blast.Kit, blast.Authority, blast.Helper, blast.Keeper} {
+			blast.Organisation, blast.TeamSeed, blast.Gateway, blast.Kit, blast.Authority, blast.Trustee, blast.Keeper} {
 			r := w.Reach(blast.Thing{Kind: kind, Until: time.Now().Unix() + 3600})
 			if r.Patients != 0 || r.Records != 0 || len(r.Opens) != 0 || len(r.More) != 0 {
 				t.Errorf("%q of nobody: got %d patients, want none", kind, r.Patients)

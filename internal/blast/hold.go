@@ -53,7 +53,7 @@ func (h *hold) take(w *World, t Thing) {
 		for _, who := range t.Held {
 			h.locked[who] = true
 		}
-	case Person, Helper:
+	case Person, Trustee:
 		h.passkeys[t.Actor], h.locked[t.Actor] = w.passkeyLives(t), true
 		h.boxes[t.Actor], h.roots[t.Actor] = true, true
 		if t.Device != (abaton.ActorID{}) {

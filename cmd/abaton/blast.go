@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,8 @@ rules that keepers go by, each thing by itself.
 
 A THING is a person, a device, an app or an agent (a handle or act1...), the
 clinic or a team of it, keeper1 to keeper5, a passkey (64 hexadecimal digits), or
-one of the words gateway (its disk), kit and helper (the one that reaches most).
+one of the words gateway (its disk, and its memory with the whole staff signed in),
+kit and helper (the one that reaches most).
 A person stands for several thefts: all that it has, its open session, its
 passkey alone, its locked device, and of a patient the paper kit.
 
@@ -130,8 +130,8 @@ type blastCut struct {
 
 // report computes one theft and says it.
 func (s *survey) report(t theft) blastThing {
-	r := s.world.Reach(t.Thing)
-	out := blastThing{Thing: t.Kind, Who: t.who, Patients: r.Patients, Records: r.Records, Uncounted: r.Uncounted, Until: unixOf(r.Until),
+	r := s.world.Reach(t.stolen...)
+	out := blastThing{Thing: t.kind, Who: t.who, Patients: r.Patients, Records: r.Records, Uncounted: r.Uncounted, Until: unixOf(r.Until),
 		Opens: []blastOpen{}, Besides: []blastMore{}, Can: []blastPower{}, Cannot: s.unreached(r), OneMore: []blastSecond{}}
 	for _, o := range r.Opens {
 		out.Opens = append(out.Opens, s.open(o))
@@ -142,10 +142,10 @@ func (s *survey) report(t theft) blastThing {
 	for _, p := range r.Powers {
 		out.Can = append(out.Can, blastPower{p.Can, p.Patients})
 	}
-	for _, one := range s.world.Seconds(t.Thing, s.others()) {
+	for _, one := range s.world.Seconds(s.others(), t.stolen...) {
 		out.OneMore = append(out.OneMore, blastSecond{one.Kind, one.Patients, one.Records, one.Later, one.Things})
 	}
-	if cut, ok := s.world.BiggestCut(t.Thing); ok {
+	if cut, ok := s.world.BiggestCut(t.stolen...); ok {
 		out.Cut = &blastCut{nameOf(s.known, cut.Grantee), cut.Patients, cut.Records}
 	}
 	out.Says = s.say(&out)
@@ -170,10 +170,11 @@ func unixOf(t time.Time) int64 {
 	return t.Unix()
 }
 
-// thefts of one thing are named for people.
+// theft is what is stolen at once, and how people call it.
 type theft struct {
-	blast.Thing
-	who string
+	kind   blast.Kind
+	who    string
+	stolen []blast.Thing
 }
 
-func (t theft) String() string { return fmt.Sprintf("%s of %s", t.Kind, t.who) }
+func theftOf(who string, t blast.Thing) theft { return theft{t.Kind, who, []blast.Thing{t}} }

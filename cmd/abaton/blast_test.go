@@ -27,7 +27,7 @@ func TestThefts(t *testing.T) {
 	for _, steal := range []func() theftTried{
 		v.stealsSession, v.stealsDevice, v.stealsPasskey, v.stealsClinician, v.stealsNurse, v.stealsEmergencyDoctor, v.stealsAgent,
 		v.stealsPatientPasskey, v.stealsPhone, v.stealsHelper, v.stealsAuthority, v.stealsManageKey, v.stealsAlarmKey, v.stealsAttestKey,
-		v.stealsTeamKey, v.stealsGatewayDisk, v.stealsKeeper, v.stealsKit, v.stealsOrganisation,
+		v.stealsTeamKey, v.stealsGatewayDisk, v.stealsGatewayMemory, v.stealsKeeper, v.stealsKit, v.stealsOrganisation,
 	} {
 		began := time.Now()
 		one := steal()

@@ -32,6 +32,8 @@ func thingWords(k blast.Kind, who string) string {
 		return "the key of team " + who
 	case blast.Gateway:
 		return "the disk of the gateway of " + who
+	case blast.GatewayMemory:
+		return "the running gateway of " + who + ", with the whole staff signed in,"
 	case blast.Kit:
 		return "the paper kit of " + who
 	case blast.Authority:

@@ -175,13 +175,13 @@ func batchesOf(ctx context.Context, reader *client.Reader, ask client.Ask) (all 
 func (s *survey) named(arg string) ([]theft, error) {
 	switch arg {
 	case "gateway":
-		return []theft{{blast.Thing{Kind: blast.Gateway, Actor: s.m.ID}, s.m.Handle}}, nil
+		return []theft{theftOf(s.m.Handle, blast.Thing{Kind: blast.Gateway, Actor: s.m.ID}), s.memory()}, nil
 	case "kit", "helper":
 		return s.worst(blast.Kind(arg))
 	}
 	if n, ok := strings.CutPrefix(arg, "keeper"); ok {
 		if x, err := strconv.Atoi(n); err == nil && x >= 1 && x <= local.Keepers {
-			return []theft{{blast.Thing{Kind: blast.Keeper, Keeper: abaton.KeeperIndex(x)}, arg}}, nil
+			return []theft{theftOf(arg, blast.Thing{Kind: blast.Keeper, Keeper: abaton.KeeperIndex(x)})}, nil
 		}
 	}
 	if c, err := hex.DecodeString(arg); err == nil && len(c) == len(key.Credential{}) {
@@ -202,15 +202,36 @@ func (s *survey) named(arg string) ([]theft, error) {
 	return s.theftsOf(p), nil
 }
 
+// memory is a running gateway in which everybody of the staff, and every agent,
+// is signed in at once; with its keys.
+func (s *survey) memory() theft {
+	t := theft{kind: blast.GatewayMemory, who: s.m.Handle, stolen: []blast.Thing{{Kind: blast.Gateway, Actor: s.m.ID}}}
+	for _, p := range s.all {
+		if (p.Kind == actor.Clinician || p.Kind == actor.Agent) && s.logs[s.m.ID].Member(p.ID, s.now) != nil {
+			t.stolen = append(t.stolen, s.session(p))
+		}
+	}
+	return t
+}
+
+// session is one that was begun just now.
+func (s *survey) session(p *people.Person) blast.Thing {
+	life := abaton.ClinicianSessionMax
+	if p.Kind == actor.Patient {
+		life = abaton.PatientSessionMax
+	}
+	return blast.Thing{Kind: blast.Session, Actor: p.ID, Device: p.Device, Until: s.now.Add(life).Unix()}
+}
+
 func (s *survey) teamSeed(name string, t people.Team) theft {
-	return theft{blast.Thing{Kind: blast.TeamSeed, Actor: t.Organisation, Team: t.ID}, name}
+	return theftOf(name, blast.Thing{Kind: blast.TeamSeed, Actor: t.Organisation, Team: t.ID})
 }
 
 // credential finds whose a passkey is.
 func (s *survey) credential(c key.Credential) ([]theft, error) {
 	for id, log := range s.logs {
 		if log != nil && log.LiveCredentials()[c] != 0 {
-			return []theft{{blast.Thing{Kind: blast.Passkey, Actor: id, Credential: c}, nameOf(s.known, id)}}, nil
+			return []theft{theftOf(nameOf(s.known, id), blast.Thing{Kind: blast.Passkey, Actor: id, Credential: c})}, nil
 		}
 	}
 	return nil, usage("no log that the clinic can read has this passkey live: it opens nothing")
@@ -218,17 +239,17 @@ func (s *survey) credential(c key.Credential) ([]theft, error) {
 
 // theftsOf are the thefts that concern one actor, the whole of it first.
 func (s *survey) theftsOf(p *people.Person) (all []theft) {
-	add := func(t blast.Thing) { all = append(all, theft{t, p.Handle}) }
+	add := func(t blast.Thing) { all = append(all, theftOf(p.Handle, t)) }
 	switch p.Kind {
 	case actor.Patient:
 		add(blast.Thing{Kind: blast.Person, Actor: p.ID})
-		add(blast.Thing{Kind: blast.Session, Actor: p.ID, Until: s.now.Add(abaton.PatientSessionMax).Unix()})
+		add(s.session(p))
 		add(blast.Thing{Kind: blast.Passkey, Actor: p.ID})
 		add(blast.Thing{Kind: blast.Device, Held: []abaton.ActorID{p.ID}})
 		add(blast.Thing{Kind: blast.Kit, Actor: p.ID})
 	case actor.Clinician, actor.Agent:
 		add(blast.Thing{Kind: blast.Person, Actor: p.ID, Device: p.Device})
-		add(blast.Thing{Kind: blast.Session, Actor: p.ID, Device: p.Device, Until: s.now.Add(abaton.ClinicianSessionMax).Unix()})
+		add(s.session(p))
 		add(blast.Thing{Kind: blast.Passkey, Actor: p.ID})
 		if p.Device != (abaton.ActorID{}) {
 			all = append(all, s.device(p.Device))
@@ -260,7 +281,7 @@ func (s *survey) device(id abaton.ActorID) theft {
 			t.Held = append(t.Held, p.ID)
 		}
 	}
-	return theft{t, nameOf(s.known, id)}
+	return theftOf(nameOf(s.known, id), t)
 }
 
 // authority: some emergency set has a half sealed to it.
@@ -280,11 +301,11 @@ func (s *survey) worst(k blast.Kind) ([]theft, error) {
 	var best []theft
 	most := -1
 	for _, id := range slices.SortedFunc(maps.Keys(s.logs), func(a, b abaton.ActorID) int { return slices.Compare(a[:], b[:]) }) {
-		t := theft{blast.Thing{Kind: k, Actor: id, Device: s.deviceOf(id)}, nameOf(s.known, id)}
+		t := theftOf(nameOf(s.known, id), blast.Thing{Kind: k, Actor: id, Device: s.deviceOf(id)})
 		if k == blast.Kit && !s.logs[id].Ways().Kit || k == blast.Trustee && !s.helps(id) {
 			continue
 		}
-		r := s.world.Reach(t.Thing)
+		r := s.world.Reach(t.stolen...)
 		n := r.Patients
 		for _, m := range r.More {
 			n += m.Patients
@@ -325,8 +346,8 @@ func (s *survey) helps(id abaton.ActorID) bool {
 func (s *survey) others() (all []blast.Thing) {
 	for _, p := range s.all {
 		for _, t := range s.theftsOf(p) {
-			if t.Kind != blast.Person && t.Kind != blast.Session && t.Kind != blast.Organisation {
-				all = append(all, t.Thing)
+			if t.kind != blast.Person && t.kind != blast.Session && t.kind != blast.Organisation {
+				all = append(all, t.stolen...)
 			}
 		}
 		if s.helps(p.ID) {

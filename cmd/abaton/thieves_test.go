@@ -344,6 +344,15 @@ func (v *victims) stealsGatewayDisk() theftTried {
 		now: v.ransack(v.begins(login.Device{Actor: v.org.ID, Organisation: v.org.ID, Role: abaton.RoleRecords, Passkey: passkey}, bundles...), passkey)}
 }
 
+// stealsGatewayMemory: every session of the staff at once.
+func (v *victims) stealsGatewayMemory() theftTried {
+	h := newHaul()
+	for _, p := range []*people.Person{v.ben, v.cora, v.eve, v.agent} {
+		h.join(v.ransack(v.session(p), nil))
+	}
+	return theftTried{who: "clinic", kind: blast.GatewayMemory, words: "a running gateway with the whole staff signed in", now: h}
+}
+
 // stealsKeeper: the whole folder of one, with its keys, and the opener that
 // tries every way it knows.
 func (v *victims) stealsKeeper() theftTried {

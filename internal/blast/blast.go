@@ -31,20 +31,21 @@ type Kind string
 
 // The things.
 const (
-	Session      Kind = "session"      // an open session with the seeds lent to it, no passkey
-	Passkey      Kind = "passkey"      // a passkey, without the device its owner's keys lie on
-	Device       Kind = "device"       // a locked device: its own keys, and others' keys that a passkey unlocks
-	Person       Kind = "person"       // all that a person, an app or an agent has: passkey, keys, device
-	ManageKey    Kind = "manage-key"   // one managing key of an organisation
-	AlarmKey     Kind = "alarm-key"    // an organisation's key that reports lost devices
-	AttestKey    Kind = "attest-key"   // an organisation's key that vouches for devices
-	Organisation Kind = "organisation" // every key of an organisation, but its gateway's
-	TeamSeed     Kind = "team-seed"    // the key of a team
-	Gateway      Kind = "gateway"      // a gateway's disk: writer key, box, outbox
-	Kit          Kind = "kit"          // a paper kit
-	Authority    Kind = "authority"    // the key of an emergency authority
-	Trustee      Kind = "helper"       // all that a helper has
-	Keeper       Kind = "keeper"       // one keeper's disk and keys
+	Session       Kind = "session"        // an open session with the seeds lent to it, no passkey
+	Passkey       Kind = "passkey"        // a passkey, without the device its owner's keys lie on
+	Device        Kind = "device"         // a locked device: its own keys, and others' keys that a passkey unlocks
+	Person        Kind = "person"         // all that a person, an app or an agent has: passkey, keys, device
+	ManageKey     Kind = "manage-key"     // one managing key of an organisation
+	AlarmKey      Kind = "alarm-key"      // an organisation's key that reports lost devices
+	AttestKey     Kind = "attest-key"     // an organisation's key that vouches for devices
+	Organisation  Kind = "organisation"   // every key of an organisation, but its gateway's
+	TeamSeed      Kind = "team-seed"      // the key of a team
+	Gateway       Kind = "gateway"        // a gateway's disk: writer key, box, outbox
+	GatewayMemory Kind = "gateway-memory" // a running gateway with everybody of the staff signed in: several things at once
+	Kit           Kind = "kit"            // a paper kit
+	Authority     Kind = "authority"      // the key of an emergency authority
+	Trustee       Kind = "helper"         // all that a helper has
+	Keeper        Kind = "keeper"         // one keeper's disk and keys
 )
 
 // Thing names what was stolen.

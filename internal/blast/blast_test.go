@@ -286,11 +286,11 @@ func TestCutAndSecond(t *testing.T) {
 	}
 	device := blast.Thing{Kind: blast.Device, Actor: h.ben.Device.ID, Held: []abaton.ActorID{h.ben.ID}}
 	others := []blast.Thing{device, {Kind: blast.Keeper, Keeper: 1}, {Kind: blast.Gateway, Actor: h.org.ID}, {Kind: blast.TeamSeed, Actor: h.org.ID, Team: team.Team}}
-	got := w.Seconds(blast.Thing{Kind: blast.Passkey, Actor: h.ben.ID}, others)
+	got := w.Seconds(others, blast.Thing{Kind: blast.Passkey, Actor: h.ben.ID})
 	if len(got) != 1 || got[0].Kind != blast.Device || got[0].Patients != 3 || got[0].Things != 1 {
 		t.Errorf("beside a passkey: got %+v, want the device alone, three patients", got)
 	}
-	if got := w.Seconds(whole, others); len(got) != 0 {
+	if got := w.Seconds(others, whole); len(got) != 0 {
 		t.Errorf("beside everything: got %+v, want nothing more", got)
 	}
 }

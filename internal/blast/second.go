@@ -19,16 +19,16 @@ type Second struct {
 // SecondsMax is how many other things are tried.
 const SecondsMax = 512
 
-// Seconds tries each of the others beside a thing, at most SecondsMax of them,
+// Seconds tries each of the others beside what was stolen, at most SecondsMax of them,
 // and says which kinds open more together than the two do apart.
-func (w *World) Seconds(t Thing, others []Thing) (all []Second) {
-	alone := w.Reach(t).second(t.Kind)
+func (w *World) Seconds(others []Thing, stolen ...Thing) (all []Second) {
+	alone := w.Reach(stolen...).second("")
 	best := make(map[Kind]*Second)
 	for _, other := range others[:min(len(others), SecondsMax)] {
-		if other.same(&t) {
+		if slices.ContainsFunc(stolen, func(t Thing) bool { return other.same(&t) }) {
 			continue
 		}
-		theirs, both := w.Reach(other).second(other.Kind), w.Reach(t, other).second(other.Kind)
+		theirs, both := w.Reach(other).second(other.Kind), w.Reach(append(slices.Clone(stolen), other)...).second(other.Kind)
 		if both.Records <= alone.Records+theirs.Records && both.Patients <= alone.Patients+theirs.Patients && both.Later <= alone.Later+theirs.Later {
 			continue
 		}
@@ -72,8 +72,8 @@ type Cut struct {
 
 // BiggestCut is the grantee whose grants, taken back, leave the least; false
 // where nothing was granted that could be.
-func (w *World) BiggestCut(t Thing) (best Cut, ok bool) {
-	now := w.Reach(t)
+func (w *World) BiggestCut(stolen ...Thing) (best Cut, ok bool) {
+	now := w.Reach(stolen...)
 	var grantees []abaton.ActorID
 	for _, o := range now.Opens {
 		if o.Grant != (abaton.GrantID{}) {
@@ -81,9 +81,9 @@ func (w *World) BiggestCut(t Thing) (best Cut, ok bool) {
 		}
 	}
 	slices.SortFunc(grantees, compare)
-	h := w.holding(t)
+	h := w.holding(stolen...)
 	for _, g := range slices.Compact(grantees) {
-		left := w.reach(h, []Thing{t}, func(id abaton.ActorID) bool { return id == g })
+		left := w.reach(h, stolen, func(id abaton.ActorID) bool { return id == g })
 		if !ok || left.Patients < best.Patients || left.Patients == best.Patients && left.Records < best.Records {
 			best, ok = Cut{Grantee: g, Patients: left.Patients, Records: left.Records}, true
 		}

@@ -104,6 +104,7 @@ type blastLine struct {
 type blastMore struct {
 	Way      blast.Way `json:"way"`
 	Patients int       `json:"patients"`
+	House    bool      `json:"house,omitempty"`
 	Records  int       `json:"records"`
 	PerDay   int       `json:"per_day,omitempty"` // patients, at each keeper
 	Wait     int64     `json:"wait_seconds,omitempty"`
@@ -137,7 +138,7 @@ func (s *survey) report(t theft) blastThing {
 		out.Opens = append(out.Opens, s.open(o))
 	}
 	for _, m := range r.More {
-		out.Besides = append(out.Besides, blastMore{m.Way, m.Patients, m.Records, m.PerDay, int64(m.Wait / time.Second)})
+		out.Besides = append(out.Besides, blastMore{m.Way, m.Patients, m.House, m.Records, m.PerDay, int64(m.Wait / time.Second)})
 	}
 	for _, p := range r.Powers {
 		out.Can = append(out.Can, blastPower{p.Can, p.Patients})

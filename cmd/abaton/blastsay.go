@@ -64,7 +64,7 @@ func (s *survey) say(t *blastThing) string {
 		}
 		fmt.Fprintf(&b, " It takes one thing more to reach more: %s.", strings.Join(more, ", "))
 	}
-	if t.Cut != nil && t.Patients > 0 {
+	if t.Cut != nil && t.Cut.Patients < t.Patients {
 		fmt.Fprintf(&b, " Biggest cut: take back what %s was given: %d to %d.", t.Cut.To, t.Patients, t.Cut.Patients)
 	}
 	return b.String()
@@ -76,12 +76,18 @@ func (o *blastSecond) words() string {
 	if strings.ContainsAny(string(o.Thing[0]), "aeiou") {
 		article = "an "
 	}
-	words := article + strings.ReplaceAll(string(o.Thing), "-", " ") + " (" + patientsOf(o.Patients)
+	name := article + strings.ReplaceAll(string(o.Thing), "-", " ")
+	words := name + " (" + patientsOf(o.Patients)
 	if o.Records > 0 {
 		words += fmt.Sprintf(", %d records", o.Records)
 	}
-	if o.Later > 0 {
+	switch {
+	case o.Later > 0 && o.Patients == 0:
+		return name + " (" + patientsOf(o.Later) + " later)"
+	case o.Later > 0:
 		words += fmt.Sprintf("; %d later", o.Later)
+	case o.Patients == 0:
+		return name + " (the clinic itself)"
 	}
 	return words + ")"
 }
@@ -107,17 +113,32 @@ func (t *blastThing) reads(now time.Time) string {
 		}
 	}
 	slices.Sort(kinds)
-	words := fmt.Sprintf("can read %s of %s", strings.Join(slices.Compact(kinds), ", "), patientsOf(t.Patients))
-	if house {
-		words += " and of the clinic itself"
-	}
+	words := fmt.Sprintf("can read %s of %s", strings.Join(slices.Compact(kinds), ", "), whose(t.Patients, house))
 	if t.Records > 0 {
 		words += fmt.Sprintf(" (%d records)", t.Records)
 	}
 	if t.Until > 0 {
-		words += fmt.Sprintf(", %s left", time.Unix(t.Until, 0).Sub(now).Round(time.Minute))
+		words += ", " + left(time.Unix(t.Until, 0).Sub(now))
 	}
 	return words
+}
+
+// whose are the owners of what opens.
+func whose(patients int, house bool) string {
+	switch {
+	case !house:
+		return patientsOf(patients)
+	case patients == 0:
+		return "the clinic itself"
+	}
+	return patientsOf(patients) + " and of the clinic itself"
+}
+
+func left(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return fmt.Sprintf("%d days left", d/(24*time.Hour))
+	}
+	return fmt.Sprintf("%d h %d min left", d/time.Hour, d%time.Hour/time.Minute)
 }
 
 func (l *blastLine) words() string {
@@ -170,7 +191,7 @@ func (m *blastMore) words() string {
 	case blast.ByRecovery:
 		return fmt.Sprintf("It can begin to come in as %s%s, unless a live device stops it: all are told at once.", patientsOf(m.Patients), wait)
 	case blast.ByMadeStaff:
-		return fmt.Sprintf("By staff and devices of its own making it reaches %s%s.", patientsOf(m.Patients), wait)
+		return fmt.Sprintf("By staff and devices of its own making it reaches records of %s%s.", whose(m.Patients, m.House), wait)
 	}
 	return ""
 }

@@ -31,6 +31,7 @@ const (
 type More struct {
 	Way      Way
 	Patients int
+	House    bool          // an organisation's own lines too: its directory, its quarantine
 	Records  int           // of those counted
 	PerDay   int           // patients a day at each keeper; zero: no such bound
 	Wait     time.Duration // before the first
@@ -49,7 +50,11 @@ func (w *World) gain(way Way, perDay int) *gain {
 }
 
 func (g *gain) add(owner *actor.State, lines []abaton.Line) {
-	g.patients[owner.Actor()] = true
+	if owner.Kind() == actor.Organisation {
+		g.m.House = true
+	} else {
+		g.patients[owner.Actor()] = true
+	}
 	for _, line := range lines {
 		at := place{owner.Actor(), line}
 		if g.lines[at] {
@@ -95,7 +100,7 @@ func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (a
 	}
 	w.madeSeats(h, made)
 	for _, g := range []*gain{emergency, custody, recovery, made} {
-		if g.m.Patients = len(g.patients); g.m.Patients > 0 {
+		if g.m.Patients = len(g.patients); g.m.Patients > 0 || g.m.House {
 			all = append(all, g.m)
 		}
 	}
@@ -168,11 +173,16 @@ func (h *hold) governs(org *actor.State) bool {
 	return n > 0 && n >= org.Approvals()
 }
 
-// madeSeats: who takes on staff and has a team's key seats them in the team.
+// madeSeats: who takes on staff and has a team's key seats them in the team; who
+// has the organisation's root gives them its own lines.
 func (w *World) madeSeats(h *hold, into *gain) {
 	for _, org := range w.houses {
 		if !h.governs(org) {
 			continue
+		}
+		if lines := linesOf(org); h.roots[org.Actor()] && len(lines) > 0 {
+			into.add(org, lines)
+			into.m.Wait, into.m.PerDay = 0, 0
 		}
 		for _, t := range org.Teams() {
 			if h.boxes[t.Team] {

@@ -124,6 +124,7 @@ func TestLockedKeys(t *testing.T) {
 	}{
 		{"ben's passkey and ben's device", []blast.Thing{{Kind: blast.Passkey, Actor: h.ben.ID}, bens}, 1},
 		{"ben's passkey and a device without his keys", []blast.Thing{{Kind: blast.Passkey, Actor: h.ben.ID}, bare}, 0},
+		{"a passkey that is none of ben's and ben's device", []blast.Thing{{Kind: blast.Passkey, Actor: h.ben.ID, Credential: key.Credential{1}}, bens}, 0},
 		{"eve's passkey and ben's device", []blast.Thing{{Kind: blast.Passkey, Actor: eve.ID}, bens}, 0},
 		{"ben's device", []blast.Thing{bens}, 0},
 	} {

@@ -14,6 +14,7 @@ type Second struct {
 	Records  int
 	Later    int // patients that open in the ways of More
 	Things   int // how many of that kind would do, of those looked at
+	lines    int
 }
 
 // SecondsMax is how many other things are tried.
@@ -29,7 +30,7 @@ func (w *World) Seconds(others []Thing, stolen ...Thing) (all []Second) {
 			continue
 		}
 		theirs, both := w.Reach(other).second(other.Kind), w.Reach(append(slices.Clone(stolen), other)...).second(other.Kind)
-		if both.Records <= alone.Records+theirs.Records && both.Patients <= alone.Patients+theirs.Patients && both.Later <= alone.Later+theirs.Later {
+		if !both.exceeds(&alone, &theirs) {
 			continue
 		}
 		s := best[other.Kind]
@@ -50,8 +51,16 @@ func (w *World) Seconds(others []Thing, stolen ...Thing) (all []Second) {
 	return all
 }
 
+// exceeds: the two open more together than apart.
+func (s *Second) exceeds(a, b *Second) bool {
+	return s.Records > a.Records+b.Records || s.Patients > a.Patients+b.Patients || s.Later > a.Later+b.Later || s.lines > a.lines+b.lines
+}
+
 func (r *Reach) second(k Kind) Second {
 	s := Second{Kind: k, Patients: r.Patients, Records: r.Records}
+	for _, o := range r.Opens {
+		s.lines += len(o.Lines)
+	}
 	for _, m := range r.More {
 		s.Later += m.Patients
 	}

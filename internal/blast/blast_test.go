@@ -223,30 +223,32 @@ func TestAsKeepersDecide(t *testing.T) {
 	}
 }
 
-// TestThingsThatEnded: a removed passkey, a lost device, somebody who left.
+// TestThingsThatEnded: a lost device, somebody who left, somebody who stopped.
 func TestThingsThatEnded(t *testing.T) {
-	for name, ends := range map[string]func(h *house) actor.SignedEvent{
-		"a device reported lost": func(h *house) actor.SignedEvent { return h.org.Event(&actor.Bar{Actor: h.ben.Device.ID}) },
-		"a device that stopped":  func(h *house) actor.SignedEvent { return h.ben.Device.Event(&actor.Stop{}) },
-		"somebody who left":      func(h *house) actor.SignedEvent { return h.org.Event(&actor.Bar{Actor: h.ben.ID}) },
-		"somebody who stopped":   func(h *house) actor.SignedEvent { return h.ben.Event(&actor.Stop{}) },
+	h := newHouse(t)
+	p := h.patient(1)
+	for name, ends := range map[string]func(who *custodytest.Person) actor.SignedEvent{
+		"a device reported lost": func(who *custodytest.Person) actor.SignedEvent { return h.org.Event(&actor.Bar{Actor: who.Device.ID}) },
+		"a device that stopped":  func(who *custodytest.Person) actor.SignedEvent { return who.Device.Event(&actor.Stop{}) },
+		"somebody who left":      func(who *custodytest.Person) actor.SignedEvent { return h.org.Event(&actor.Bar{Actor: who.ID}) },
+		"somebody who stopped":   func(who *custodytest.Person) actor.SignedEvent { return who.Event(&actor.Stop{}) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			h := newHouse(t)
-			p := h.patient(1)
-			h.give(p, h.ben.ID, nil)
-			thing := blast.Thing{Kind: blast.Person, Actor: h.ben.ID, Device: h.ben.Device.ID}
-			if r := h.world().Reach(thing); r.Patients != 1 || r.Records != recordsEach {
-				t.Fatalf("before: got %d patients and %d records, want 1 and %d", r.Patients, r.Records, recordsEach)
-			}
-			h.Publish(t, ends(h))
-			if r := h.world().Reach(thing); r.Patients != 0 || r.Records != 0 {
-				t.Errorf("after: got %d patients and %d records, want none", r.Patients, r.Records)
-			}
-			if n := h.opens(h.ben, p); n != 0 {
-				t.Errorf("after: %d records opened, want none", n)
-			}
-		})
+		who := custodytest.NewClinician(t, h.Set, h.org)
+		h.Publish(t, who.Inception)
+		h.Enrol(t, who)
+		h.ids = append(h.ids, who.ID, who.Device.ID)
+		h.give(p, who.ID, nil)
+		thing := blast.Thing{Kind: blast.Person, Actor: who.ID, Device: who.Device.ID}
+		if r := h.world().Reach(thing); r.Patients != 1 || r.Records != recordsEach {
+			t.Fatalf("%s, before: got %d patients and %d records, want 1 and %d", name, r.Patients, r.Records, recordsEach)
+		}
+		h.Publish(t, ends(who))
+		if r := h.world().Reach(thing); r.Patients != 0 || r.Records != 0 {
+			t.Errorf("%s: got %d patients and %d records, want none", name, r.Patients, r.Records)
+		}
+		if n := h.opens(who, p); n != 0 {
+			t.Errorf("%s: %d records opened, want none", name, n)
+		}
 	}
 }
 

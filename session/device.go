@@ -65,15 +65,24 @@ func (s *Session) PostureUntil() int64 {
 // deviceHolds: a clinician sits at a device that its organisation enrolled,
 // has not ended or barred, and vouches for now. Others bring none.
 func (s *Session) deviceHolds(c Check) bool {
+	if !c.sits(&s.statement) {
+		return false
+	}
 	if c.Actor.Kind() != actor.Clinician {
-		return s.statement.Device == (abaton.ActorID{})
+		return true
+	}
+	return s.posture != nil && c.Device.KeyRights(s.device)&actor.DeviceRight != 0 && c.Organisation.Vouches(s.posture, c.Now)
+}
+
+// sits: the device that the statement names is live and of the organisation
+// that it names.
+func (c Check) sits(st *Statement) bool {
+	if c.Actor.Kind() != actor.Clinician {
+		return st.Device == (abaton.ActorID{})
 	}
 	d, org := c.Device, c.Organisation
-	if s.posture == nil || d == nil || !d.Live() || d.Stopped() || d.Kind() != actor.Device || d.Actor() != s.statement.Device {
+	if d == nil || !d.Live() || d.Stopped() || d.Kind() != actor.Device || d.Actor() != st.Device {
 		return false
 	}
-	if org == nil || org.Actor() != s.statement.Organisation || d.Organisation() != org.Actor() {
-		return false
-	}
-	return d.KeyRights(s.device)&actor.DeviceRight != 0 && !org.Barred(d.Actor(), c.Now) && org.Vouches(s.posture, c.Now)
+	return org != nil && org.Actor() == st.Organisation && d.Organisation() == org.Actor() && !org.Barred(d.Actor(), c.Now)
 }

@@ -227,11 +227,7 @@ func (s *Session) Live(c Check) error {
 		return abaton.Refuse(abaton.ReasonCredential)
 	}
 	if c.Actor.Kind() == actor.Patient {
-		if s.statement.Organisation != (abaton.ActorID{}) || s.statement.Role != "" ||
-			s.statement.Device != (abaton.ActorID{}) || s.statement.Behalf != (abaton.ActorID{}) {
-			return abaton.Refuse(abaton.ReasonStanding)
-		}
-		return nil
+		return s.statement.ofPatient()
 	}
 	if class != actor.Bound { // it cannot leave its device
 		return abaton.Refuse(abaton.ReasonCredential)
@@ -239,7 +235,7 @@ func (s *Session) Live(c Check) error {
 	if !s.deviceHolds(c) {
 		return abaton.Refuse(abaton.ReasonDevice)
 	}
-	return s.standing(c)
+	return c.standing(&s.statement)
 }
 
 func (s *Session) inTime(kind actor.Kind, now time.Time) bool {

@@ -7,8 +7,8 @@ import (
 
 // standing: whoever is no patient acts for an organisation that has it as a
 // member now, in a role that it has and that fits what it is.
-func (s *Session) standing(c Check) error {
-	st, org := &s.statement, c.Organisation
+func (c Check) standing(st *Statement) error {
+	org := c.Organisation
 	if org == nil || !org.Live() || org.Kind() != actor.Organisation || org.Actor() != st.Organisation {
 		return abaton.Refuse(abaton.ReasonStanding)
 	}

@@ -48,6 +48,7 @@ func commands(e *env) []*cobra.Command {
 		newTeamCommand(e),
 		newDutyCommand(e),
 		newDeviceCommand(e),
+		newBlastCommand(e),
 		newRelockCommand(e),
 		newRecoverCommand(e),
 		newAppCommand(e),

@@ -45,12 +45,9 @@ func (c *Core) parties(s *session.Session, now time.Time) (session.Check, error)
 
 // asker is what standing found out about who asks, for the checks after it.
 type asker struct {
-	kind actor.Kind
-	org  *actor.State // nil for patients
-	role abaton.Role
-	// only is the one patient whom an agent may ask about: its sponsor. Zero
-	// for all others.
-	only abaton.ActorID
+	check session.Check
+	kind  actor.Kind
+	org   *actor.State // nil for patients
 }
 
 // standing: session.Live has asked whether the organisation has the person as
@@ -61,20 +58,14 @@ func (v *verdict) standing() abaton.Reason {
 	if err != nil {
 		return v.broken(err)
 	}
-	v.asker = asker{kind: check.Actor.Kind(), org: check.Organisation}
+	v.asker = asker{check: check, kind: check.Actor.Kind(), org: check.Organisation}
 	if v.asker.kind == actor.Patient {
 		return ""
 	}
-	role, known := abaton.RoleOf(v.r.Session.Statement().Role)
-	if v.left || check.Organisation == nil || !known || !role.Reads {
+	st := v.r.Session.Statement()
+	_, only, reads := check.Reads(&st)
+	if v.left || !reads || only != (abaton.ActorID{}) && only != v.r.Asked.Patient {
 		return abaton.ReasonStanding
-	}
-	v.asker.role = role
-	if check.Sponsor != nil && check.Sponsor.Kind() == actor.Patient {
-		v.asker.only = check.Sponsor.Actor()
-		if v.asker.only != v.r.Asked.Patient {
-			return abaton.ReasonStanding
-		}
 	}
 	return ""
 }
@@ -82,50 +73,31 @@ func (v *verdict) standing() abaton.Reason {
 // facts is what the patient's log and the organisation's say of this access to
 // a line.
 func (v *verdict) facts(line abaton.Line) (grant.Facts, abaton.Reason) {
-	st, q := v.r.Session.Statement(), v.r.Asked
-	f := v.patient.Facts(actor.Asker{Actor: st.Actor, Organisation: st.Organisation, Behalf: st.Behalf}, q.Grant, line, v.used, v.t.now)
-	f.Person = v.person()
-	if f.Grant == nil {
-		return f, ""
+	st := v.r.Session.Statement()
+	colleague, err := v.core.colleague(st.Behalf)
+	if err != nil {
+		return grant.Facts{}, v.broken(err)
 	}
-	acts, reason := v.actsFor(f.Grant.Grantee)
-	if reason != "" {
-		return f, reason
-	}
-	if acts {
-		f.ActsFor = f.Grant.Grantee
-	} else if st.Behalf != (abaton.ActorID{}) {
-		return f, abaton.ReasonGrant // in another's place nobody uses own grants
-	}
-	// A grant to a program is for a task, not for good (abaton.Roles).
-	program := v.asker.kind == actor.Agent || v.asker.kind == actor.Device
-	if life := time.Duration(f.Grant.Expires-f.Grant.NotBefore) * time.Second; program && life > v.asker.role.GrantLifeMax {
-		return f, abaton.ReasonGrant
-	}
-	return f, ""
+	return v.asker.check.Facts(&st, session.Reading{Patient: v.patient, Colleague: colleague, Grant: v.r.Asked.Grant, Line: line, Used: v.used})
 }
 
-// person: a human being asks, and in nobody else's place.
-func (v *verdict) person() bool {
-	human := v.asker.kind == actor.Clinician || v.asker.kind == actor.Patient
-	return human && v.r.Session.Statement().Behalf == (abaton.ActorID{})
-}
-
-// actsFor reports whether a grant's grantee is a team that the asker is in
-// now, by an own seat or by a colleague's for a shift.
+// actsFor reports whether a grantee is a team that the asker is in now, by an
+// own seat or by a colleague's for a shift.
 func (v *verdict) actsFor(grantee abaton.ActorID) (bool, abaton.Reason) {
 	st := v.r.Session.Statement()
-	if v.asker.kind != actor.Clinician || v.asker.org == nil || v.asker.org.Team(grantee) == nil {
-		return false, ""
+	colleague, err := v.core.colleague(st.Behalf)
+	if err != nil {
+		return false, v.broken(err)
 	}
-	var colleague *actor.State
-	if st.Behalf != (abaton.ActorID{}) {
-		var err error
-		if colleague, err = v.core.actors.get(st.Behalf); err != nil {
-			return false, v.broken(err)
-		}
+	return v.asker.check.ActsFor(&st, grantee, colleague), ""
+}
+
+// colleague is the log of whose place is taken; nil where nobody's is.
+func (c *Core) colleague(behalf abaton.ActorID) (*actor.State, error) {
+	if behalf == (abaton.ActorID{}) {
+		return nil, nil
 	}
-	return v.asker.org.ActsFor(grantee, st.Actor, st.Behalf, colleague, v.t.now), ""
+	return c.actors.get(behalf)
 }
 
 // mayAskFor reports whether who may ask which patients named a team: whoever

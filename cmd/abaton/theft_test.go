@@ -1,0 +1,250 @@
+package main
+
+import (
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/emergency"
+	"github.com/abaton-health/abaton/internal/escrow"
+	"github.com/abaton-health/abaton/internal/fhir"
+	"github.com/abaton-health/abaton/internal/local"
+	"github.com/abaton-health/abaton/internal/people"
+	"github.com/abaton-health/abaton/internal/thief"
+	"github.com/abaton-health/abaton/key"
+	"github.com/abaton-health/abaton/seal"
+	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
+)
+
+// victims is a network about to be robbed, one thing at a time: a clinic with
+// three clinicians, a team and an agent, and four patients with records in
+// every line.
+type victims struct {
+	*town
+	n              *local.Network
+	org            *people.Person
+	net            *client.Network // the clinic's own way to the keepers
+	patients       []*people.Person
+	ben, cora, eve *people.Person // a physician, one of a team, one of the emergency department
+	agent          *people.Person
+	ward           people.Team
+	lenders        map[abaton.ActorID]emergency.Lender
+	authorities    []*people.Person
+	authorityBoxes []*key.Box
+	set            abaton.GrantID // the first patient's emergency set
+	facts          []thief.Fact   // what stands in the records
+	writes         *client.Writer // with the gateway's own key
+	computed       blastList      // before anything was stolen
+}
+
+// victimsWait is how long recoveries and emergency roles wait in this network.
+const victimsWait = 2 * time.Second
+
+func newVictims(t *testing.T) *victims {
+	t.Helper()
+	n, err := local.Make(t.Context(), filepath.Join(t.TempDir(), "net"), local.Options{Binaries: built, RecoveryWait: victimsWait})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &victims{town: &town{t: t}, n: n, lenders: make(map[abaton.ActorID]emergency.Lender)}
+	v.makeAuthorities()
+	if v.run, err = n.Start(t.Context(), built); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := v.run.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	v.org, err = n.Organisation()
+	v.check(err)
+	v.net = v.dial(v.org)
+	v.startAuthorities()
+	v.makeStaff()
+	v.makePatients()
+	v.giveAccess()
+	v.writeRecords()
+	return v
+}
+
+func (v *victims) check(err error) {
+	v.t.Helper()
+	if err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// dial is somebody's way to the keepers.
+func (v *victims) dial(p *people.Person) *client.Network {
+	v.t.Helper()
+	net, hangUp, err := v.n.Client(p.Manage)
+	v.check(err)
+	v.t.Cleanup(hangUp)
+	return net
+}
+
+func (v *victims) makeAuthorities() {
+	for i := range 2 {
+		box := key.NewBox()
+		a, err := v.n.People().NewOrganisation(fmt.Sprintf("authority-%d", i+1), "Authority", people.Gateway{Writer: key.NewSigning().ID(), Box: box.Public()})
+		v.check(err)
+		v.check(v.n.Admit(a.ID))
+		v.authorities, v.authorityBoxes = append(v.authorities, a), append(v.authorityBoxes, box)
+	}
+}
+
+func (v *victims) startAuthorities() {
+	for i, a := range v.authorities {
+		v.check(people.Introduce(v.t.Context(), v.net, a))
+		one, err := emergency.NewAuthority(emergency.Config{Network: v.dial(a), Actor: a.ID, Box: v.authorityBoxes[i], Organisations: []abaton.ActorID{v.org.ID}})
+		v.check(err)
+		v.lenders[a.ID] = one
+	}
+}
+
+func (v *victims) makeStaff() {
+	w, ctx := v.n.People(), v.t.Context()
+	made := func(p *people.Person, err error) *people.Person {
+		v.t.Helper()
+		v.check(err)
+		return p
+	}
+	v.ben = made(w.NewClinician("ben", "Ben", v.org, abaton.RolePhysician))
+	v.cora = made(w.NewClinician("cora", "Cora", v.org, abaton.RoleNurse))
+	v.eve = made(w.NewClinician("eve", "Eve", v.org, abaton.RoleEmergency))
+	v.agent = made(w.NewAgent("scribe", "Scribe", nil, v.org, abaton.RoleAgent))
+	v.check(w.Enlist(ctx, v.net, v.org, nil, v.ben, v.cora, v.eve))
+	v.check(w.Enlist(ctx, v.net, v.org, v.ben, v.agent))
+	v.must("", "team", "set", "ward", "--members", "cora")
+	all, err := w.Teams(v.org)
+	v.check(err)
+	v.ward = all["ward"]
+}
+
+func (v *victims) makePatients() {
+	for i, handle := range []string{"ana", "bo", "cas", "dee"} {
+		p, err := v.n.People().NewPatient(handle, fmt.Sprintf("Patient %d", i), nil, v.org)
+		v.check(err)
+		v.patients = append(v.patients, p)
+	}
+	v.check(people.Introduce(v.t.Context(), v.net, v.patients...))
+}
+
+// giveAccess: ben treats two patients, the ward one, the agent has a task about
+// one; ana has helpers and an emergency set, and cas barred the ward's cora.
+func (v *victims) giveAccess() {
+	ana, bo, cas, dee := v.patients[0], v.patients[1], v.patients[2], v.patients[3]
+	give := func(p *people.Person, t people.Terms) {
+		v.t.Helper()
+		t.Actions, t.Quota = grant.Read, people.RecordsMax
+		if t.Life == 0 {
+			t.Life = 8 * time.Hour
+		}
+		_, _, err := p.Give(v.t.Context(), v.dial(p), t)
+		v.check(err)
+	}
+	give(ana, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Psychiatric, fhir.PsychotherapyNotes}, Purpose: abaton.Treatment})
+	give(bo, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Imaging}, Purpose: abaton.Treatment})
+	give(bo, people.Terms{Team: &v.ward, Categories: []fhir.Category{fhir.General, fhir.Genetic}, Purpose: abaton.Treatment})
+	give(cas, people.Terms{Team: &v.ward, Categories: []fhir.Category{fhir.General}, Purpose: abaton.Treatment})
+	give(dee, people.Terms{To: v.agent, Categories: []fhir.Category{fhir.General, fhir.Reproductive}, Purpose: abaton.Operations, Life: time.Hour})
+	_, err := v.dial(cas).Append(v.t.Context(), cas.Hand(), &actor.Bar{Actor: v.cora.ID})
+	v.check(err)
+	_, err = v.n.People().Choose(v.t.Context(), v.dial(ana), ana, 2, bo, cas, dee)
+	v.check(err)
+	v.keepEmergencySet(ana)
+}
+
+func (v *victims) keepEmergencySet(p *people.Person) {
+	var holders []escrow.Holder
+	for i, a := range v.authorities {
+		holders = append(holders, escrow.Holder{ID: a.ID, Box: v.authorityBoxes[i].Public()})
+	}
+	c := fhir.Emergency
+	line := p.Root.Line(c.ID())
+	seed := grant.Seed{Line: line, Category: c.ID(), Level: c.Level(), Epoch: 1, Seed: p.Root.SegmentSeed(c.ID(), 1)}
+	body, err := escrow.Make(v.n.Set(), p.ID, escrow.Emergency(holders, 1, line), key.NewSecret(), escrow.Payload{Seeds: []grant.Seed{seed}})
+	v.check(err)
+	done, err := v.dial(p).Append(v.t.Context(), p.Hand(), body)
+	v.check(err)
+	v.set = abaton.GrantID(done.Event)
+}
+
+// gatewayKeys is a gateway's key file.
+type gatewayKeys struct {
+	V      uint8  `cbor:"1,keyasint"`
+	Writer []byte `cbor:"2,keyasint"`
+	Box    []byte `cbor:"3,keyasint"`
+	IDs    []byte `cbor:"4,keyasint"`
+	Outbox []byte `cbor:"5,keyasint"`
+}
+
+func (v *victims) gatewayKeys() (k gatewayKeys) {
+	v.t.Helper()
+	data, err := os.ReadFile(filepath.Join(v.n.GatewayDir(), "identity.key"))
+	v.check(err)
+	v.check(wire.Unmarshal(data, &k))
+	return k
+}
+
+// writer writes with the gateway's own key.
+func (v *victims) writer() *client.Writer {
+	v.t.Helper()
+	writer := key.SigningFromSeed(key.Secret(v.gatewayKeys().Writer))
+	box, err := client.OpenOutbox(v.t.TempDir(), key.NewSecret())
+	v.check(err)
+	v.t.Cleanup(func() { box.Close() })
+	net, hangUp, err := v.n.Client(writer)
+	v.check(err)
+	v.t.Cleanup(hangUp)
+	w, err := net.NewWriter(client.WriterConfig{Outbox: box, Writer: writer, Author: seal.Author{Actor: v.org.ID, Key: writer}})
+	v.check(err)
+	return w
+}
+
+// recordsALine is how many records each patient has in each line.
+const recordsALine = 3
+
+// writeRecords fills every line of every patient.
+func (v *victims) writeRecords() {
+	v.writes = v.writer()
+	for _, p := range v.patients {
+		for _, c := range fhir.Categories() {
+			v.put(p, c, recordsALine)
+		}
+	}
+}
+
+func (v *victims) put(p *people.Person, c fhir.Category, n int) {
+	v.t.Helper()
+	var writes []client.Write
+	for i := range n {
+		id := fmt.Sprintf("%s-%s-%d", p.Handle, c, i)
+		content := fmt.Appendf(nil, `{"resourceType":"Observation","id":%q,"note":[{"text":"%s was told of %s by %x"}]}`, id, p.Name, c, p.ID[:8])
+		facts, err := thief.FactsOf(content)
+		v.check(err)
+		v.facts = append(v.facts, facts...)
+		writes = append(writes, client.Write{Patient: p.ID, Line: p.Root.Line(c.ID()), Record: seal.Record{
+			Envelope: seal.Envelope{Kind: seal.KindResource, Type: "Observation", ID: id, VersionID: "1", LastUpdated: 1}, Content: content}})
+	}
+	_, err := v.writes.Put(v.t.Context(), client.Transaction{Writes: writes})
+	v.check(err)
+}
+
+// touched is a step-up over one line by a passkey at hand.
+func (v *victims) touched(p *key.Passkey, id abaton.SessionID, patient abaton.ActorID, purpose abaton.Purpose, line abaton.Line) *session.SignedStepUp {
+	v.t.Helper()
+	u := session.StepUp{V: wire.Version, Session: id, Patient: patient, Lines: []abaton.Line{line}, Purpose: purpose, Time: time.Now().Unix()}
+	rand.Read(u.Nonce[:])
+	a, err := p.Assert(u.Challenge())
+	v.check(err)
+	return &session.SignedStepUp{StepUp: u, Assertion: *a}
+}

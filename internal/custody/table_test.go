@@ -168,10 +168,11 @@ func (c cell) run(t *testing.T, w *custodytest.Network, r *row, d defect) int {
 }
 
 func (r *row) keepers() []abaton.KeeperIndex {
+	all := five
 	if len(r.at) > 0 {
-		return r.at
+		all = r.at
 	}
-	return five
+	return all[:min(len(all), askedAtMost)]
 }
 
 // usual is the column's own way of spoiling.

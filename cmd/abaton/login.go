@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func newLoginCommand(e *env) *cobra.Command {
 				return err
 			}
 			p.Role = role
-			s, count, err := signIn(c.Context(), n, p)
+			s, count, err := e.signIn(c.Context(), n, p)
 			if err != nil {
 				return err
 			}
@@ -44,13 +45,25 @@ func newLoginCommand(e *env) *cobra.Command {
 	return c
 }
 
-// signIn signs a person in with all that the person may lend.
+// signIn signs a person in with all that the person may lend. A patient's
+// device burns first what was opened in an emergency.
 func signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Session, int, error) {
+	silent := &env{stdout: io.Discard, stderr: io.Discard}
+	return silent.signIn(ctx, n, p)
+}
+
+// signIn is signIn, and says what was burned.
+func (e *env) signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Session, int, error) {
 	d, err := newDevice(n, p)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer d.hangUp()
+	if d.Kind == actor.Patient {
+		if err := e.burn(ctx, d); err != nil {
+			return nil, 0, err
+		}
+	}
 	bundles, err := d.lendable(ctx)
 	if err != nil {
 		return nil, 0, err

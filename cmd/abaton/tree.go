@@ -48,6 +48,7 @@ func commands(e *env) []*cobra.Command {
 		newDeviceCommand(e),
 		newRelockCommand(e),
 		newRecoverCommand(e),
+		newEmergencyCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

@@ -60,6 +60,9 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 		if err := w.firstKit(p, root); err != nil {
 			return err
 		}
+		if err := w.firstSet(p); err != nil {
+			return err
+		}
 	}
 	return w.save(p, root)
 }
@@ -242,9 +245,9 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	rand.Read(g.Nonce[:])
 	var seeds []grant.Seed
 	add := func(c abaton.Category, level uint8) {
-		s := grant.Seed{Line: p.Root.Line(c), Category: c, Level: level, Epoch: 1}
+		s := grant.Seed{Line: p.Line(c), Category: c, Level: level, Epoch: 1}
 		if t.Actions&grant.Read != 0 {
-			s.Seed = p.Root.SegmentSeed(c, 1)
+			s.Seed = p.seedOf(s.Line, c, 1)
 		}
 		g.Lines, seeds = append(g.Lines, s.Line), append(seeds, s)
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -48,14 +50,18 @@ func (w *town) opens(as string, more ...string) (s emergencyScreen) {
 	w.t.Helper()
 	deadline := time.Now().Add(readyMax)
 	args := append([]string{"emergency", "open", "--as", as, "--patient", nightPatient, "--reason", "unconscious", "--json"}, more...)
-	for time.Now().Before(deadline) {
-		_, errs, code := w.abaton("", args...)
-		if code == exitOK || !strings.Contains(errs, string(abaton.ReasonNewRole)) {
-			break
+	for {
+		out, errs, code := w.abaton("", args...)
+		if code == exitOK {
+			if err := json.Unmarshal([]byte(out), &s); err != nil {
+				w.t.Fatal(err)
+			}
+			return s
+		}
+		if !strings.Contains(errs, string(abaton.ReasonNewRole)) || time.Now().After(deadline) {
+			w.t.Fatalf("emergency open as %s: exit %d: %s", as, code, errs)
 		}
 	}
-	w.into(&s, args...)
-	return s
 }
 
 // list is what somebody sees of emergencies.
@@ -111,7 +117,7 @@ func TestUnconsciousAtNight(t *testing.T) {
 	if err := people.Introduce(t.Context(), c, helpers...); err != nil {
 		t.Fatal(err)
 	}
-	w.must("", "recover", "trustees", nightPatient, "bo", "cas", "dee")
+	w.must("", "recover", "helpers", nightPatient, "bo", "cas", "dee")
 
 	// Somebody who works elsewhere in the house cannot, and a reason is needed.
 	w.fails("refused: standing", "", "emergency", "open", "--as", "dr-kim", "--patient", nightPatient, "--reason", "unconscious")
@@ -144,7 +150,7 @@ func TestUnconsciousAtNight(t *testing.T) {
 	}
 	w.fails("refused: credential", "", "emergency", "list", "--as", "dr-kim", "--of", nightPatient)
 	w.fails("refused: credential", "", "emergency", "list", "--as", "dr-kim", "--of", "dr-eda")
-	if out := w.must("", "access", "list", "--as", nightPatient); !strings.Contains(out, "  dr-eda  emergency ") {
+	if out := w.must("", "access", "list", "--as", nightPatient); !regexp.MustCompile(`dr-eda +emergency `).MatchString(out) {
 		t.Errorf("the ledgers do not tell of it: %s", out)
 	}
 
@@ -180,5 +186,46 @@ func (w *town) burns() {
 	}
 	if after := w.must("", "record", "export", "--as", nightPatient); after != before {
 		w.t.Error("the record is not what it was before the burn")
+	}
+}
+
+// TestMisuse (H27, H35): a doctor opens the record of somebody she knows; a
+// colleague who is asked says that it was wrong, and she opens nothing more. A
+// doctor whom the patient bars does not open, unless nobody else is there, and
+// then everybody sees that the bar did not hold.
+func TestMisuse(t *testing.T) {
+	w := newNight(t)
+	s := w.opens("dr-eda")
+	w.fails("refused: second-clinician", "", "emergency", "confirm", s.Opening, "--as", "dr-eda", "--opener", "dr-eda")
+	w.must("", "emergency", "confirm", s.Opening, "--as", "dr-kim", "--opener", "dr-eda", "--wrong")
+	if l := find(w.list("--as", nightPatient), s.Opening); l.Verdict != "wrong" || l.Second != "dr-kim" {
+		t.Errorf("the patient's list: got %+v, want wrong, by dr-kim", l)
+	}
+	again := []string{"emergency", "open", "--as", "dr-eda", "--patient", nightPatient, "--reason", "life"}
+	w.fails("refused: emergency-unconfirmed", "", again...)
+	w.must("", "emergency", "confirm", s.Opening, "--as", "dr-ole", "--opener", "dr-eda") // looked into: it was right
+	w.must("", again...)
+
+	w.must("", "grant", "bar", "dr-ole", "--as", nightPatient)
+	barred := []string{"emergency", "open", "--as", "dr-ole", "--patient", nightPatient, "--reason", "life"}
+	w.fails("refused: barred", "", barred...)
+	w.must("", append(barred, "--sole")...)
+	loud := false
+	for _, l := range w.list("--as", "officer") {
+		loud = loud || l.Opener == "dr-ole" && l.Loud && l.Released
+	}
+	if !loud {
+		t.Error("the officer does not see that a bar did not hold")
+	}
+
+	// Anything wider takes two, and only if the patient said so beforehand.
+	wider := []string{"emergency", "widen", "--as", "dr-eda", "--patient", nightPatient, "--reason", "life", "--json", "--second"}
+	w.fails("no such emergency set", "", append(wider, "dr-kim")...)
+	w.must("", "emergency", "prepare", "--as", nightPatient, "--wide", "general")
+	w.fails("refused: second-clinician", "", append(wider, "dr-eda")...)
+	var wide emergencyScreen
+	w.into(&wide, append(wider, "dr-kim")...)
+	if len(wide.part("Allergies")) != 7 || !wide.Confirmed {
+		t.Errorf("the wider set: got %d allergies, confirmed %v; want 7, confirmed by the second", len(wide.part("Allergies")), wide.Confirmed)
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 )
 
 func newLoginCommand(e *env) *cobra.Command {
-	var as, role string
+	var as, role, custody string
 	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
 		Example: "  abaton login --dir run/demo --as dr-anna",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -27,7 +28,7 @@ func newLoginCommand(e *env) *cobra.Command {
 				return err
 			}
 			p.Role = role
-			s, count, err := e.signIn(c.Context(), n, p)
+			s, count, err := e.signIn(c.Context(), n, p, strings.FieldsFunc(custody, func(r rune) bool { return r == ',' })...)
 			if err != nil {
 				return err
 			}
@@ -40,6 +41,7 @@ func newLoginCommand(e *env) *cobra.Command {
 			return nil
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
+	c.Flags().StringVar(&custody, "custody", "", "open these patients' records, which the own team keeps, with commas")
 	c.Flags().StringVar(&role, "role", "", "as what (default: the first of the roles)")
 	c.MarkFlagRequired("as")
 	return c
@@ -52,8 +54,9 @@ func signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Se
 	return silent.signIn(ctx, n, p)
 }
 
-// signIn is signIn, and says what was burned.
-func (e *env) signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Session, int, error) {
+// signIn is signIn, and says what was burned. kept are patients whose records
+// the person's team keeps, to be opened and lent too.
+func (e *env) signIn(ctx context.Context, n *local.Network, p *people.Person, kept ...string) (*people.Session, int, error) {
 	d, err := newDevice(n, p)
 	if err != nil {
 		return nil, 0, err
@@ -67,6 +70,17 @@ func (e *env) signIn(ctx context.Context, n *local.Network, p *people.Person) (*
 	bundles, err := d.lendable(ctx)
 	if err != nil {
 		return nil, 0, err
+	}
+	for _, handle := range kept {
+		patient, _, err := subject(n, handle)
+		if err != nil {
+			return nil, 0, err
+		}
+		b, err := n.People().OpenKept(ctx, d.net, p, patient)
+		if err != nil {
+			return nil, 0, err
+		}
+		bundles = append(bundles, b)
 	}
 	s, err := n.People().SignIn(ctx, p, n.GatewayURL(), bundles)
 	return s, len(bundles), err

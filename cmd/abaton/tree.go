@@ -49,6 +49,7 @@ func commands(e *env) []*cobra.Command {
 		newRelockCommand(e),
 		newRecoverCommand(e),
 		newEmergencyCommand(e),
+		newCustodyCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

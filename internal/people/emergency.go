@@ -35,9 +35,18 @@ var ErrNoSet = errors.New("this record has no such emergency set")
 // these authorities. Fewer than two: they have none.
 func (w *World) UseAuthorities(all ...*Person) { w.authorities = all }
 
-// firstSet makes the emergency set that a new patient has from the start. Its
-// event follows the second way back in.
+// firstSet makes the emergency set that a new patient has from the start, and
+// keeps its event.
 func (w *World) firstSet(p *Person) error {
+	if err := w.makeSet(p); err != nil || len(p.Set) == 0 {
+		return err
+	}
+	return w.saveOwn(p)
+}
+
+// makeSet makes the event that follows the second way back in; none without
+// authorities.
+func (w *World) makeSet(p *Person) error {
 	if len(w.authorities) < 2 {
 		return nil
 	}
@@ -57,7 +66,7 @@ func (w *World) firstSet(p *Person) error {
 	}
 	event := actor.New(p.ID, 2, []actor.Hash{actor.HashOf(signed.Event)}, time.Now().Unix(), body)
 	p.Set = actor.Signed(event, actor.ByKey(p.Manage, event)).Marshal()
-	return w.saveOwn(p)
+	return nil
 }
 
 // SetOf is the live emergency set of a log that so many clinicians open.

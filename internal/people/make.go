@@ -187,6 +187,15 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 	}
 	p.Sponsor, p.Source = org.ID, source
 	in := &actor.Inception{Invitation: org.Invite(invitationLife, actor.Patient)}
+	if err := p.furnish(in, org, first); err != nil {
+		return nil, err
+	}
+	return p, w.begin(p, root, in)
+}
+
+// furnish gives a patient's first event a line for every category, org's
+// deposits, and what else stands in first.
+func (p *Person) furnish(in *actor.Inception, org *Person, first []Terms) error {
 	for _, c := range fhir.Categories() {
 		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), c.Level()))
 	}
@@ -194,11 +203,11 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 	for _, t := range append([]Terms{deposit}, first...) {
 		g, err := p.granted(t)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		in.Grants = append(in.Grants, *g)
 	}
-	return p, w.begin(p, root, in)
+	return nil
 }
 
 // Importing are the terms by which somebody may read a new patient's record

@@ -141,7 +141,7 @@ func (e *env) openEmergency(ctx context.Context, b *bedside, wide bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := newEmergencyScreen(got, handle)
+	s, err := newEmergencyScreen(got, handle, wide)
 	if err != nil {
 		return err
 	}

@@ -47,17 +47,21 @@ var emergencyParts = []struct {
 	{"Wishes", []string{"Consent"}},
 }
 
-func newEmergencyScreen(got *people.Unconscious, handle string) (*emergencyScreen, error) {
+func newEmergencyScreen(got *people.Unconscious, handle string, wide bool) (*emergencyScreen, error) {
 	s := &emergencyScreen{V: 1, Patient: handle, Opening: hex.EncodeToString(got.Request[:]), Escrow: got.Escrow.String(),
 		Until: got.Until.Unix(), Missing: len(got.Chart.Missing), Caveat: got.Chart.Caveat}
 	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID)}
 	if err := r.fill(got.Chart.Records, make(map[abaton.Line]fhir.Category)); err != nil {
 		return nil, err
 	}
-	items := make(map[string][]string)
+	items, further := make(map[string][]string), make(map[string]int)
 	for _, v := range r.current() {
 		one, err := fhir.ParseResource(v.Body)
-		if err != nil || !fhir.InEmergency(one) {
+		if err != nil || !wide && !fhir.InEmergency(one) {
+			continue
+		}
+		if !fhir.InEmergency(one) {
+			further[one.Type]++
 			continue
 		}
 		if one.Type == "Patient" {
@@ -75,6 +79,14 @@ func newEmergencyScreen(got *people.Unconscious, handle string) (*emergencyScree
 		slices.Sort(part.Items)
 		part.Items = slices.Compact(part.Items)
 		s.Parts = append(s.Parts, part)
+	}
+	if wide {
+		rest := emergencyPart{Name: "Further records", Items: []string{}}
+		for kind, count := range further {
+			rest.Items = append(rest.Items, fmt.Sprintf("%s: %d", kind, count))
+		}
+		slices.Sort(rest.Items)
+		s.Parts = append(s.Parts, rest)
 	}
 	return s, nil
 }

@@ -225,6 +225,9 @@ func TestMisuse(t *testing.T) {
 	w.fails("refused: second-clinician", "", append(wider, "dr-eda")...)
 	var wide emergencyScreen
 	w.into(&wide, append(wider, "dr-kim")...)
+	if len(wide.part("Further records")) < 3 {
+		t.Errorf("the wider set: got %d further kinds of records, want more", len(wide.part("Further records")))
+	}
 	if len(wide.part("Allergies")) != 7 || !wide.Confirmed {
 		t.Errorf("the wider set: got %d allergies, confirmed %v; want 7, confirmed by the second", len(wide.part("Allergies")), wide.Confirmed)
 	}

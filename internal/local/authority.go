@@ -40,12 +40,8 @@ func (n *Network) AuthorityDir(i int) string {
 func authorityHandle(i int) string { return fmt.Sprintf("authority-%d", i) }
 
 // makeAuthorities makes the keys and the key logs of all authorities, each an
-// organisation of its own.
-func (n *Network) makeAuthorities(ctx context.Context, o Options) error {
-	free, err := freeAddresses(2 * Authorities)
-	if err != nil {
-		return err
-	}
+// organisation of its own, at two free addresses each.
+func (n *Network) makeAuthorities(ctx context.Context, o Options, free []string) error {
 	for i := 1; i <= Authorities; i++ {
 		out, err := o.run(ctx, authorityBinary, "init", "-dir", n.AuthorityDir(i))
 		if err != nil {

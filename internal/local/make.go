@@ -88,7 +88,7 @@ func Make(ctx context.Context, dir string, o Options) (*Network, error) {
 // the gateway's keys, the organisation, then the settings that name them all.
 func makeIn(ctx context.Context, dir string, o Options) error {
 	n := &Network{dir: dir, form: form{V: formVersion}}
-	free, err := freeAddresses(2*Keepers + 3)
+	free, err := freeAddresses(2*Keepers + 3 + 2*Authorities)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
-	if err := n.makeAuthorities(ctx, o); err != nil {
+	if err := n.makeAuthorities(ctx, o, free[2*Keepers+3:]); err != nil {
 		return err
 	}
 	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {

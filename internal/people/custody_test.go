@@ -67,6 +67,17 @@ func newClaimed(t *testing.T) *claimed {
 	for _, s := range b.Seeds {
 		c.lines[s.Category] = s.Line
 	}
+	// A claim that is broken off before the kit is on paper leaves the custody.
+	torn := errors.New("the printer jams")
+	if _, _, err := w.Claim(t.Context(), net, member, "ana", people.Claiming{Printed: func(escrow.Code) error { return torn }}); !errors.Is(err, torn) {
+		t.Fatalf("without paper: got %v, want %v", err, torn)
+	}
+	if under, err := w.Claims("ana"); err != nil || !under {
+		t.Errorf("a claim that was broken off: got %v, %v, want under way", under, err)
+	}
+	if _, err := w.OpenKept(t.Context(), net, member, kept.ID); err != nil {
+		t.Errorf("open after a claim that was broken off: got %v, want opened", err)
+	}
 	c.Person, _, err = w.Claim(t.Context(), net, member, "ana", people.Claiming{Printed: func(code escrow.Code) error { c.kit = code; return nil }})
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -247,41 +246,4 @@ func (w *World) Judge(ctx context.Context, n *client.Network, second *Person, sa
 		return err
 	}
 	return reader.Confirm(ctx, client.Ask{Patient: say.Patient, Grant: say.Escrow, Purpose: abaton.Emergency, Approval: signed})
-}
-
-// BurnOpened is what a patient's device does at each sign-in: every emergency
-// set that was opened ends, with a new key and new locks for its lines. It
-// says how many there were.
-func (w *World) BurnOpened(ctx context.Context, n *client.Network, p *Person, progress func(client.Relocked)) (count int, err error) {
-	n.Refresh(p.ID)
-	st, err := n.Log(ctx, p.ID)
-	if err != nil {
-		return 0, fmt.Errorf("read own key log: %w", err)
-	}
-	sets := make(map[abaton.GrantID]bool)
-	for id, e := range st.Escrows() {
-		if e.Kind == actor.EscrowEmergency {
-			sets[id] = true
-		}
-	}
-	if len(sets) == 0 {
-		return 0, nil
-	}
-	openings, err := n.Openings(ctx, p.ID)
-	if err != nil {
-		return 0, fmt.Errorf("look for emergencies: %w", err)
-	}
-	var opened []abaton.GrantID
-	for _, o := range openings {
-		if sets[o.Escrow] && len(o.Keepers) > int(n.Set().F) && !slices.Contains(opened, o.Escrow) {
-			opened = append(opened, o.Escrow)
-		}
-	}
-	for _, id := range opened {
-		if _, err := emergency.Burn(ctx, n, p.Hand(), id, w.Relocking(p, n, nil, progress)); err != nil {
-			return count, err
-		}
-		count++
-	}
-	return count, nil
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -9,6 +12,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/people"
 )
@@ -171,6 +175,40 @@ func TestUnconsciousAtNight(t *testing.T) {
 	if again.Escrow == s.Escrow || len(again.part("Allergies")) != 7 {
 		t.Errorf("after the sign-in: got set %s with %d allergies, want a new one with 7", again.Escrow, len(again.part("Allergies")))
 	}
+	w.burnsInTwoGoes()
+}
+
+// burnsInTwoGoes is the patient's device switched off in the middle of a burn:
+// the next sign-in goes on with it.
+func (w *town) burnsInTwoGoes() {
+	w.t.Helper()
+	d, err := newDevice(w.run.Network, w.patient())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer d.hangUp()
+	ctx, off := context.WithCancel(w.t.Context())
+	defer off()
+	if _, err := w.run.People().BurnOpened(ctx, d.net, d.Person, func(client.Relocked) { off() }); !errors.Is(err, context.Canceled) {
+		w.t.Fatalf("switched off: got %v, want %v", err, context.Canceled)
+	}
+	mark := filepath.Join(w.run.People().Dir(nightPatient), "burning")
+	if _, err := os.Stat(mark); err != nil {
+		w.t.Errorf("nothing says that a burn was broken off: %v", err)
+	}
+	w.must("", "login", "--as", nightPatient)
+	if _, err := os.Stat(mark); !errors.Is(err, os.ErrNotExist) {
+		w.t.Errorf("after the next sign-in: got %v, want the burn done", err)
+	}
+}
+
+func (w *town) patient() *people.Person {
+	w.t.Helper()
+	p, err := w.run.People().Load(nightPatient)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
 }
 
 // burns is the patient signing in.

@@ -38,13 +38,14 @@ const plan = `
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
 	NONE < internal/dice < bench/hl7, bench/kill, bench/peer, cmd/abaton;
-	NONE < internal/settings < cmd/abaton-keeper, cmd/abaton-gateway;
+	NONE < internal/settings < cmd/abaton-authority, cmd/abaton-keeper, cmd/abaton-gateway;
 	internal/fhir < internal/smart;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
-	internal/escrow < internal/people;
+	internal/careteam, internal/emergency < internal/people;
+	internal/durable, internal/emergency < cmd/abaton-authority;
 	NONE < internal/qr < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
@@ -87,6 +88,9 @@ var never = []struct {
 	{"cmd/abaton-gateway", "internal/custody", "a gateway is a reader, never a keeper"},
 	{"cmd/abaton-gateway", "internal/store", "a gateway is a reader, never a keeper"},
 	{"cmd/abaton-gateway", "internal/people", "a gateway never holds a person's device"},
+	{"cmd/abaton-authority", "internal/store", "an authority keeps nothing"},
+	{"cmd/abaton-authority", "internal/custody", "an authority is no keeper"},
+	{"cmd/abaton-authority", "internal/people", "an authority holds no person's device"},
 	{"cmd/abaton-keeper", "internal/sim", "simulated worlds stay in tests"},
 	{"cmd/abaton-gateway", "internal/sim", "simulated worlds stay in tests"},
 	{"cmd/abaton-keeper", "internal/custody/custodytest", "test networks stay in tests"},

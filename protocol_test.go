@@ -139,7 +139,7 @@ func TestProtocolTables(t *testing.T) {
 // of every field.
 func TestProtocolMessages(t *testing.T) {
 	text := read(t, "docs/PROTOCOL.md")
-	sections := map[string]string{"Opened": "session-open", "SealedReply": "sealed-reply"}
+	sections := map[string]string{"Opened": "session-open", "SealedReply": "sealed-reply", "Opening": "emergency-opening"}
 	f := parse(t, "keeper/messages.go")
 	ast.Inspect(f, func(n ast.Node) bool {
 		spec, ok := n.(*ast.TypeSpec)

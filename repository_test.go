@@ -104,7 +104,7 @@ func TestCitedPages(t *testing.T) {
 // TestSettings: docs/OPERATING.md names every setting of the daemons.
 func TestSettings(t *testing.T) {
 	text := read(t, "docs/OPERATING.md")
-	for _, section := range []struct{ anchor, file string }{{"keeper", "cmd/abaton-keeper/config.go"}, {"gateway", "cmd/abaton-gateway/config.go"}} {
+	for _, section := range []struct{ anchor, file string }{{"keeper", "cmd/abaton-keeper/config.go"}, {"gateway", "cmd/abaton-gateway/config.go"}, {"authority", "cmd/abaton-authority/config.go"}} {
 		part := sectionOf(t, text, section.anchor)
 		b, err := os.ReadFile(filepath.FromSlash(section.file))
 		if err != nil {

@@ -29,6 +29,10 @@ func (w Ways) Count() (n int) {
 	return n
 }
 
+// Enough reports whether a record may begin: two ways in, or a care team, of
+// which no lost device takes the whole.
+func (w Ways) Enough() bool { return w.Custody || w.Count() >= WaysNeeded }
+
 // Ways are those of this log now.
 func (s *State) Ways() (w Ways) {
 	for _, class := range s.LiveCredentials() {

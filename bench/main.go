@@ -107,6 +107,7 @@ func suites() []suite {
 		{name: "policy", run: policies},
 		{name: "search", run: searching},
 		{name: "network", run: network},
+		{name: "emergency", run: emergencies},
 		{name: "objects", run: objects},
 		{name: "storage", run: storage, part: true},
 	}

@@ -356,7 +356,7 @@ func opening(ctx context.Context, b *bench, r *running) error {
 	defer reader.Close()
 	ask := client.Ask{Patient: p.ID, Purpose: abaton.PatientAccess}
 	for _, c := range fhir.Categories() {
-		ask.Lines = append(ask.Lines, p.Root.Line(c.ID()))
+		ask.Lines = append(ask.Lines, p.Line(c.ID()))
 	}
 	chart, err := reader.Chart(ctx, ask)
 	if err != nil {

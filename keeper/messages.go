@@ -176,12 +176,14 @@ type Results struct {
 type QueryKind uint8
 
 // The queries: whole key logs; a peer's statement feed from an arrival number
-// on; which patients' logs name the asking actor in a grant; a peer's clock.
+// on; which patients' logs name the asking actor in a grant; a peer's clock;
+// what was opened in emergencies, of patients or by clinicians.
 const (
 	QueryLog     QueryKind = 1
 	QueryFeed    QueryKind = 2
 	QueryGranted QueryKind = 3
 	QueryTime    QueryKind = 4
+	QueryOpened  QueryKind = 5
 )
 
 // QueryActorsMax is how many key logs one query may name.
@@ -192,7 +194,7 @@ const QueryActorsMax = 64
 type Query struct {
 	V      uint8            `cbor:"1,keyasint"`
 	Kind   QueryKind        `cbor:"2,keyasint"`
-	Actors []abaton.ActorID `cbor:"3,keyasint"` // for QueryLog at most QueryActorsMax; for QueryGranted the asker
+	Actors []abaton.ActorID `cbor:"3,keyasint"` // for QueryLog and QueryOpened at most QueryActorsMax; for QueryGranted the asker
 	From   uint64           `cbor:"4,keyasint"`
 	Time   uint64           `cbor:"5,keyasint"`
 	Nonce  [16]byte         `cbor:"6,keyasint"`
@@ -214,6 +216,27 @@ type Statements struct {
 	Yours      []byte             `cbor:"9,keyasint"`  // feeds: the asker's own latest checkpoint that this keeper has cosigned
 	Actors     []abaton.ActorID   `cbor:"10,keyasint"` // for QueryGranted
 	Erased     uint64             `cbor:"11,keyasint"` // feeds: leaves of erased shares to fetch (RepairGone)
+	Openings   []Opening          `cbor:"12,keyasint"` // for QueryOpened, at most OpeningsMax
+}
+
+// OpeningsMax is how many openings one answer tells; a question about more is
+// refused, and to be asked in parts.
+const OpeningsMax = 4096
+
+// Opening is one emergency opening as a keeper remembers it: what its ledger
+// entry says of it but the reason in own words, and what became of it.
+type Opening struct {
+	Request      [32]byte       `cbor:"1,keyasint"` // names it, for a second clinician's word
+	Patient      abaton.ActorID `cbor:"2,keyasint"`
+	Escrow       abaton.GrantID `cbor:"3,keyasint"`
+	Opener       abaton.ActorID `cbor:"4,keyasint"`
+	Organisation abaton.ActorID `cbor:"5,keyasint"`
+	Device       abaton.ActorID `cbor:"6,keyasint"`
+	Time         uint64         `cbor:"7,keyasint"`  // unix seconds, the keeper's clock
+	Urgency      uint8          `cbor:"8,keyasint"`  // session.Urgency
+	Loud         bool           `cbor:"9,keyasint"`  // a bar did not hold, because no other clinician was there
+	Verdict      uint8          `cbor:"10,keyasint"` // session.Verdict of the second clinician; 0 while owed
+	Second       abaton.ActorID `cbor:"11,keyasint"` // whose verdict it is; zero for none
 }
 
 // SealedReply is a signed Reply under the session's reply key. Salt is fresh

@@ -271,7 +271,7 @@ func (d *device) patientID(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer reader.Close()
-	ask := client.Ask{Patient: d.ID, Purpose: abaton.PatientAccess, Lines: []abaton.Line{d.Root.Line(fhir.General.ID())}}
+	ask := client.Ask{Patient: d.ID, Purpose: abaton.PatientAccess, Lines: []abaton.Line{d.Line(fhir.General.ID())}}
 	listing, err := reader.List(ctx, ask)
 	if err != nil {
 		return "", fmt.Errorf("list record: %w", err)

@@ -26,7 +26,7 @@ func TestDemo(t *testing.T) {
 	mutant := filepath.Join(built, "mutant")
 	module := "github.com/abaton-health/abaton/cmd/"
 	build := exec.CommandContext(t.Context(), "go", "build", "-tags", "mutant", "-o", mutant+string(filepath.Separator),
-		module+"abaton", module+"abaton-keeper", module+"abaton-gateway")
+		module+"abaton", module+"abaton-keeper", module+"abaton-gateway", module+"abaton-authority")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the mutant: %v\n%s", err, out)
 	}

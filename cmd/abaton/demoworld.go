@@ -156,7 +156,7 @@ func (d *demo) ask(id abaton.GrantID) client.Ask {
 // lines are the patient's lines of these categories, in order.
 func (d *demo) lines(categories []fhir.Category) (lines []abaton.Line) {
 	for _, c := range categories {
-		lines = append(lines, d.patient.Root.Line(c.ID()))
+		lines = append(lines, d.patient.Line(c.ID()))
 	}
 	slices.SortFunc(lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
 	return lines

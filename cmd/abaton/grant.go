@@ -232,7 +232,7 @@ func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, erro
 	}
 	parts := make(map[abaton.Line]string)
 	for _, c := range fhir.Categories() {
-		parts[d.Root.Line(c.ID())] = c.String()
+		parts[d.Line(c.ID())] = c.String()
 	}
 	list := []listedGrant{}
 	for id, g := range st.Grants() {

@@ -9,12 +9,17 @@ import (
 
 func newImportCommand(e *env) *cobra.Command {
 	var keepGoing, asJSON bool
+	var custody string
 	c := &cobra.Command{Use: "import PATH...", Short: "Bring FHIR files into a network on this machine", Args: cobra.MinimumNArgs(1),
 		Long: `Bring FHIR files into a network on this machine: Bundles, lines (.ndjson),
 single resources, each also compressed (.gz), and folders of them. The network
 must be up. What is there already is not added again; an import that was killed
 goes on where it was. White space between JSON values is not kept; all else is,
-to the byte.`,
+to the byte.
+
+With --custody, nobody has the keys of a new patient's record but the named team,
+half of them, and the keepers; the patient makes it the own later: abaton custody
+claim. Whoever is in the team can open the record meanwhile, under the own name.`,
 		Example: "  abaton import --dir run/demo ~/synthea/",
 		RunE: func(c *cobra.Command, paths []string) error {
 			n, err := e.network()
@@ -29,6 +34,11 @@ to the byte.`,
 			if err != nil {
 				return err
 			}
+			if custody != "" {
+				if m.custody, err = m.keeping(c.Context(), custody); err != nil {
+					return errors.Join(err, m.journal.Close())
+				}
+			}
 			out, err := m.run(c.Context(), sources)
 			if asJSON {
 				err = errors.Join(err, e.json(out))
@@ -40,6 +50,7 @@ to the byte.`,
 			return err
 		}}
 	c.Flags().BoolVar(&keepGoing, "keep-going", false, "exit 0 even if some resources were refused")
+	c.Flags().StringVar(&custody, "custody", "", "the team that keeps new patients' records until they claim them (default: the patients' own devices, played here)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON")
 	return c
 }

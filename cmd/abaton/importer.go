@@ -70,6 +70,7 @@ type importer struct {
 	c       *client.Network // asks with the office's key
 	staff   *staff
 	readers []people.Terms // what new patients give at once, beside the importing grant
+	custody *keeping       // who keeps new patients' records; nil: the patients themselves
 	journal *journal
 	bar     *progress
 
@@ -109,7 +110,11 @@ func openImporter(ctx context.Context, e *env, n *local.Network, s *staff, reade
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range patients {
+	kept, err := n.People().AllInCustody()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range append(kept, patients...) {
 		if p.Source != nil {
 			m.known[string(p.Source)] = p
 		}
@@ -265,7 +270,7 @@ func (m *importer) admit(ctx context.Context, units []*unit) error {
 		if p == nil {
 			var err error
 			terms := append([]people.Terms{people.Importing(m.staff.office)}, m.readers...)
-			if p, err = m.n.People().NewPatient(u.handle, "", u.source, m.staff.org, terms...); err != nil {
+			if p, err = m.newPatient(u, terms); err != nil {
 				return err
 			}
 			m.known[string(u.source)] = p
@@ -289,6 +294,15 @@ func (m *importer) admit(ctx context.Context, units []*unit) error {
 	return nil
 }
 
+// newPatient makes a patient of whose record a team or nobody else has the
+// root.
+func (m *importer) newPatient(u *unit, terms []people.Terms) (*people.Person, error) {
+	if m.custody != nil {
+		return m.n.People().NewKept(u.handle, u.source, m.staff.org, m.custody.team, m.custody.box, terms...)
+	}
+	return m.n.People().NewPatient(u.handle, "", u.source, m.staff.org, terms...)
+}
+
 // lend gives the gateway the office's seeds of these patients. A patient whose
 // importing grant has run out gives a new one: the import plays the device.
 func (m *importer) lend(ctx context.Context, all []*people.Person) error {
@@ -304,6 +318,9 @@ func (m *importer) lend(ctx context.Context, all []*people.Person) error {
 	for _, p := range all {
 		if st := logs[p.ID]; st != nil && people.Reads(st, m.staff.office, time.Now(), time.Hour) {
 			continue
+		}
+		if p.Manage == nil {
+			return fmt.Errorf("%s: the import's day is over: %w", p.Handle, people.ErrKept)
 		}
 		if _, _, err := p.Give(ctx, m.c, people.Importing(m.staff.office)); err != nil {
 			return err

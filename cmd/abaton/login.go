@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +15,7 @@ import (
 )
 
 func newLoginCommand(e *env) *cobra.Command {
-	var as, role, notes string
+	var as, role, notes, custody string
 	c := &cobra.Command{Use: "login", Short: "Sign in at the gateway, for curl and other FHIR clients", Args: cobra.NoArgs,
 		Example: "  abaton login --dir run/demo --as dr-anna",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -30,7 +32,7 @@ func newLoginCommand(e *env) *cobra.Command {
 				return err
 			}
 			p.Role = role
-			s, count, err := signIn(c.Context(), n, p)
+			s, count, err := e.signIn(c.Context(), n, p, strings.FieldsFunc(custody, func(r rune) bool { return r == ',' })...)
 			if err != nil {
 				return err
 			}
@@ -49,6 +51,7 @@ func newLoginCommand(e *env) *cobra.Command {
 			return nil
 		}}
 	c.Flags().StringVar(&as, "as", "", "who signs in: a handle or act1...")
+	c.Flags().StringVar(&custody, "custody", "", "open these patients' records, which the own team keeps, with commas")
 	c.Flags().StringVar(&role, "role", "", "as what (default: the first of the roles)")
 	c.Flags().StringVar(&notes, "notes", "", "touch the passkey once more, for the shielded notes of this patient")
 	c.MarkFlagRequired("as")
@@ -73,16 +76,40 @@ func touchNotes(ctx context.Context, n *local.Network, w *people.World, p *peopl
 	return s.Touch(ctx, p, whose.ID, bundles)
 }
 
-// signIn signs a person in with all that the person may lend.
+// signIn signs a person in with all that the person may lend. A patient's
+// device burns first what was opened in an emergency.
 func signIn(ctx context.Context, n *local.Network, p *people.Person) (*people.Session, int, error) {
+	silent := &env{stdout: io.Discard, stderr: io.Discard}
+	return silent.signIn(ctx, n, p)
+}
+
+// signIn is signIn, and says what was burned. kept are patients whose records
+// the person's team keeps, to be opened and lent too.
+func (e *env) signIn(ctx context.Context, n *local.Network, p *people.Person, kept ...string) (*people.Session, int, error) {
 	d, err := newDevice(n, p)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer d.hangUp()
+	if d.Kind == actor.Patient {
+		if err := e.burn(ctx, d); err != nil {
+			return nil, 0, err
+		}
+	}
 	bundles, err := d.lendable(ctx)
 	if err != nil {
 		return nil, 0, err
+	}
+	for _, handle := range kept {
+		patient, _, err := subject(n, handle)
+		if err != nil {
+			return nil, 0, err
+		}
+		b, err := n.People().OpenKept(ctx, d.net, p, patient)
+		if err != nil {
+			return nil, 0, err
+		}
+		bundles = append(bundles, b)
 	}
 	s, err := n.People().SignIn(ctx, p, n.GatewayURL(), bundles)
 	return s, len(bundles), err

@@ -113,7 +113,7 @@ func (d *device) ownReader(ctx context.Context) (*client.Reader, client.Ask, err
 	}
 	reader, err := d.net.NewReader(l)
 	for _, c := range fhir.Categories() {
-		ask.Lines = append(ask.Lines, d.Root.Line(c.ID()))
+		ask.Lines = append(ask.Lines, d.Line(c.ID()))
 	}
 	return reader, ask, err
 }

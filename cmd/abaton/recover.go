@@ -99,7 +99,7 @@ func newRecoverStatus(e *env) *cobra.Command {
 
 func statusOf(card people.Card, st *actor.State, wait time.Duration) recoveryStatus {
 	w := st.Ways()
-	s := recoveryStatus{V: 1, Person: card.Handle, Record: card.ID.String(), Ways: []string{}, Enough: w.Count() >= actor.WaysNeeded,
+	s := recoveryStatus{V: 1, Person: card.Handle, Record: card.ID.String(), Ways: []string{}, Enough: w.Enough(),
 		Wait: int64(wait / time.Second), Recoveries: []recoveryLine{}}
 	for _, way := range []struct {
 		has  bool

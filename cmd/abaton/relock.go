@@ -76,7 +76,7 @@ func (d *device) linesOf(text string) (lines []abaton.Line, err error) {
 		if err != nil {
 			return nil, err
 		}
-		lines = append(lines, d.Root.Line(categories[0].ID()))
+		lines = append(lines, d.Line(categories[0].ID()))
 	}
 	return lines, nil
 }

@@ -112,7 +112,7 @@ func (d *device) answered(st *actor.State, want *view.Request, now time.Time) bo
 	for _, g := range st.Grants() {
 		covers := g.Grantee == want.Grantee && g.Actions&grant.Read != 0 && g.Expires > now.Unix() && slices.Contains(g.Purposes, want.Purpose)
 		for _, c := range want.Categories {
-			covers = covers && g.Covers(d.Root.Line(c.ID()))
+			covers = covers && g.Covers(d.Line(c.ID()))
 		}
 		if covers {
 			return true

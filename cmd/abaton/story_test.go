@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(built)
 	module := "github.com/abaton-health/abaton/cmd/"
-	for _, args := range [][]string{append(raceFlags(), module+"abaton"), {module + "abaton-keeper"}, {module + "abaton-gateway"}} {
+	for _, args := range [][]string{append(raceFlags(), module+"abaton"), {module + "abaton-keeper"}, {module + "abaton-gateway"}, {module + "abaton-authority"}} {
 		build := exec.Command("go", append([]string{"build", "-o", built + string(filepath.Separator)}, args...)...)
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)

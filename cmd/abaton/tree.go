@@ -51,6 +51,8 @@ func commands(e *env) []*cobra.Command {
 		newBlastCommand(e),
 		newRelockCommand(e),
 		newRecoverCommand(e),
+		newEmergencyCommand(e),
+		newCustodyCommand(e),
 		newAppCommand(e),
 		newServiceCommand(e),
 		newAccessCommand(e),

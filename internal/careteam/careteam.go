@@ -107,6 +107,10 @@ type Handover struct {
 	Root key.Root
 	// Categories are all that the record may have lines of, and their levels.
 	Categories map[abaton.Category]uint8
+	// Before runs when the patient's passkey and key are in and the custody still
+	// stands: what is to be there when it ends, as a second way back in. It may run
+	// again. Nil does nothing.
+	Before func(context.Context) error
 	// SignIn begins a session of the patient by that passkey.
 	SignIn func(context.Context) (*client.Reader, error)
 	// Progress hears "n of m"; nil hears nothing.
@@ -171,6 +175,11 @@ func (h *Handover) takeOver(ctx context.Context, n *client.Network) error {
 		return err
 	}
 	if err := step(func(s *actor.State) bool { _, ended := s.Escrow(h.Custody); return ended }, func() error {
+		if h.Before != nil {
+			if err := h.Before(ctx); err != nil {
+				return err
+			}
+		}
 		_, err := n.Revoke(ctx, h.Hand, h.Custody, true)
 		return err
 	}); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/store"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/wire"
 )
@@ -137,7 +138,8 @@ type Output struct {
 	Outcome    ledger.Outcome
 	Reason     abaton.Reason
 	Time       time.Time
-	Each       []abaton.Reason // of each lock of a Commit; empty: in force
+	Each       []abaton.Reason  // of each lock of a Commit; empty: in force
+	Openings   []keeper.Opening // for a query of them
 
 	finish func(*Output) // run once durable
 }

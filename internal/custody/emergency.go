@@ -25,16 +25,17 @@ type emergency struct {
 	Sole         bool            `cbor:"7,keyasint"` // a bar does not hold
 	Verdict      session.Verdict `cbor:"8,keyasint"` // the second clinician's; zero while owed
 	Second       abaton.ActorID  `cbor:"9,keyasint"` // whose verdict it is
+	Urgency      session.Urgency `cbor:"10,keyasint"`
+	Loud         bool            `cbor:"11,keyasint"` // a bar did not hold
 
-	urgency session.Urgency // for the ledger
-	words   []byte
-	loud    bool
+	words []byte // for the ledger
 }
 
 // answered is a verdict about somebody's opening.
 type answered struct {
 	opener   abaton.ActorID
 	openings []emergency
+	judged   *emergency // the one it is about
 }
 
 func openingsName(who abaton.ActorID) string { return "emergency/" + string(who[:]) }
@@ -75,7 +76,7 @@ func (v *verdict) unsealEmergency(e *actor.Escrow) abaton.Reason {
 	}
 	o := &emergency{
 		Request: q.Hash(), Patient: q.Patient, Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device,
-		Time: v.t.now.Unix(), Sole: said.Sole, urgency: said.Urgency, words: said.Words, loud: barred,
+		Time: v.t.now.Unix(), Sole: said.Sole, Urgency: said.Urgency, words: said.Words, Loud: barred,
 	}
 	if second != (abaton.ActorID{}) {
 		o.Second, o.Verdict = second, session.Right
@@ -250,7 +251,7 @@ func (v *verdict) grantConfirm() abaton.Reason {
 		return reason
 	}
 	all[i].Verdict, all[i].Second = p.Verdict, v.r.Session.Statement().Actor
-	v.answer = &answered{opener: p.Opener, openings: all}
+	v.answer = &answered{opener: p.Opener, openings: all, judged: &all[i]}
 	return ""
 }
 
@@ -259,6 +260,7 @@ func (v *verdict) note() {
 	switch {
 	case v.answer != nil:
 		v.core.jot(v.t, openingsName(v.answer.opener), wire.Marshal(v.answer.openings))
+		v.core.amendNotice(v.t, v.answer.judged)
 	case v.opening != nil:
 		v.noteOpening(v.opening)
 	case v.escrow != nil && v.escrow.Kind == actor.EscrowCustody:
@@ -276,6 +278,7 @@ func (v *verdict) noteOpening(o *emergency) {
 	counted := slices.ContainsFunc(all, func(had emergency) bool { return had.same(o) && had.gives(now) })
 	all = slices.DeleteFunc(all, func(had emergency) bool { return had.Verdict == session.Right && !had.gives(now) })
 	v.core.jot(v.t, openingsName(who), wire.Marshal(append(all, *o)))
+	v.tellPatient(who, o)
 	if counted {
 		return
 	}
@@ -291,7 +294,7 @@ func (v *verdict) tellEmergency(e *ledger.Entry) {
 		e.Op, e.Urgency = ledger.OpEmergency, uint8(said.Urgency)
 	}
 	if o := v.opening; o != nil {
-		e.Loud, e.Words, e.Second = o.loud, o.words, o.Second
+		e.Loud, e.Words, e.Second = o.Loud, o.words, o.Second
 	}
 	if p := v.r.Asked.Answered(); p != nil && e.Op == ledger.OpConfirm {
 		e.Urgency, e.Second, e.Opening = uint8(p.Verdict), p.Opener, p.Opening

@@ -33,6 +33,8 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)
 		return Output{Bytes: yours}
+	case peer != nil && m.Query.Kind == keeper.QueryOpened:
+		return refused(abaton.ReasonPeer)
 	case peer != nil:
 		return Output{}
 	}
@@ -60,6 +62,9 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	}
 	if st == nil || st.KeyRights(m.Query.Key) == 0 {
 		return refused(abaton.ReasonCredential)
+	}
+	if m.Query.Kind == keeper.QueryOpened {
+		return c.tellOpenings(t, m.Query, st)
 	}
 	return Output{}
 }
@@ -92,6 +97,8 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	}
 	switch q.Kind {
 	case keeper.QueryTime:
+	case keeper.QueryOpened:
+		a.Openings = out.Openings
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

@@ -11,7 +11,7 @@ import (
 // everything. Later records are taken whatever has become of those ways: care
 // goes on.
 func (c *Core) waysBack(st *actor.State) error {
-	if st.Kind() != actor.Patient || st.Ways().Count() >= actor.WaysNeeded {
+	if st.Kind() != actor.Patient || st.Ways().Enough() {
 		return nil
 	}
 	begun, err := c.begun(st)

@@ -166,6 +166,19 @@ func TestNight(t *testing.T) {
 	if len(chart.Records) != 1 || len(chart.Missing) != 0 {
 		t.Errorf("read the set: got %d records and %d missing, want 1 and none", len(chart.Records), len(chart.Missing))
 	}
+	for _, c := range []struct {
+		name string
+		by   *custodytest.Person
+		want int
+	}{{"the organisation", w.org, 1}, {"another organisation", w.authorities[0], 0}} {
+		got, err := w.network(t, c.by.Manage).Openings(t.Context(), w.ben.ID)
+		if err != nil || len(got) != c.want {
+			t.Errorf("%s: got %d openings by the doctor, %v; want %d", c.name, len(got), err, c.want)
+		}
+		if c.want == 1 && (len(got[0].Keepers) != 3 || got[0].Request != opened.Request) {
+			t.Errorf("%s: got an opening that %d keepers tell, want the one, from three", c.name, len(got[0].Keepers))
+		}
+	}
 	second, es := w.signsIn(t, w.eve)
 	var approval session.SignedApproval
 	data := custodytest.Agree(t, w.eve, es, w.ana.ID, w.setID, w.ben.ID, time.Now().Add(custodytest.Wait), func(p *session.Approval) { p.Opening = opened.Request })

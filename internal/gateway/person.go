@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/fhir"
@@ -226,7 +227,9 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 			live, revoked := state.Grant(g.id)
 			var ok bool
 			if ask.Purpose, ok = purposeOf(live, revoked, purpose, now); !ok {
-				continue
+				if ask.Purpose, ok = keepsFor(state, g.id, purpose); !ok {
+					continue
+				}
 			}
 		} else if patient != p.actor {
 			continue
@@ -260,6 +263,19 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		return nil, abaton.Refuse(abaton.ReasonStepUp)
 	}
 	return nil, abaton.ErrNotFound
+}
+
+// keepsFor is the purpose to ask with for a record in a care team's custody,
+// which stands in the place of a grant. False when it does not serve.
+func keepsFor(state *actor.State, id abaton.GrantID, wanted abaton.Purpose) (abaton.Purpose, bool) {
+	e, ended := state.Escrow(id)
+	if e == nil || ended || e.Kind != actor.EscrowCustody {
+		return "", false
+	}
+	if wanted == "" {
+		wanted = abaton.Treatment
+	}
+	return wanted, wanted == abaton.Treatment || wanted == abaton.Operations
 }
 
 // purposeOf is the purpose to ask with: the one wanted, or without one the

@@ -1,8 +1,9 @@
 // Package local is a whole network on one machine, of real processes: five
-// keepers and a gateway, each with its own folder, keys, port and log.
+// keepers, a gateway and two emergency authorities, each with its own folder,
+// keys, port and log.
 //
 //	n, err := local.Make(ctx, dir, local.Options{Binaries: beside})
-//	run, err := n.Start(ctx, beside)   // all six, healthy, the clinic known
+//	run, err := n.Start(ctx, beside)   // all eight, healthy, the clinic known
 //	defer run.Stop()
 //
 // It is for trying, drills and tests. Five keepers of one person on one disk
@@ -63,6 +64,7 @@ type form struct {
 	Organisation string           `json:"organisation"`
 	Gateway      addresses        `json:"gateway"`
 	Keepers      [Keepers]address `json:"keepers"`
+	Authorities  []authority      `json:"authorities,omitempty"`
 }
 
 type addresses struct {
@@ -104,10 +106,14 @@ func Open(dir string) (*Network, error) {
 	if json.Unmarshal(text, &n.form) != nil || n.form.V != formVersion {
 		return nil, fmt.Errorf("open network: %s is damaged or of another version", networkFile)
 	}
+	if len(n.form.Authorities) > Authorities {
+		return nil, fmt.Errorf("open network: %s names more than %d authorities", networkFile, Authorities)
+	}
 	return n, n.load()
 }
 
-// load reads the keeper set and opens the people's folder.
+// load reads the keeper set and opens the people's folder; patients made there
+// from now on name this network's authorities.
 func (n *Network) load() error {
 	file, err := os.ReadFile(n.SetFile())
 	if err != nil {
@@ -119,8 +125,10 @@ func (n *Network) load() error {
 	if n.set.ID().String() != n.form.SetID {
 		return errors.New("open network: the keeper set is not the one of network.json")
 	}
-	n.people, err = people.Open(filepath.Join(n.dir, peopleFolder), n.set)
-	return err
+	if n.people, err = people.Open(filepath.Join(n.dir, peopleFolder), n.set); err != nil {
+		return err
+	}
+	return n.useAuthorities()
 }
 
 // Dir is the network's folder.

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 func buildAndRun(m *testing.M) int {
 	defer os.RemoveAll(built)
 	build := exec.Command("go", "build", "-o", built+string(filepath.Separator),
-		"github.com/abaton-health/abaton/cmd/abaton-keeper", "github.com/abaton-health/abaton/cmd/abaton-gateway")
+		"github.com/abaton-health/abaton/cmd/abaton-keeper", "github.com/abaton-health/abaton/cmd/abaton-gateway",
+		"github.com/abaton-health/abaton/cmd/abaton-authority")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1

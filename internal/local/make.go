@@ -27,7 +27,7 @@ import (
 
 // Options say how a network is made.
 type Options struct {
-	// Binaries is the folder of abaton-keeper and abaton-gateway.
+	// Binaries is the folder of abaton-keeper, abaton-gateway and abaton-authority.
 	Binaries string
 	// Listen is the gateway's address; empty takes a free loopback port.
 	Listen string
@@ -88,7 +88,7 @@ func Make(ctx context.Context, dir string, o Options) (*Network, error) {
 // the gateway's keys, the organisation, then the settings that name them all.
 func makeIn(ctx context.Context, dir string, o Options) error {
 	n := &Network{dir: dir, form: form{V: formVersion}}
-	free, err := freeAddresses(2*Keepers + 3)
+	free, err := freeAddresses(2*Keepers + 3 + 2*Authorities)
 	if err != nil {
 		return err
 	}
@@ -119,6 +119,9 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
+	if err := n.makeAuthorities(ctx, o, free[2*Keepers+3:]); err != nil {
+		return err
+	}
 	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {
 		return err
 	}
@@ -200,19 +203,27 @@ func (o *Options) initGateway(ctx context.Context, dir string) (g people.Gateway
 	if err != nil {
 		return g, err
 	}
+	if g, err = parseGateway(out); err != nil {
+		return g, fmt.Errorf("gateway: %w", err)
+	}
+	return g, nil
+}
+
+// parseGateway reads what a daemon's init printed.
+func parseGateway(out []byte) (g people.Gateway, err error) {
 	var said struct{ Writer, Box string }
 	if err := json.Unmarshal(out, &said); err != nil {
-		return g, fmt.Errorf("gateway's keys: %w", err)
+		return g, fmt.Errorf("keys: %w", err)
 	}
 	box, err := base64.RawURLEncoding.DecodeString(said.Box)
 	if err != nil {
-		return g, fmt.Errorf("gateway's box: %w", err)
+		return g, fmt.Errorf("box: %w", err)
 	}
 	if g.Box, err = key.ParseBoxPublic(box); err != nil {
-		return g, fmt.Errorf("gateway's box: %w", err)
+		return g, fmt.Errorf("box: %w", err)
 	}
 	if g.Writer, err = abaton.ParseKeyID(said.Writer); err != nil {
-		return g, fmt.Errorf("gateway's writer key: %w", err)
+		return g, fmt.Errorf("writer key: %w", err)
 	}
 	return g, nil
 }
@@ -241,7 +252,7 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 func (n *Network) writeKeeperSettings(k address, more map[string]any) error {
 	settings := map[string]any{
 		"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
-		"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
+		"organisations": n.admitted(), "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
 	}
 	for name, value := range more {
 		settings[name] = value

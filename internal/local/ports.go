@@ -56,6 +56,9 @@ func (n *Network) renewAdmins() error {
 		k := &n.form.Keepers[i]
 		at[filepath.Join(n.KeeperDir(k.X), keeperSettings)] = &k.Admin
 	}
+	for i := range n.form.Authorities {
+		at[filepath.Join(n.AuthorityDir(i+1), authoritySettings)] = &n.form.Authorities[i].Admin
+	}
 	changed := false
 	for file, admin := range at {
 		if isFree(*admin) {

@@ -41,15 +41,16 @@ type Processes struct {
 	lock     *os.File
 	failed   chan error
 
-	mu       sync.Mutex
-	keepers  [Keepers + 1]*child
-	gateway  *child
-	gone     sync.WaitGroup
-	endAgent context.CancelFunc // nil while nobody plays the agent's device
+	mu          sync.Mutex
+	keepers     [Keepers + 1]*child
+	gateway     *child
+	authorities [Authorities + 1]*child
+	gone        sync.WaitGroup
+	endAgent    context.CancelFunc // nil while nobody plays the agent's device
 }
 
-// Start starts the keepers and the gateway, waits until all serve, and makes
-// the organisation known; ErrRunning if another process runs this network.
+// Start starts the keepers, the gateway and the authorities, waits until all
+// serve, and makes the organisation known; ErrRunning if another process runs this network.
 func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error) {
 	p, err := n.Hold(binaries)
 	if err != nil {
@@ -66,7 +67,7 @@ func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error
 		err = errors.Join(p.introduce(ctx), p.enlist(ctx))
 	}
 	if err == nil {
-		err = errors.Join(p.StartGateway(ctx, Build{}), p.playAgent())
+		err = errors.Join(p.StartGateway(ctx, Build{}), p.playAgent(), p.startAuthorities(ctx))
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.Stop())
@@ -74,7 +75,8 @@ func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error
 	return p, nil
 }
 
-// introduce publishes the organisation's first event; again has no effect.
+// introduce publishes the first events of the organisation and the authorities;
+// again has no effect.
 func (p *Processes) introduce(ctx context.Context) error {
 	org, err := p.Organisation()
 	if err != nil {
@@ -85,7 +87,11 @@ func (p *Processes) introduce(ctx context.Context) error {
 		return err
 	}
 	defer closeAll()
-	return people.Introduce(ctx, c, org)
+	authorities, err := p.Authorities()
+	if err != nil {
+		return err
+	}
+	return people.Introduce(ctx, c, append(authorities, org)...)
 }
 
 // Hold takes the network for this process and starts nothing yet; ErrRunning.
@@ -246,7 +252,7 @@ func (p *Processes) Stop() error {
 	if p.endAgent != nil {
 		p.endAgent()
 	}
-	err := p.StopGateway()
+	err := errors.Join(p.StopGateway(), p.stopAuthorities())
 	var wg sync.WaitGroup
 	errs := make([]error, Keepers+1)
 	for x := abaton.KeeperIndex(1); x <= Keepers; x++ {

@@ -86,7 +86,7 @@ func (p *Processes) changeSet(ctx context.Context, x abaton.KeeperIndex) error {
 // restartAll starts every keeper and the gateway with the set file of now.
 func (p *Processes) restartAll(ctx context.Context) error {
 	gateway := running(p.gatewayNow())
-	err := p.StopGateway()
+	err := errors.Join(p.StopGateway(), p.stopAuthorities())
 	for x := abaton.KeeperIndex(1); x <= Keepers; x++ {
 		err = errors.Join(err, p.StopKeeper(x))
 	}
@@ -97,7 +97,7 @@ func (p *Processes) restartAll(ctx context.Context) error {
 		err = p.AwaitKeeper(ctx, x)
 	}
 	if err == nil && gateway {
-		err = p.StartGateway(ctx, Build{})
+		err = errors.Join(p.StartGateway(ctx, Build{}), p.startAuthorities(ctx))
 	}
 	return err
 }

@@ -15,11 +15,11 @@ import (
 	"github.com/abaton-health/abaton/session"
 )
 
-// Introduce publishes people's inceptions, many in one message, and then their
-// second ways back in. Those that are known already are in force again without
+// Introduce publishes people's inceptions, many in one message, then their
+// second ways back in, then their emergency sets. Those that are known already are in force again without
 // effect.
 func Introduce(ctx context.Context, n *client.Network, all ...*Person) error {
-	var first, second [][]byte
+	var first, second, third [][]byte
 	for _, p := range all {
 		if len(p.Event) > 0 { // who came back without devices is known
 			first = append(first, p.Event)
@@ -27,11 +27,17 @@ func Introduce(ctx context.Context, n *client.Network, all ...*Person) error {
 		if len(p.Way) > 0 {
 			second = append(second, p.Way)
 		}
+		if len(p.Set) > 0 {
+			third = append(third, p.Set)
+		}
 	}
 	if err := introduce(ctx, n, first); err != nil {
 		return err
 	}
-	return introduce(ctx, n, second)
+	if err := introduce(ctx, n, second); err != nil {
+		return err
+	}
+	return introduce(ctx, n, third)
 }
 
 func introduce(ctx context.Context, n *client.Network, events [][]byte) error {
@@ -196,9 +202,9 @@ func (p *Person) Own(ctx context.Context, n *client.Network) (session.Bundle, er
 	}
 	b := session.Bundle{Patient: p.ID}
 	for _, c := range fhir.Categories() {
-		newest, ok := st.Newest(p.Root.Line(c.ID()))
+		newest, ok := st.Newest(p.Line(c.ID()))
 		for e := uint32(1); ok && e <= newest.Epoch; e++ {
-			b.Seeds = append(b.Seeds, grant.Seed{Line: newest.Line, Category: c.ID(), Level: newest.Level, Epoch: e, Seed: p.Root.SegmentSeed(c.ID(), e)})
+			b.Seeds = append(b.Seeds, grant.Seed{Line: newest.Line, Category: c.ID(), Level: newest.Level, Epoch: e, Seed: p.seedOf(newest.Line, c.ID(), e)})
 		}
 	}
 	return b, nil

@@ -59,3 +59,23 @@ func (w *World) Card(handle string) (Card, error) {
 	}
 	return Card{Handle: handle, Name: f.Name, ID: f.ID, Kind: f.Kind, Sponsor: f.Sponsor, Source: f.Source}, nil
 }
+
+// Cards lists everybody's card, by handle, whether or not the keys are there.
+func (w *World) Cards() ([]Card, error) {
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return nil, fmt.Errorf("list people: %w", err)
+	}
+	var out []Card
+	for _, e := range entries {
+		c, err := w.Card(e.Name())
+		if errors.Is(err, ErrNobody) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}

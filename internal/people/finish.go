@@ -48,6 +48,11 @@ func (w *World) Finish(ctx context.Context, n *client.Network, r *Return) (*Back
 		return out, err
 	}
 	out.Person = p
+	if len(p.Old) > 0 {
+		if err := w.saveOwn(p); err != nil {
+			return out, fmt.Errorf("finish recovery: %w", err)
+		}
+	}
 	if err := w.save(p, root); err != nil {
 		return out, fmt.Errorf("finish recovery: %w", err)
 	}
@@ -163,7 +168,7 @@ func (w *World) unseal(ctx context.Context, n *client.Network, r *Return, p *Per
 	if err != nil {
 		return root, fmt.Errorf("open escrow: %w", err)
 	}
-	p.Root = key.NewRoot(kept.Root)
+	p.Root, p.Old = key.NewRoot(kept.Root), kept.Seeds
 	p.Box = key.BoxFromSeed(kept.Box)
 	p.Public = p.Box.Public()
 	return kept.Root, nil

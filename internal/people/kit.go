@@ -52,7 +52,7 @@ func (w *World) kit(p *Person, root key.Secret) (*actor.Escrow, escrow.Code, err
 
 // kept is what an escrow of everything keeps.
 func kept(p *Person, root key.Secret) escrow.Payload {
-	k := escrow.Payload{Root: root}
+	k := escrow.Payload{Root: root, Seeds: p.Old}
 	if p.Box != nil {
 		k.Box = p.Box.Seed()
 	}

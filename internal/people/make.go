@@ -60,6 +60,9 @@ func (w *World) begin(p *Person, root key.Secret, in *actor.Inception) error {
 		if err := w.firstKit(p, root); err != nil {
 			return err
 		}
+		if err := w.firstSet(p); err != nil {
+			return err
+		}
 	}
 	return w.save(p, root)
 }
@@ -184,6 +187,15 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 	}
 	p.Sponsor, p.Source = org.ID, source
 	in := &actor.Inception{Invitation: org.Invite(invitationLife, actor.Patient)}
+	if err := p.furnish(in, org, first); err != nil {
+		return nil, err
+	}
+	return p, w.begin(p, root, in)
+}
+
+// furnish gives a patient's first event a line for every category, org's
+// deposits, and what else stands in first.
+func (p *Person) furnish(in *actor.Inception, org *Person, first []Terms) error {
 	for _, c := range fhir.Categories() {
 		in.Lines = append(in.Lines, epoch(p.Root, c.ID(), c.Level()))
 	}
@@ -191,11 +203,11 @@ func (w *World) NewPatient(handle, name string, source []byte, org *Person, firs
 	for _, t := range append([]Terms{deposit}, first...) {
 		g, err := p.granted(t)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		in.Grants = append(in.Grants, *g)
 	}
-	return p, w.begin(p, root, in)
+	return nil
 }
 
 // Importing are the terms by which somebody may read a new patient's record
@@ -242,9 +254,9 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	rand.Read(g.Nonce[:])
 	var seeds []grant.Seed
 	add := func(c abaton.Category, level uint8) {
-		s := grant.Seed{Line: p.Root.Line(c), Category: c, Level: level, Epoch: 1}
+		s := grant.Seed{Line: p.Line(c), Category: c, Level: level, Epoch: 1}
 		if t.Actions&grant.Read != 0 {
-			s.Seed = p.Root.SegmentSeed(c, 1)
+			s.Seed = p.seedOf(s.Line, c, 1)
 		}
 		g.Lines, seeds = append(g.Lines, s.Line), append(seeds, s)
 	}

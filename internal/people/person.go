@@ -24,6 +24,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/durable"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
@@ -44,6 +45,8 @@ type Person struct {
 	Event   []byte        // the signed inception, to be published again if it did not get through
 	Source  []byte        // names what a patient was imported from; nil
 	Way     []byte        // a patient's signed second way back in, which follows Event; nil
+	Set     []byte        // a patient's signed first emergency set, which follows Way; nil
+	Old     []grant.Seed  // of a record that had another root before: what Root does not give
 
 	Roles    []string       // as what staff and agents were taken on
 	Device   abaton.ActorID // where a clinician sits; zero for all others
@@ -87,8 +90,9 @@ var ErrNobody = errors.New("no such person here")
 
 // World is the folder of all sample people: DIR/people.
 type World struct {
-	dir string
-	set *actor.Set
+	dir         string
+	set         *actor.Set
+	authorities []*Person // that new patients' emergency sets name
 }
 
 // Open uses dir, making it if it is missing, for people of a keeper set.
@@ -116,6 +120,9 @@ func (w *World) Load(handle string) (*Person, error) {
 	}
 	p, err := w.parse(handle, data)
 	if err != nil {
+		return nil, fmt.Errorf("read person %q: %w", handle, err)
+	}
+	if err := w.loadOwn(p); err != nil {
 		return nil, fmt.Errorf("read person %q: %w", handle, err)
 	}
 	return p, nil

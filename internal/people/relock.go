@@ -7,23 +7,11 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
-	"github.com/abaton-health/abaton/internal/fhir"
 )
 
 // epochsGiven is how many epochs of a line, the newest ones, go with a grant:
 // records that are not locked anew yet are under older ones.
 const epochsGiven = grant.SeedsMax / abaton.LinesMax
-
-// Seed is the seed of a line's epoch, if the line is one of this person's own
-// record. Its level is the category's.
-func (p *Person) Seed(line abaton.Line, epoch uint32) (grant.Seed, bool) {
-	for _, c := range fhir.Categories() {
-		if p.Root.Line(c.ID()) == line {
-			return grant.Seed{Line: line, Category: c.ID(), Level: c.Level(), Epoch: epoch, Seed: p.Root.SegmentSeed(c.ID(), epoch)}, true
-		}
-	}
-	return grant.Seed{}, false
-}
 
 // Relocking is how a patient's device locks the own record anew: lines names
 // what of it, nothing all of it.
@@ -57,7 +45,7 @@ func (p *Person) upToDate(ctx context.Context, n *client.Network, seeds []grant.
 			next := s
 			next.Epoch = e
 			if !s.Seed.IsZero() {
-				next.Seed = p.Root.SegmentSeed(s.Category, e)
+				next.Seed = p.seedOf(s.Line, s.Category, e)
 			}
 			out = append(out, next)
 		}

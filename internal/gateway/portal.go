@@ -20,7 +20,7 @@ func portalRoutes() []route {
 		return route{method: http.MethodGet, pattern: pattern, policy: open, body: noBody, native: true, handle: (*Gateway).webPage}
 	}
 	return []route{
-		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"),
+		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"), page("/help"),
 		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
 		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
 		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
@@ -29,6 +29,10 @@ func portalRoutes() []route {
 		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
 		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},
 		{method: http.MethodGet, pattern: "/portal/way/{id}", policy: open, body: noBody, handle: (*Gateway).wayIn},
+		{method: http.MethodGet, pattern: "/portal/helper/{id}", policy: open, body: noBody, handle: (*Gateway).helperOf},
+		{method: http.MethodPost, pattern: "/portal/plea", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).plead},
+		{method: http.MethodGet, pattern: "/portal/plea/{id}", policy: open, body: noBody, handle: (*Gateway).plea},
+		{method: http.MethodPost, pattern: "/portal/help", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).help},
 		{method: http.MethodPost, pattern: "/portal/unseal", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).unseal},
 		{method: http.MethodPost, pattern: "/portal/wrap", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).keepWrap},
 		{method: http.MethodGet, pattern: "/portal/me", policy: bySession, body: noBody, handle: (*Gateway).me},

@@ -3,7 +3,7 @@
 import { refusal } from "../src/assertion.ts";
 import { equal, fromName, toHex, toName, type Bytes } from "../src/bytes.ts";
 import { encode, decode, Malformed } from "../src/cbor.ts";
-import { halfOf, openKit, escrowForm, proverOf } from "../src/escrow.ts";
+import { halfOf, openEscrow, escrowForm, proverOf } from "../src/escrow.ts";
 import * as event from "../src/event.ts";
 import * as form from "../src/form.ts";
 import { grantID, grantForm, marshalSeeds, parseGrant, parseSeeds, unwrapSeeds } from "../src/grant.ts";
@@ -122,7 +122,7 @@ const checks: Record<string, Check> = {
     const [log, e] = [fromHex(v.input.log), form.unmarshal(escrowForm, fromHex(v.input.escrow))];
     const shares = [1, 2, 3, 4, 5].filter((x) => v.input[`share_${x}`]).map((x) => ({ x, y: fromHex(v.input[`share_${x}`]) }));
     if (shares.length === 0) return "sealed";
-    const p = await openKit(log, e, await halfOf(fromHex(v.input.code), log), combine(shares));
+    const p = await openEscrow(log, e, await halfOf(fromHex(v.input.code), log), combine(shares));
     if (!p) return "sealed";
     return toHex(p.root) === v.output!["root"] && toHex(p.box) === v.output!["box"] ? "ok" : "another payload";
   },

@@ -30,6 +30,9 @@ func (g *Gateway) plead(ctx context.Context, c *call) (*answer, error) {
 	if err != nil || g.pleas.dir == "" {
 		return nil, bad
 	}
+	if who, body := readRecover(event); body != nil {
+		g.network.Refresh(who) // helpers chosen a moment ago count
+	}
 	of, escrow, err := g.pleaded(ctx, event)
 	if err != nil {
 		return nil, err
@@ -53,16 +56,11 @@ func (g *Gateway) plead(ctx context.Context, c *call) (*answer, error) {
 // pleaded is whose record a recover event is of and the live escrow of helpers
 // by which; nil where it is not of this form, or not of a patient here.
 func (g *Gateway) pleaded(ctx context.Context, event []byte) (of abaton.ActorID, e *actor.Escrow, err error) {
-	var outer actor.Event
-	var body actor.Recover
-	if len(event) > pleaBytesMax || wire.Unmarshal(event, &outer) != nil || outer.V != wire.Version || outer.Kind != actor.EventRecover ||
-		wire.Unmarshal(outer.Body, &body) != nil || !body.Credential.Public.Valid() {
+	of, body := readRecover(event)
+	if body == nil {
 		return of, nil, nil
 	}
-	if _, err := key.ParseBoxPublic(body.Box); err != nil {
-		return of, nil, nil
-	}
-	st, err := g.network.Log(ctx, outer.Actor)
+	st, err := g.network.Log(ctx, of)
 	if err != nil {
 		return of, nil, err
 	}
@@ -70,7 +68,22 @@ func (g *Gateway) pleaded(ctx context.Context, event []byte) (of abaton.ActorID,
 	if st.Kind() != actor.Patient || st.Organisation() != g.org || e == nil || ended || e.Kind != actor.EscrowTrustees {
 		return of, nil, nil
 	}
-	return outer.Actor, e, nil
+	return of, e, nil
+}
+
+// readRecover reads a recover event that nobody signed yet; nil where it is
+// not of this form.
+func readRecover(event []byte) (of abaton.ActorID, body *actor.Recover) {
+	var e actor.Event
+	var b actor.Recover
+	if len(event) > pleaBytesMax || wire.Unmarshal(event, &e) != nil || e.V != wire.Version || e.Kind != actor.EventRecover ||
+		wire.Unmarshal(e.Body, &b) != nil || !b.Credential.Public.Valid() {
+		return of, nil
+	}
+	if _, err := key.ParseBoxPublic(b.Box); err != nil {
+		return of, nil
+	}
+	return e.Actor, &b
 }
 
 func pleaNamed(text string) (id actor.Hash, ok bool) {
@@ -88,9 +101,9 @@ type pleaSeen struct {
 }
 
 type helpSeen struct {
-	Helper string `json:"helper"` // act1...
-	Proof  string `json:"proof"`
-	Part   string `json:"part"`
+	Trustee string `json:"helper"` // act1...
+	Proof   string `json:"proof"`
+	Part    string `json:"part"`
 }
 
 // plea answers GET /portal/plea/{id} for whoever was told its name: a helper,
@@ -106,7 +119,7 @@ func (g *Gateway) plea(_ context.Context, c *call) (*answer, error) {
 	}
 	out := pleaSeen{Event: login.Encode(one.Event), Helps: []helpSeen{}}
 	for _, h := range one.Helps {
-		out.Helps = append(out.Helps, helpSeen{Helper: h.Helper.String(), Proof: login.Encode(h.Proof), Part: login.Encode(h.Part)})
+		out.Helps = append(out.Helps, helpSeen{Trustee: h.Trustee.String(), Proof: login.Encode(h.Proof), Part: login.Encode(h.Part)})
 	}
 	return jsonAnswer(out)
 }
@@ -134,7 +147,7 @@ func (g *Gateway) help(ctx context.Context, c *call) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	who, err1 := abaton.ParseActorID(in.Helper)
+	who, err1 := abaton.ParseActorID(in.Trustee)
 	proof, err2 := login.Decode(in.Proof)
 	part, err3 := login.Decode(in.Part)
 	if err1 != nil || err2 != nil || err3 != nil || len(part) == 0 || len(part) > pleaBytesMax {
@@ -147,7 +160,7 @@ func (g *Gateway) help(ctx context.Context, c *call) (*answer, error) {
 	if !ok {
 		return nil, bad
 	}
-	fresh, err := g.pleas.answer(id, help{Helper: who, Proof: proof, Part: part})
+	fresh, err := g.pleas.answer(id, help{Trustee: who, Proof: proof, Part: part})
 	if err != nil {
 		return nil, err
 	}
@@ -178,10 +191,10 @@ func (g *Gateway) mayHelp(ctx context.Context, event []byte, who abaton.ActorID,
 	return st.CredentialClass(a.Credential()) != 0, nil
 }
 
-// helperOf answers GET /portal/helper/{id}: the event that a patient's log here
+// originOf answers GET /portal/helper/{id}: the event that a patient's log here
 // began with. Its hash is the name, so the page that chooses a helper checks
 // the box key by itself.
-func (g *Gateway) helperOf(ctx context.Context, c *call) (*answer, error) {
+func (g *Gateway) originOf(ctx context.Context, c *call) (*answer, error) {
 	id, err := abaton.ParseActorID(c.id)
 	if err != nil {
 		return nil, absent()

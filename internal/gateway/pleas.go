@@ -46,9 +46,9 @@ type plea struct {
 
 // help is what one helper gave.
 type help struct {
-	Helper abaton.ActorID `cbor:"1,keyasint"`
-	Proof  []byte         `cbor:"2,keyasint"` // assertion over the event
-	Part   []byte         `cbor:"3,keyasint"` // sealed to the event's box
+	Trustee abaton.ActorID `cbor:"1,keyasint"`
+	Proof   []byte         `cbor:"2,keyasint"` // assertion over the event
+	Part    []byte         `cbor:"3,keyasint"` // sealed to the event's box
 }
 
 // errPleas says that the folder does not take or give a plea.
@@ -63,11 +63,8 @@ func (g *Gateway) openPleas(c Config) error {
 		return nil
 	}
 	g.pleas.dir = filepath.Join(c.Wraps, "pleas")
-	if err := os.MkdirAll(g.pleas.dir, 0o700); err != nil {
-		return fmt.Errorf("gateway: Wraps: %w", err)
-	}
 	entries, err := os.ReadDir(g.pleas.dir)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // nobody asked yet
 		return fmt.Errorf("gateway: Wraps: %w", err)
 	}
 	for _, e := range entries {
@@ -104,6 +101,9 @@ func (p *pleas) read(id actor.Hash) (*plea, error) {
 }
 
 func (p *pleas) write(id actor.Hash, one *plea) error {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return fmt.Errorf("%w: %w", errPleas, err)
+	}
 	if err := durable.WriteFile(p.path(id), wire.Marshal(one), 0o600); err != nil {
 		return fmt.Errorf("%w: %w", errPleas, err)
 	}
@@ -210,7 +210,7 @@ func (p *pleas) answer(id actor.Hash, h help) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if slices.ContainsFunc(one.Helps, func(have help) bool { return have.Helper == h.Helper }) {
+	if slices.ContainsFunc(one.Helps, func(have help) bool { return have.Trustee == h.Trustee }) {
 		return false, nil
 	}
 	one.Helps = append(one.Helps, h)

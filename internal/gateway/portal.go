@@ -29,7 +29,7 @@ func portalRoutes() []route {
 		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
 		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},
 		{method: http.MethodGet, pattern: "/portal/way/{id}", policy: open, body: noBody, handle: (*Gateway).wayIn},
-		{method: http.MethodGet, pattern: "/portal/helper/{id}", policy: open, body: noBody, handle: (*Gateway).helperOf},
+		{method: http.MethodGet, pattern: "/portal/helper/{id}", policy: open, body: noBody, handle: (*Gateway).originOf},
 		{method: http.MethodPost, pattern: "/portal/plea", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).plead},
 		{method: http.MethodGet, pattern: "/portal/plea/{id}", policy: open, body: noBody, handle: (*Gateway).plea},
 		{method: http.MethodPost, pattern: "/portal/help", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).help},

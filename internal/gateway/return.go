@@ -24,7 +24,7 @@ type waySeen struct {
 	Head string    `json:"head"` // hex
 	Kits []kitSeen `json:"kits"`
 
-	Helpers    []kitSeen      `json:"helpers"`    // escrows that helpers open together
+	Trustees   []kitSeen      `json:"helpers"`    // escrows that helpers open together
 	Recoveries []recoverySeen `json:"recoveries"` // under way, stopped and done
 }
 
@@ -78,7 +78,7 @@ func (g *Gateway) wayIn(ctx context.Context, c *call) (*answer, error) {
 	if err := wire.Unmarshal(draft, &e); err != nil {
 		return nil, err
 	}
-	out := waySeen{Seq: e.Seq - 1, Head: hex.EncodeToString(e.Prev[0][:]), Kits: []kitSeen{}, Helpers: []kitSeen{},
+	out := waySeen{Seq: e.Seq - 1, Head: hex.EncodeToString(e.Prev[0][:]), Kits: []kitSeen{}, Trustees: []kitSeen{},
 		Recoveries: g.recoveriesOf(st)}
 	for name, kit := range st.Escrows() {
 		seen := kitSeen{ID: name.String(), Escrow: login.Encode(wire.Marshal(kit))}
@@ -86,10 +86,10 @@ func (g *Gateway) wayIn(ctx context.Context, c *call) (*answer, error) {
 		case actor.EscrowKit:
 			out.Kits = append(out.Kits, seen)
 		case actor.EscrowTrustees:
-			out.Helpers = append(out.Helpers, seen)
+			out.Trustees = append(out.Trustees, seen)
 		}
 	}
-	for _, all := range [][]kitSeen{out.Kits, out.Helpers} {
+	for _, all := range [][]kitSeen{out.Kits, out.Trustees} {
 		slices.SortFunc(all, func(a, b kitSeen) int { return strings.Compare(a.ID, b.ID) })
 	}
 	return jsonAnswer(out)

@@ -129,7 +129,8 @@ async function enter(c: api.Clinic, r: Pending): Promise<void> {
   }
   const sent = await api.publish(r.entry).catch((err: unknown) => {
     if (err instanceof api.Refused && err.status < 500) remember({ ...r, entry: none });
-    throw err;
+    const early = err instanceof api.Refused && err.status === 409 && err.lines.some((l) => l.includes("wait is not over"));
+    throw early ? new Told("It is too early", ...err.lines) : err;
   });
   r.in = sent.inForce;
   remember(r);

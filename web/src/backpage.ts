@@ -31,6 +31,7 @@ function choiceView(c: api.Clinic, opened: Opened): void {
     p(`Both take ${span(c.keepers.wait)}. Any device of yours that is still alive is told, and can stop it.`),
     el("div", { class: "choices" },
       button("I have my kit", async () => kitView(c, opened)), button("My helpers bring me back", async () => askView(c, opened))),
+    p(el("a", { href: "/sign-in" }, "I have a device that works: sign in")),
     el("h2", {}, "You have neither?"),
     p("Without your kit, helpers or device we cannot open your old record. That is how it stays private."),
     p("Your clinics keep their own notes by law. Ask your clinic how to start a new record."));

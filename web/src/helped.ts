@@ -81,7 +81,11 @@ async function open(r: Asked, e: Escrow, prf: Bytes, given: api.Help[]): ReturnT
   return halfOf(r.actor, e, r.recover, seed, given).finally(() => seed.fill(0));
 }
 
-export const helperCalled = (e: Escrow, x: number): string => `helper ${x} (${toName("act1", e.wraps[x - 1]!.holder).slice(0, 12)}…)`;
+// helperCalled is what the owner's list says of a helper, but for the name.
+export const helperCalled = (e: Escrow, x: number): string => `helper ${x} (${endOf(toName("act1", e.wraps[x - 1]!.holder))})`;
+
+// endOf is what people compare of a record's name.
+export const endOf = (actor: string): string => actor.slice(-6);
 
 // tell looks at every part, names the false ones, and tells the keepers if
 // enough are good: from here they wait.

@@ -24,7 +24,7 @@ export async function helpPage(): Promise<void> {
       const x = await helped.give(c, asked, heard.value);
       say("");
       show("You helped", p(`You are helper ${x} of ${asked.escrow.wraps.length}. Tell ${name} that number.`),
-        p("You can close this page."));
+        p(`Now ${name} waits. Every device of theirs that is still alive is told, and can stop it.`), p("You can close this page."));
     }),
     button("Something is wrong", async () => {
       show("Nothing was given", p(`Call ${name} on the number you know, and tell them of this link.`),

@@ -2,21 +2,20 @@
 // choice of helpers.
 import * as api from "./api.ts";
 import * as device from "./device.ts";
-import { button, day, el, p, say, show, Told } from "./dom.ts";
+import { button, clock, day, el, p, say, show, Told } from "./dom.ts";
 import type { Holder } from "./escrow.ts";
-import { boxOf } from "./helped.ts";
+import { boxOf, endOf } from "./helped.ts";
 import { paperView, span, unkept } from "./paper.ts";
 
 type Return = (said?: string) => Promise<void>;
 
 const helperCount = 3, helpersNeeded = 2;
-const tail = 6; // letters of a name that two people compare
 
 // alarms are people on the way in as this person, each with the way to stop it.
 export function alarms(s: device.Session, me: api.Me, back: Return): HTMLElement[] {
   return me.recoveries.filter((r) => !r.stopped && !r.done).map((r) => el("section", { class: "problem", "aria-label": "Somebody wants to come in" },
     el("h2", {}, "Somebody asks to come in as you"),
-    p(`With your ${r.by}, since ${day(r.begun)}. They get in ${span(r.wait)} after the keepers heard of it.`),
+    p(`With your ${r.by}, since ${day(r.begun)}, ${clock(r.begun)}. They get in ${span(r.wait)} after the keepers heard of it.`),
     p("If this is you on a new device, do nothing."),
     button("It is not me: stop it", async () => {
       say("Waiting for your device.");
@@ -52,7 +51,7 @@ export async function waysView(s: device.Session, home: Return, said = ""): Prom
     el("h2", {}, "Be somebody's helper"),
     p("Give them this name. They need it to choose you. It opens nothing."),
     el("p", { class: "code", id: "actor" }, me.actor),
-    p("They call you to compare its end: ", el("b", { class: "code" }, me.actor.slice(-tail))),
+    p("They call you to compare its end: ", el("b", { class: "code" }, endOf(me.actor))),
     button("Go back", async () => home(), true));
   say(said);
 }
@@ -104,7 +103,7 @@ async function find(s: device.Session, typed: { name: string; actor: string }[])
 function checkView(s: device.Session, chosen: Chosen[], back: Return): void {
   show("Are these your helpers?",
     p("Call each of them, or meet them. Ask how the name of their record ends."),
-    el("ol", { id: "check", class: "check" }, ...chosen.map((h) => el("li", {}, el("b", {}, h.name), ": ends in ", el("b", { class: "code" }, h.actor.slice(-tail))))),
+    el("ol", { id: "check", class: "check" }, ...chosen.map((h) => el("li", {}, el("b", {}, h.name), ": ends in ", el("b", { class: "code" }, endOf(h.actor))))),
     p(`Any ${helpersNeeded} of these ${chosen.length} together can ask to open your record. It opens after ${span(s.clinic.keepers.wait)}. You are told, and can stop it.`),
     button("Yes, these are my helpers", async () => {
       say("Waiting for your device. It asks twice, and once more where you had other helpers.");
@@ -122,7 +121,7 @@ function listView(actor: string, chosen: Chosen[], said: string, back: Return): 
       button("Print", async () => print(), true)),
     el("section", { class: "paper", "aria-label": "The list" },
       p(el("b", {}, "These people can help me back into my health record. Any two of them are enough.")),
-      el("ol", { class: "check" }, ...chosen.map((h) => el("li", {}, h.name))),
+      el("ol", { class: "check" }, ...chosen.map((h) => el("li", {}, `${h.name} (${endOf(h.actor)})`))),
       p("To come back with them, open ", el("b", {}, `${location.origin}/recover`), " on a new device. Then call them."),
       p("The record's name: ", el("span", { class: "code" }, actor))),
     el("div", { class: "screen" }, button("My list is printed", async () => back("You have helpers."))));

@@ -6,6 +6,7 @@ import { encode, decode, Malformed } from "../src/cbor.ts";
 import { halfOf, openEscrow, escrowForm, proverOf } from "../src/escrow.ts";
 import * as event from "../src/event.ts";
 import * as form from "../src/form.ts";
+import { wordsFor } from "../src/helpers.ts";
 import { grantID, grantForm, marshalSeeds, parseGrant, parseSeeds, unwrapSeeds } from "../src/grant.ts";
 import { hash } from "../src/labels.ts";
 import { Root, unwrap, wrap } from "../src/root.ts";
@@ -126,6 +127,8 @@ const checks: Record<string, Check> = {
     if (!p) return "sealed";
     return toHex(p.root) === v.output!["root"] && toHex(p.box) === v.output!["box"] ? "ok" : "another payload";
   },
+
+  "escrow/words": async (v) => ((await wordsFor(fromHex(v.input.event))).join(" ") === v.output!["en"] ? "ok" : "other words"),
 
   "session/seeds": (v) =>
     found("box", async () => {

@@ -21,6 +21,7 @@ export interface Clinic {
   origins: string[];
   categories: Category[];
   keepers: Keepers;
+  roles: string[]; // in which people of the clinic may look at records
 }
 
 export interface Offer {
@@ -122,7 +123,7 @@ export async function clinic(): Promise<Clinic> {
   return {
     set: fromName("act1", c.set), organisation: fromName("act1", c.organisation), box: fromBase64url(c.box), rpID: c.rpId,
     origins: c.origins, categories: c.categories.map((x: any) => ({ name: x.name, id: fromHex(x.id), level: x.level })),
-    keepers: { boxes: c.keepers.map((x: any) => ({ x: x.x, box: fromBase64url(x.box) })), threshold: c.threshold, wait: c.wait },
+    keepers: { boxes: c.keepers.map((x: any) => ({ x: x.x, box: fromBase64url(x.box) })), threshold: c.threshold, wait: c.wait }, roles: c.roles.map(String),
   };
 }
 
@@ -148,6 +149,9 @@ export interface Published {
   at: number; // keepers that have it
   of: number;
 }
+
+// enrolDevice brings a device of the clinic into force.
+export const enrolDevice = (event: Bytes): Promise<{ actor: string }> => call("POST", "/portal/device", { event: toBase64url(event) });
 
 export const publish = (event: Bytes): Promise<Published> =>
   call("POST", "/portal/events", { event: toBase64url(event) });

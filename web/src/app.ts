@@ -1,10 +1,11 @@
-// The pages: /enrol, /sign-in, /unlock, /recover and /help.
+// The pages: /enrol, /sign-in, /unlock, /recover, /help and /staff.
 import * as api from "./api.ts";
 import { fromBase64url } from "./bytes.ts";
 import * as device from "./device.ts";
 import { recoverPage } from "./backpage.ts";
 import { helpPage } from "./helppage.ts";
 import { paperView, unkept } from "./paper.ts";
+import { staffSignInPage } from "./staffpage.ts";
 import { alarms, waysView } from "./wayspage.ts";
 import { button, clock, day, el, explain, p, say, show, Told } from "./dom.ts";
 
@@ -186,6 +187,7 @@ const pages: Record<string, () => Promise<void>> = {
   "/unlock": () => signInPage(true),
   "/recover": () => recoverPage(whoView),
   "/help": helpPage,
+  "/staff": staffSignInPage,
 };
 
 pages[location.pathname]?.().catch((err: unknown) => {

@@ -266,8 +266,17 @@ export async function who(c: api.Clinic): Promise<{ id: Bytes; kept: api.Kept }>
   return { id, kept };
 }
 
+// At is an enrolled device of the clinic, and in which role somebody sits there.
+export interface At {
+  role: string;
+  device: Bytes;
+  posture: Bytes; // the clinic's word about it
+  prove(session: Bytes): Promise<Bytes>;
+}
+
 // start signs a statement with this passkey.
-export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, unlock: boolean): Promise<{ session: Session; touched: Touched }> {
+// at is where a clinician sits and as what; without it a patient signs in.
+export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, unlock: boolean, at?: At): Promise<{ session: Session; touched: Touched }> {
   const o = await api.offer();
   if (!equal(fromName("act1", o.set), c.set) || !equal(fromName("act1", o.organisation), c.organisation)) {
     throw new Told("The clinic's computer contradicts itself", "Nothing was signed. Please tell your clinic.");
@@ -277,11 +286,12 @@ export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, un
   const statement = session.marshalStatement({
     v: 1, actor: kept.actor, credential: await nameOf(kept.public), key: fromName("key1", o.session), reply, notBefore,
     expires: notBefore + sessionLife, set: c.set, checkpoints: o.checkpoints.map(utf8), nonce: fromBase64url(o.nonce),
-    organisation: zero, role: "", device: zero, behalf: zero,
+    organisation: at ? c.organisation : zero, role: at?.role ?? "", device: at?.device ?? zero, behalf: zero,
   });
   const id = await session.sessionID(statement);
   const touched = await touch(c, id, credential, unlock);
-  const signed = session.marshalSigned(statement, touched.assert(kept.public));
+  const signed = at ? session.marshalSigned(statement, touched.assert(kept.public), await at.prove(id), at.posture)
+    : session.marshalSigned(statement, touched.assert(kept.public));
   const seeds = await session.sealSeeds(reply, id, []); // nothing is lent before it is asked for
   const access = await api.complete(o, signed, seeds);
   const s = { clinic: c, id, access: access.access, expires: access.expires, actor: kept.actor, credential, kept, reply };

@@ -7,7 +7,7 @@ import { assertionForm, classOf, nameOf, parsePublic, refusal, type Assertion, t
 import { parseGrant } from "./grant.ts";
 import { hash, message, type Label } from "./labels.ts";
 
-export const PATIENT = 1, CLINICIAN = 2, KEEPER_SET = 6;
+export const PATIENT = 1, CLINICIAN = 2, DEVICE = 4, KEEPER_SET = 6;
 
 export const eventForm = form.map({
   v: form.uint,
@@ -121,6 +121,11 @@ export const newRemoval = (at: Place, what: "key" | "passkey", id: Bytes, time: 
 // signedByKey proves an event with a managing key, of this seed.
 export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {
   const { id, key } = await signingKey(seed);
+  return signedWith(event, id, key);
+}
+
+// signedWith proves an event with a signing key.
+export async function signedWith(event: Bytes, id: Bytes, key: CryptoKey): Promise<Bytes> {
   const sig = new Uint8Array(await crypto.subtle.sign("Ed25519", key, message("abaton/v1/event", await hashOf(event))));
   return form.marshal(signedForm, { event, proofs: [{ tag: 1, body: form.marshal(keyProofForm, { key: id, sig }) }] });
 }

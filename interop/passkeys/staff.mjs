@@ -73,6 +73,8 @@ try {
   await visit(page, `${network.url}/staff`);
   await heading(page, "Sign in for work");
   await look(page, "staff-sign-in");
+  await press(page, "Sign in with my security key");
+  assert.match(await told(page), /Choose what you work as/);
   await signIn("physician");
   assert.match(await told(page), /has not vouched for this computer today/);
   const word = (await network.run("device", "vouch", seat)).trim();

@@ -39,11 +39,12 @@ function enrolView(c: api.Clinic, name: string, invitation: string): void {
 }
 
 function signInView(c: api.Clinic, seat: seats.Seat, said: string): void {
-  const role = el("select", { id: "role" }, ...c.roles.map((r) => el("option", { value: r }, r.replace(/^./, (x) => x.toUpperCase()))));
+  const role = el("select", { id: "role" }, el("option", { value: "" }, "Choose"), ...c.roles.map((r) => el("option", { value: r }, r.replace(/^./, (x) => x.toUpperCase()))));
   show("Sign in for work",
     p("You need your security key. There is no password."),
     el("label", { for: "role" }, "I work as"), role,
     button("Sign in with my security key", async () => {
+      if (!role.value) throw new Told("Choose what you work as", "Your clinic has taken you on in one role or more.");
       say("Waiting for your security key.");
       const s = await seats.signIn(c, seat, role.value);
       say("");
@@ -55,7 +56,7 @@ function signInView(c: api.Clinic, seat: seats.Seat, said: string): void {
 function signedInView(c: api.Clinic, seat: seats.Seat, s: Session, role: string): void {
   show("You are signed in",
     p(`As ${role}, at this computer, until ${clock(s.expires)}.`),
-    p("Each record that you open is written down, and its owner sees it."),
+    p("This page shows no records yet. What you open elsewhere is written down, and its owner sees it."),
     button("Sign out", async () => {
       await api.logout(s.access);
       signInView(c, seat, "You are signed out.");

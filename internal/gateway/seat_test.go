@@ -43,6 +43,10 @@ func TestDeviceOfAClinic(t *testing.T) {
 			in.Kind, in.Invitation = actor.Clinician, c.Invitation
 		}},
 		{"another keeper set", http.StatusBadRequest, func(in *actor.Inception) { in.Set = abaton.ActorID{9} }},
+		{"another organisation", http.StatusBadRequest, func(in *actor.Inception) {
+			v := actor.Invitation{Organisation: abaton.ActorID{8}, Kind: actor.Device, Nonce: [16]byte{8}, Expires: time.Now().Add(time.Hour).Unix()}
+			in.Organisation, in.Invitation = v.Organisation, v.Sign(key.NewSigning())
+		}},
 		{"invited by a stranger", http.StatusForbidden, func(in *actor.Inception) {
 			v := actor.Invitation{Organisation: w.org.id, Kind: actor.Device, Nonce: [16]byte{7}, Expires: time.Now().Add(time.Hour).Unix()}
 			in.Invitation = v.Sign(key.NewSigning())

@@ -7,7 +7,7 @@ const [what, folder] = process.argv.slice(2);
 const common = { bundle: true, format: "esm", target: "es2022", charset: "utf8", legalComments: "none", logLevel: "warning", loader: { ".txt": "text" } };
 
 if (what === "--tests") {
-  await build({ ...common, platform: "node", entryPoints: ["test/vectors.test.ts", "test/forms.test.ts", "test/makekit.ts"], outdir: folder, outExtension: { ".js": ".mjs" } });
+  await build({ ...common, platform: "node", entryPoints: ["test/vectors.test.ts", "test/forms.test.ts", "test/makekit.ts", "test/makehelpers.ts"], outdir: folder, outExtension: { ".js": ".mjs" } });
   await build({ ...common, platform: "browser", entryPoints: ["test/vectors.ts"], outdir: folder });
 } else {
   await rm("dist", { recursive: true, force: true });

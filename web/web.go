@@ -1,7 +1,7 @@
-// Package web holds the pages with which a person enrols, makes a kit, comes
-// back with it, signs in, opens the record and takes access back, as they are
-// served: TypeScript of src/,
-// built by "npm run build" into dist/, which CI compares.
+// Package web holds the pages with which a person enrols, makes a kit, chooses
+// helpers, helps others, comes back with either, signs in, opens the record and
+// takes access back, as they are served: TypeScript of src/, built by
+// "npm run build" into dist/, which CI compares.
 //
 //	body := web.Page()
 //	body, media, ok := web.Asset("app.js")

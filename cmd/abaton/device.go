@@ -17,7 +17,7 @@ import (
 )
 
 func newDeviceCommand(e *env) *cobra.Command {
-	return noun("device", "The devices that clinicians sit at", newDeviceEnrol(e), newDeviceLost(e), newDeviceHeld(e))
+	return noun("device", "The devices that clinicians sit at", newDeviceEnrol(e), newDeviceVouch(e), newDeviceLost(e), newDeviceHeld(e))
 }
 
 func newDeviceEnrol(e *env) *cobra.Command {

@@ -15,7 +15,7 @@ const inviteLife = 72 * time.Hour
 
 func newInviteCommand(e *env) *cobra.Command {
 	var to string
-	var clinician bool
+	var clinician, device bool
 	var life time.Duration
 	c := &cobra.Command{Use: "invite", Short: "Invite a person to make a record of their own, in their browser", Args: cobra.NoArgs,
 		Long: `Invite a person to make a record of their own. The link works once and opens
@@ -25,8 +25,9 @@ clinician read; the person decides.
 
 With --clinician the link is a ticket for new staff: the gateway turns it into an
 invitation for a passkey that the clinic's list of authenticators takes, and for
-no other.`,
-		Example: "  abaton invite --to dr-anna\n  abaton invite --clinician",
+no other. With --device the link makes the browser that opens it a computer of the
+clinic, at which staff sign in; as many managers as the clinic demands sign it.`,
+		Example: "  abaton invite --to dr-anna\n  abaton invite --clinician\n  abaton invite --device",
 		RunE: func(*cobra.Command, []string) error {
 			if life <= 0 || life > actor.InvitationLifeMax {
 				return usage("--for is at most %v", actor.InvitationLifeMax)
@@ -40,9 +41,14 @@ no other.`,
 				return err
 			}
 			link := url.Values{"clinic": {org.Name}}
-			if clinician {
+			page := "/enrol"
+			switch {
+			case clinician:
 				link.Set("t", login.Encode(org.Ticket(life)))
-			} else {
+			case device:
+				page = "/staff"
+				link.Set("i", login.Encode(org.Invite(life, actor.Device)))
+			default:
 				link.Set("i", login.Encode(org.Invite(life, actor.Patient)))
 			}
 			if to != "" {
@@ -57,12 +63,13 @@ no other.`,
 				link.Set("name", reader.Name)
 			}
 			e.say("This link lets one person in, until %s. Give it to that person alone, as a code to scan or on paper.", time.Now().Add(life).Format(time.DateTime))
-			e.print("%s/enrol#%s\n", n.PortalURL(), link.Encode())
+			e.print("%s%s#%s\n", n.PortalURL(), page, link.Encode())
 			return nil
 		}}
 	c.Flags().StringVar(&to, "to", "", "a clinician to offer the reading of all but locked parts")
 	c.Flags().BoolVar(&clinician, "clinician", false, "invite a clinician of the clinic, not a patient")
-	c.MarkFlagsMutuallyExclusive("clinician", "to")
+	c.Flags().BoolVar(&device, "device", false, "make a browser a computer of the clinic")
+	c.MarkFlagsMutuallyExclusive("clinician", "to", "device")
 	c.Flags().DurationVar(&life, "for", inviteLife, "for how long the link works")
 	return c
 }

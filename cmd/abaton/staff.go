@@ -140,7 +140,7 @@ func (t *memberTerms) member(m *employer, p *people.Person) (*actor.Member, erro
 func newStaffAdd(e *env) *cobra.Command {
 	var t memberTerms
 	var name string
-	c := &cobra.Command{Use: "add HANDLE", Short: "Take somebody on, with a device, or for longer", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "add HANDLE|ACTOR", Short: "Take somebody on, with a device, or for longer", Args: cobra.ExactArgs(1),
 		Example: "  abaton staff add dr-carla --name 'Dr Carla' --roles physician,emergency",
 		RunE: func(c *cobra.Command, args []string) error {
 			roles, err := rolesOf(t.roles)
@@ -153,6 +153,12 @@ func newStaffAdd(e *env) *cobra.Command {
 			}
 			defer m.hangUp()
 			m.managers = t.managers
+			if p, err := m.staffNamed(c, args[0]); !errors.Is(err, people.ErrNobody) {
+				if err != nil {
+					return err
+				}
+				return e.takeOnNamed(c, m, p, roles, &t, "taken on as "+t.roles)
+			}
 			p, err := m.at.People().Load(args[0])
 			if errors.Is(err, people.ErrNobody) {
 				p, err = m.at.People().NewClinician(args[0], name, m.Person, roles...)

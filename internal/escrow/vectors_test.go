@@ -104,6 +104,21 @@ func TestKitVectors(t *testing.T) {
 	committed(t, "kit", made)
 }
 
+// TestWordVectors: what two people compare, and what stands for one event only.
+func TestWordVectors(t *testing.T) {
+	var made []vector
+	for _, c := range []struct {
+		comment string
+		hash    actor.Hash
+	}{{"all zero", actor.Hash{}}, {"an event", actor.Hash{1, 2, 3}}, {"its last bit", actor.Hash{31: 1}}, {"all ones", actor.Hash(unhex(t, strings.Repeat("ff", 32)))}} {
+		made = append(made, vector{Comment: c.comment, Source: "PROTOCOL.md#recovery-words", Expect: "ok",
+			Input: map[string]string{"event": hex.EncodeToString(c.hash[:])},
+			Output: map[string]string{"en": strings.Join(escrow.Words(c.hash, escrow.English), " "),
+				"nl": strings.Join(escrow.Words(c.hash, escrow.Dutch), " ")}})
+	}
+	committed(t, "words", made)
+}
+
 // opening is one attempt to open a kit's event with its code and shares.
 func opening(comment string, log abaton.ActorID, body []byte, code escrow.Code, shares []spread.Share) vector {
 	in := map[string]string{"log": hex.EncodeToString(log[:]), "escrow": hex.EncodeToString(body), "code": hex.EncodeToString(code[:])}

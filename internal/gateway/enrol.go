@@ -195,7 +195,7 @@ func eventRefused(err error) error {
 	}
 	switch r.Reason { // of a recovery
 	case abaton.ReasonWait:
-		return refusal(http.StatusConflict, "conflict", "the wait is not over at enough keepers; come back later with the paper")
+		return refusal(http.StatusConflict, "conflict", "the wait is not over at enough keepers; come back later")
 	case abaton.ReasonVetoed:
 		return refusal(http.StatusForbidden, "forbidden", "somebody with a device of this record stopped this; talk to your clinic")
 	}

@@ -108,6 +108,7 @@ type Gateway struct {
 	objectMax int64
 	uploads   *uploads
 	wraps     *wraps
+	pleas     *pleas
 
 	authenticators attest.Policy
 	signing        *key.Signing // the writer key: it also invites
@@ -159,6 +160,9 @@ func New(c Config) (*Gateway, error) {
 	}
 	g.metadata = capability(c.Release, g.clock(), g.apps.endpoints())
 	if err := g.openWraps(c); err != nil {
+		return nil, err
+	}
+	if err := g.openPleas(c); err != nil {
 		return nil, err
 	}
 	if err := g.openUploads(c); err != nil {

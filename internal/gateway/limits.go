@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/cda"
 	"github.com/abaton-health/abaton/internal/fhir"
 )
@@ -32,6 +33,16 @@ const (
 	attestBodyMax = 32 << 10
 	// stepUpBodyMax caps a step-up, in bytes: 32 lines and an assertion.
 	stepUpBodyMax = 16 << 10
+	// pleaBytesMax caps a recover event that helpers are asked to prove, and
+	// what one of them gives, in bytes: each has one box key or box in it.
+	pleaBytesMax = 4 << 10
+	// pleasMax is how many pleas for help are kept; each costs a small file.
+	pleasMax = 4096
+	// pleasOfOneMax is how many of them are for one record, as many as
+	// recoveries of one escrow may be under way.
+	pleasOfOneMax = actor.RecoveriesMax
+	// pleaLife is how long a plea is kept: helpers are on holiday.
+	pleaLife = 30 * 24 * time.Hour
 	// credentialIDMax is the longest WebAuthn credential id, in bytes.
 	credentialIDMax = 1023
 	// bodiesMax is how many bytes of request bodies are worked on at once; a

@@ -21,8 +21,11 @@ type meSeen struct {
 	Grants   []grantSeen `json:"grants"`
 	Ways     int         `json:"ways"`     // independent ways in; keepers take no first record below actor.WaysNeeded
 	Kit      bool        `json:"kit"`      // one of them is on paper
+	Trustees bool        `json:"helpers"`  // one of them is several people together
 	Passkeys []string    `json:"passkeys"` // names of those in force, hex
 	Keys     []string    `json:"keys"`     // ids of those in force, hex
+
+	Recoveries []recoverySeen `json:"recoveries"`
 }
 
 type lineSeen struct {
@@ -60,7 +63,8 @@ func (g *Gateway) me(ctx context.Context, c *call) (*answer, error) {
 	out := meSeen{Actor: p.actor.String(), Seq: at.Seq, Head: hex.EncodeToString(at.Hash[:]), Lines: []lineSeen{}, Grants: []grantSeen{},
 		Passkeys: []string{}, Keys: []string{}}
 	ways := st.Ways()
-	out.Ways, out.Kit = ways.Count(), ways.Kit
+	out.Ways, out.Kit, out.Trustees = ways.Count(), ways.Kit, ways.Trustees
+	out.Recoveries = g.recoveriesOf(st)
 	for name := range st.LiveCredentials() {
 		out.Passkeys = append(out.Passkeys, hex.EncodeToString(name[:]))
 	}

@@ -20,15 +20,20 @@ func portalRoutes() []route {
 		return route{method: http.MethodGet, pattern: pattern, policy: open, body: noBody, native: true, handle: (*Gateway).webPage}
 	}
 	return []route{
-		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"),
+		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"), page("/help"), page("/staff"),
 		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
 		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
 		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
 		{method: http.MethodPost, pattern: "/portal/attest", policy: open, body: loginBody, bodyMax: attestBodyMax, handle: (*Gateway).attest},
 		{method: http.MethodPost, pattern: "/portal/enrol", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).enrol},
+		{method: http.MethodPost, pattern: "/portal/device", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).enrolDevice},
 		{method: http.MethodGet, pattern: "/portal/wrap/{id}", policy: open, body: noBody, handle: (*Gateway).wrapOf},
 		{method: http.MethodPost, pattern: "/portal/events", policy: open, body: loginBody, bodyMax: enrolBodyMax, handle: (*Gateway).relay},
 		{method: http.MethodGet, pattern: "/portal/way/{id}", policy: open, body: noBody, handle: (*Gateway).wayIn},
+		{method: http.MethodGet, pattern: "/portal/helper/{id}", policy: open, body: noBody, handle: (*Gateway).originOf},
+		{method: http.MethodPost, pattern: "/portal/plea", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).plead},
+		{method: http.MethodGet, pattern: "/portal/plea/{id}", policy: open, body: noBody, handle: (*Gateway).plea},
+		{method: http.MethodPost, pattern: "/portal/help", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).help},
 		{method: http.MethodPost, pattern: "/portal/unseal", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).unseal},
 		{method: http.MethodPost, pattern: "/portal/wrap", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).keepWrap},
 		{method: http.MethodGet, pattern: "/portal/me", policy: bySession, body: noBody, handle: (*Gateway).me},
@@ -72,6 +77,7 @@ type clinicSeen struct {
 	Keepers      []keeperSeen   `json:"keepers"`   // half of a kit is shared over them
 	Threshold    uint8          `json:"threshold"` // how many shares give it
 	Wait         int64          `json:"wait"`      // seconds that a recovery waits at least
+	Roles        []string       `json:"roles"`     // in which people may look at records
 }
 
 type keeperSeen struct {
@@ -102,6 +108,11 @@ func (g *Gateway) clinic(ctx context.Context, _ *call) (*answer, error) {
 	}
 	_, _, out.Threshold, _ = g.set.Shape()
 	out.Wait = int64(g.set.RecoveryWait() / time.Second)
+	for _, r := range abaton.Roles() {
+		if r.Reads && r.Human {
+			out.Roles = append(out.Roles, r.Name)
+		}
+	}
 	for _, k := range g.set.Keepers {
 		out.Keepers = append(out.Keepers, keeperSeen{X: uint8(k.X), Box: login.Encode(k.Box)})
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -22,6 +23,32 @@ type waySeen struct {
 	Seq  uint64    `json:"seq"`
 	Head string    `json:"head"` // hex
 	Kits []kitSeen `json:"kits"`
+
+	Trustees   []kitSeen      `json:"helpers"`    // escrows that helpers open together
+	Recoveries []recoverySeen `json:"recoveries"` // under way, stopped and done
+}
+
+// recoverySeen is somebody on the way back in.
+type recoverySeen struct {
+	Event   string `json:"event"` // hash of the recover event, hex
+	By      string `json:"by"`    // kit, helpers
+	Begun   int64  `json:"begun"` // unix seconds, by the clock of whoever began it
+	Wait    int64  `json:"wait"`  // seconds, from when each keeper first heard of it
+	Stopped bool   `json:"stopped"`
+	Done    bool   `json:"done"`
+}
+
+func (g *Gateway) recoveriesOf(st *actor.State) []recoverySeen {
+	out := []recoverySeen{}
+	for _, r := range st.Recoveries() {
+		one := recoverySeen{Event: hex.EncodeToString(r.Event[:]), By: "kit", Begun: r.Begun.Unix(),
+			Wait: int64(max(r.Wait, g.set.RecoveryWait()) / time.Second), Stopped: r.Stopped, Done: r.Done}
+		if r.Kind == actor.EscrowTrustees {
+			one.By = "helpers"
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 type kitSeen struct {
@@ -51,13 +78,20 @@ func (g *Gateway) wayIn(ctx context.Context, c *call) (*answer, error) {
 	if err := wire.Unmarshal(draft, &e); err != nil {
 		return nil, err
 	}
-	out := waySeen{Seq: e.Seq - 1, Head: hex.EncodeToString(e.Prev[0][:]), Kits: []kitSeen{}}
+	out := waySeen{Seq: e.Seq - 1, Head: hex.EncodeToString(e.Prev[0][:]), Kits: []kitSeen{}, Trustees: []kitSeen{},
+		Recoveries: g.recoveriesOf(st)}
 	for name, kit := range st.Escrows() {
-		if kit.Kind == actor.EscrowKit {
-			out.Kits = append(out.Kits, kitSeen{ID: name.String(), Escrow: login.Encode(wire.Marshal(kit))})
+		seen := kitSeen{ID: name.String(), Escrow: login.Encode(wire.Marshal(kit))}
+		switch kit.Kind {
+		case actor.EscrowKit:
+			out.Kits = append(out.Kits, seen)
+		case actor.EscrowTrustees:
+			out.Trustees = append(out.Trustees, seen)
 		}
 	}
-	slices.SortFunc(out.Kits, func(a, b kitSeen) int { return strings.Compare(a.ID, b.ID) })
+	for _, all := range [][]kitSeen{out.Kits, out.Trustees} {
+		slices.SortFunc(all, func(a, b kitSeen) int { return strings.Compare(a.ID, b.ID) })
+	}
 	return jsonAnswer(out)
 }
 

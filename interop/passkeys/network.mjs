@@ -1,6 +1,6 @@
 // A live network of our own and a browser with a virtual authenticator.
 import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -8,11 +8,7 @@ import { chromium } from "playwright-core";
 
 const abaton = resolve(process.env.ABATON ?? join(import.meta.dirname, "../../bin/abaton"));
 
-// up gives a running network: run plays the command line, as a sample person's
-// FHIR client, stop ends it and leaves nothing.
-export async function up(...options) {
-  const work = await mkdtemp(join(tmpdir(), "abaton-passkeys-"));
-  const dir = join(work, "net");
+async function start(dir, options) {
   const child = spawn(abaton, ["up", "--dir", dir, ...options], { stdio: ["ignore", "pipe", "pipe"] });
   let said = "";
   await new Promise((done, failed) => {
@@ -21,6 +17,29 @@ export async function up(...options) {
     child.on("exit", (code) => failed(new Error(`abaton up ended with ${code}: ${said}`)));
   });
   child.removeAllListeners("exit");
+  return child;
+}
+
+async function stop(child) {
+  child.kill("SIGINT");
+  await new Promise((done) => child.on("exit", done));
+}
+
+// up gives a running network: run plays the command line, as a sample person's
+// FHIR client, stop ends it and leaves nothing.
+export const up = (...options) => upWith({}, ...options);
+
+// upWith is up with a list of authenticators that staff may enrol with. It takes
+// effect when the network begins anew.
+export async function upWith({ authenticators }, ...options) {
+  const work = await mkdtemp(join(tmpdir(), "abaton-passkeys-"));
+  const dir = join(work, "net");
+  if (authenticators) {
+    await stop(await start(dir, options));
+    const settings = join(dir, "gateway", "gateway.toml");
+    await writeFile(settings, `authenticators = ${JSON.stringify(resolve(authenticators))}\n${await readFile(settings)}`);
+  }
+  const child = await start(dir, options);
   const run = async (...args) => (await promisify(execFile)(abaton, [...args, "--dir", dir])).stdout;
   const { gateway } = JSON.parse(await readFile(join(dir, "network.json")));
   return {
@@ -38,8 +57,7 @@ export async function up(...options) {
         });
     },
     stop: async () => {
-      child.kill("SIGINT");
-      await new Promise((done) => child.on("exit", done));
+      await stop(child);
       await rm(work, { recursive: true, force: true });
     },
   };

@@ -26,6 +26,7 @@ try {
 
   const begin = async (page, text) => {
     await page.goto(`${network.url}/recover`);
+    await press(page, "I have my kit");
     await heading(page, "Come back with your kit");
     await look(page, "recover");
     await page.getByLabel("The record's name").fill(actor);

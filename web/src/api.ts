@@ -1,8 +1,11 @@
 // What the gateway answers (docs/protocol/gateway.md). It is a relay and a
 // lodger of ciphertext here; what it says is checked or shown, never obeyed.
-import { fromBase64url, fromHex, fromName, toBase64url, type Bytes } from "./bytes.ts";
+import { fromBase64url, fromHex, fromName, toBase64url, toName, type Bytes } from "./bytes.ts";
 import { Told } from "./dom.ts";
 import type { Keepers } from "./escrow.ts";
+
+// nameOf is how a person's log is written.
+export const nameOf = (actor: Bytes): string => toName("act1", actor);
 
 export interface Category {
   name: string;
@@ -18,6 +21,7 @@ export interface Clinic {
   origins: string[];
   categories: Category[];
   keepers: Keepers;
+  roles: string[]; // in which people of the clinic may look at records
 }
 
 export interface Offer {
@@ -62,14 +66,33 @@ export interface Me {
   grants: GrantSeen[];
   ways: number; // independent ways in
   kit: boolean;
+  helpers: boolean;
   passkeys: string[]; // names, hex
   keys: string[]; // ids, hex
+  recoveries: Recovery[];
+}
+
+// Recovery is somebody on the way back in.
+export interface Recovery {
+  event: string; // hash, hex
+  by: "kit" | "helpers";
+  begun: number;
+  wait: number; // seconds
+  stopped: boolean;
+  done: boolean;
+}
+
+export interface Sealed {
+  id: string; // gra1...
+  escrow: Bytes;
 }
 
 export interface Way {
   seq: number;
   head: Bytes;
-  kits: { id: string; escrow: Bytes }[];
+  kits: Sealed[];
+  helpers: Sealed[];
+  recoveries: Recovery[];
 }
 
 async function call(method: string, path: string, body?: unknown, access?: string): Promise<any> {
@@ -100,7 +123,7 @@ export async function clinic(): Promise<Clinic> {
   return {
     set: fromName("act1", c.set), organisation: fromName("act1", c.organisation), box: fromBase64url(c.box), rpID: c.rpId,
     origins: c.origins, categories: c.categories.map((x: any) => ({ name: x.name, id: fromHex(x.id), level: x.level })),
-    keepers: { boxes: c.keepers.map((x: any) => ({ x: x.x, box: fromBase64url(x.box) })), threshold: c.threshold, wait: c.wait },
+    keepers: { boxes: c.keepers.map((x: any) => ({ x: x.x, box: fromBase64url(x.box) })), threshold: c.threshold, wait: c.wait }, roles: c.roles.map(String),
   };
 }
 
@@ -127,6 +150,9 @@ export interface Published {
   of: number;
 }
 
+// enrolDevice brings a device of the clinic into force.
+export const enrolDevice = (event: Bytes): Promise<{ actor: string }> => call("POST", "/portal/device", { event: toBase64url(event) });
+
 export const publish = (event: Bytes): Promise<Published> =>
   call("POST", "/portal/events", { event: toBase64url(event) });
 
@@ -146,8 +172,32 @@ export const me = (access: string): Promise<Me> => call("GET", "/portal/me", und
 // way is what coming back needs of a log.
 export async function way(actor: string): Promise<Way> {
   const w = await call("GET", `/portal/way/${actor}`);
-  return { seq: w.seq, head: fromHex(w.head), kits: w.kits.map((k: any) => ({ id: String(k.id), escrow: fromBase64url(k.escrow) })) };
+  const sealed = (all: any[]): Sealed[] => all.map((k) => ({ id: String(k.id), escrow: fromBase64url(k.escrow) }));
+  return { seq: w.seq, head: fromHex(w.head), kits: sealed(w.kits), helpers: sealed(w.helpers), recoveries: w.recoveries };
 }
+
+// originOf is the event with which somebody's log began; its hash is the name.
+export const originOf = async (actor: string): Promise<Bytes> => fromBase64url((await call("GET", `/portal/helper/${actor}`)).event);
+
+// plead asks for the help of helpers; it is kept under the event's hash.
+export const plead = (event: Bytes): Promise<{ plea: string }> => call("POST", "/portal/plea", { event: toBase64url(event) });
+
+export interface Help {
+  helper: Bytes;
+  proof: Bytes;
+  part: Bytes;
+}
+
+export async function plea(name: string): Promise<{ event: Bytes; helps: Help[] }> {
+  const a = await call("GET", `/portal/plea/${name}`);
+  return {
+    event: fromBase64url(a.event),
+    helps: a.helps.map((h: any) => ({ helper: fromName("act1", h.helper), proof: fromBase64url(h.proof), part: fromBase64url(h.part) })),
+  };
+}
+
+export const help = (plea: string, h: Help): Promise<void> =>
+  call("POST", "/portal/help", { plea, helper: toName("act1", h.helper), proof: toBase64url(h.proof), part: toBase64url(h.part) });
 
 export const unseal = async (access: string, escrow: string): Promise<Bytes> =>
   fromBase64url((await call("POST", "/portal/unseal", { escrow }, access)).half);

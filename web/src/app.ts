@@ -1,9 +1,12 @@
-// The pages: /enrol, /sign-in and /unlock.
+// The pages: /enrol, /sign-in, /unlock, /recover, /help and /staff.
 import * as api from "./api.ts";
 import { fromBase64url } from "./bytes.ts";
 import * as device from "./device.ts";
 import { recoverPage } from "./backpage.ts";
+import { helpPage } from "./helppage.ts";
 import { paperView, unkept } from "./paper.ts";
+import { staffSignInPage } from "./staffpage.ts";
+import { alarms, waysView } from "./wayspage.ts";
 import { button, clock, day, el, explain, p, say, show, Told } from "./dom.ts";
 
 const purposes: Record<string, string> = {
@@ -89,7 +92,7 @@ async function signInPage(unlock: boolean): Promise<void> {
       await (unlock ? recordView(s) : whoView(s));
     }),
     p(unlock ? el("a", { href: "/sign-in" }, "Only see who can see my record") : el("a", { href: "/unlock" }, "Sign in and open my record at once")),
-    p(el("a", { href: "/recover" }, "I lost my device and have my kit")));
+    p(el("a", { href: "/recover" }, "I lost my device")));
 }
 
 const footer = (s: device.Session): HTMLElement =>
@@ -102,6 +105,7 @@ async function whoView(s: device.Session, said?: string): Promise<void> {
   const me = await api.me(s.access);
   const cards = me.grants.map((g) => grantCard(s, me, g));
   show("Who can see my record",
+    ...alarms(s, me, (text) => whoView(s, text)),
     ...secondWay(s, me),
     cards.length > 0 ? el("ul", { class: "cards" }, ...cards) : p("Nobody but you."),
     p(me.grants.length > 0 ? "Nobody else. What is stopped is stopped everywhere." : "Nobody can add to it either."),
@@ -109,7 +113,8 @@ async function whoView(s: device.Session, said?: string): Promise<void> {
       say("Waiting for your device.");
       await device.open(s);
       await recordView(s);
-    }), footer(s));
+    }),
+    el("h2", {}, "Recovery"), button("Recovery and helpers", () => waysView(s, (text) => whoView(s, text)), true), footer(s));
   say(said ?? "");
 }
 
@@ -181,6 +186,8 @@ const pages: Record<string, () => Promise<void>> = {
   "/sign-in": () => signInPage(false),
   "/unlock": () => signInPage(true),
   "/recover": () => recoverPage(whoView),
+  "/help": helpPage,
+  "/staff": staffSignInPage,
 };
 
 pages[location.pathname]?.().catch((err: unknown) => {

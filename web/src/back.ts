@@ -1,50 +1,18 @@
 // Coming back with a kit, on a new device (docs/protocol/recovery.md): begin
 // tells the keepers, finish opens once they have waited. The words are typed
-// twice and kept nowhere; half A never leaves this page.
+// twice and kept nowhere; half A never leaves this page. What kits and helpers
+// (helped.ts) have in common is comeIn.
 import * as api from "./api.ts";
 import { nameOf } from "./assertion.ts";
 import { publicOf } from "./box.ts";
-import { equal, fromBase64url, fromHex, fromName, random, toBase64url, toName, type Bytes } from "./bytes.ts";
+import { equal, fromHex, fromName, random, toBase64url, toName, type Bytes } from "./bytes.ts";
 import * as device from "./device.ts";
 import { Told } from "./dom.ts";
-import { halfOf, openKit, parseKit, proverOf, type Escrow } from "./escrow.ts";
+import { halfOf, openEscrow, parseKit, proverOf, type Escrow } from "./escrow.ts";
 import * as event from "./event.ts";
 import { checkHere, create, forget, keepName, needPRF } from "./passkey.ts";
+import { abandon, remember, type Pending } from "./pending.ts";
 import { wrap } from "./root.ts";
-
-// What this browser remembers of a recovery: nothing of it opens anything.
-const memory = "abaton.return";
-
-interface Pending {
-  id: Bytes; // WebAuthn id of the new passkey
-  public: Bytes;
-  class: number;
-  actor: Bytes;
-  escrow: string; // gra1...
-  entry: Bytes; // signed event that some keepers have voted for; empty: none
-  in: boolean; // the log holds the passkey
-}
-
-function remember(r: Pending): void {
-  localStorage.setItem(memory, JSON.stringify({
-    id: toBase64url(r.id), public: toBase64url(r.public), class: r.class, actor: toName("act1", r.actor), escrow: r.escrow,
-    entry: toBase64url(r.entry), in: r.in,
-  }));
-}
-
-export function pending(): Pending | undefined {
-  try {
-    const r = JSON.parse(localStorage.getItem(memory) ?? "");
-    return {
-      id: fromBase64url(r.id), public: fromBase64url(r.public), class: Number(r.class), actor: fromName("act1", r.actor),
-      escrow: String(r.escrow), entry: fromBase64url(r.entry), in: r.in === true,
-    };
-  } catch {
-    return undefined;
-  }
-}
-
-export const abandon = (): void => localStorage.removeItem(memory);
 
 const none = new Uint8Array(0);
 const now = (): number => Math.floor(Date.now() / 1000);
@@ -68,17 +36,21 @@ async function kitOf(way: api.Way, actor: Bytes, code: Bytes): Promise<{ id: str
   throw new Told("No kit of this record has these words", "Perhaps a newer kit was made since: then only that one works. Or the record's name is of another paper.");
 }
 
+// recordName reads what stands on the paper, or what the clinic says.
+export function recordName(text: string): Bytes {
+  try {
+    return fromName("act1", text.trim());
+  } catch {
+    throw new Told("This is not the name of a record", "It begins with act1 and stands on your kit. Your clinic knows it too.");
+  }
+}
+
 // begin makes the new passkey and tells the keepers: from here they wait.
-export async function begin(c: api.Clinic, name: string, words: string): Promise<{ at: number; of: number; wait: number }> {
+export async function begin(c: api.Clinic, name: string, words: string): Promise<api.Published> {
   checkHere(c);
   const code = await codeOf(words);
-  let actor: Bytes;
-  try {
-    actor = fromName("act1", name.trim());
-  } catch {
-    throw new Told("This is not the name of a record", "It stands at the end of the paper and begins with act1.");
-  }
-  const way = await api.way(name.trim());
+  const actor = recordName(name);
+  const way = await api.way(toName("act1", actor));
   const kit = await kitOf(way, actor, code);
   const passkey = await create(c);
   const seed = random(32); // helpers would seal to it; a kit has none
@@ -87,10 +59,13 @@ export async function begin(c: api.Clinic, name: string, words: string): Promise
   const prover = await proverOf(code, actor);
   code.fill(0);
   try {
-    const signed = await event.signedByKey(event.newRecover({ actor, seq: way.seq, hash: way.head }, body, now()), prover);
-    const told = await api.publish(signed);
-    remember({ id: passkey.id, public: passkey.public, class: passkey.class, actor, escrow: kit.id, entry: none, in: false });
-    return { at: told.at, of: told.of, wait: kit.escrow.delay };
+    const bytes = event.newRecover({ actor, seq: way.seq, hash: way.head }, body, now());
+    const told = await api.publish(await event.signedByKey(bytes, prover));
+    remember({
+      id: passkey.id, public: passkey.public, class: passkey.class, actor, escrow: kit.id, recover: await event.hashOf(bytes),
+      told: now(), wait: Math.max(kit.escrow.delay, c.keepers.wait), entry: none, in: false,
+    });
+    return told;
   } catch (err) {
     if (err instanceof api.Refused) await forget(c, toBase64url(passkey.id));
     throw err;
@@ -106,23 +81,28 @@ export interface Back {
   end(): Promise<number>; // how many old ways in were ended
 }
 
-// finish adds the passkey, asks the keepers for half B and puts the root under
-// the new passkey. It may be called again until it succeeds.
+// finish comes back with the kit's words.
 export async function finish(c: api.Clinic, r: Pending, words: string): Promise<Back> {
-  checkHere(c);
   const code = await codeOf(words);
   const kit = await kitOf(await api.way(toName("act1", r.actor)), r.actor, code);
   if (kit.id !== r.escrow) throw new Told("This is another kit", "Please use the paper you began with.");
+  return comeIn(c, r, kit.escrow, () => halfOf(code, r.actor)).finally(() => code.fill(0));
+}
+
+// comeIn adds the passkey, asks the keepers for half B, opens the escrow with
+// half A and puts the root under the new passkey. It may be called again until
+// it succeeds.
+export async function comeIn(c: api.Clinic, r: Pending, e: Escrow, halfA: (prf: Bytes) => Promise<Bytes>): Promise<Back> {
+  checkHere(c);
   if (!r.in) await enter(c, r);
-  const half = await halfOf(code, r.actor);
-  code.fill(0);
   const { session, touched } = await device.start(c, r.id, { actor: r.actor, public: r.public, wrap: none }, true);
   const prf = needPRF(touched);
-  const b = await api.unseal(session.access, kit.id);
-  const payload = await openKit(r.actor, kit.escrow, half, b);
+  const half = await halfA(prf);
+  const b = await api.unseal(session.access, r.escrow);
+  const payload = await openEscrow(r.actor, e, half, b);
   half.fill(0);
   b.fill(0);
-  if (payload?.root.length !== 32) throw new Told("The kit does not open this record", "The keepers gave their part, and it does not fit. Please tell your clinic.");
+  if (payload?.root.length !== 32) throw new Told("This does not open the record", "The keepers gave their part, and it does not fit. Please tell your clinic.");
   try {
     session.kept.wrap = await wrap(prf, r.id, payload.root);
     await api.keepWrap(session.access, r.id, r.public, session.kept.wrap).catch(async (err: unknown) => {
@@ -149,7 +129,8 @@ async function enter(c: api.Clinic, r: Pending): Promise<void> {
   }
   const sent = await api.publish(r.entry).catch((err: unknown) => {
     if (err instanceof api.Refused && err.status < 500) remember({ ...r, entry: none });
-    throw err;
+    const early = err instanceof api.Refused && err.status === 409 && err.lines.some((l) => l.includes("wait is not over"));
+    throw early ? new Told("It is too early", ...err.lines) : err;
   });
   r.in = sent.inForce;
   remember(r);

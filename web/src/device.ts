@@ -7,7 +7,7 @@ import { BOUND, nameOf } from "./assertion.ts";
 import { equal, fromBase64url, fromHex, fromName, random, toBase64url, toName, utf8, type Bytes } from "./bytes.ts";
 import { publicOf } from "./box.ts";
 import { Told } from "./dom.ts";
-import { makeKit } from "./escrow.ts";
+import { makeHelpers, makeKit, type Holder } from "./escrow.ts";
 import * as event from "./event.ts";
 import { DEPOSIT, marshalGrant, READ, wrapSeeds, type Seed } from "./grant.ts";
 import { hash } from "./labels.ts";
@@ -243,25 +243,40 @@ export interface Session {
 // signIn takes one touch in a browser that knows the passkey, else two: one to
 // find out whose it is. With unlock the same touch also opens the record.
 export async function signIn(c: api.Clinic, unlock: boolean): Promise<Session> {
+  const own = await who(c);
+  const { session: s, touched } = await start(c, own.id, own.kept, unlock);
+  remember({ id: own.id, set: c.set });
+  if (unlock) await lend(s, needPRF(touched));
+  return s;
+}
+
+// who is whose passkey this browser uses, and what is kept for it.
+export async function who(c: api.Clinic): Promise<{ id: Bytes; kept: api.Kept }> {
   checkHere(c);
   const known = remembered();
   if (known && !equal(known.set, c.set)) {
     throw new Told("This is another network", "Your passkey was made for other keepers. Do not go on, and tell your clinic.");
   }
-  const credential = known?.id ?? (await touch(c, random(32))).id;
-  const kept = await api.kept(await keepName(credential)).catch((err: unknown) => {
+  const id = known?.id ?? (await touch(c, random(32))).id;
+  const kept = await api.kept(await keepName(id)).catch((err: unknown) => {
     if (!(err instanceof api.Refused) || err.status !== 404) throw err;
     localStorage.removeItem(memory);
     throw new Told("This passkey is not known here", "If you have another one, try again with it. Else ask your clinic for an invitation.");
   });
-  const { session: s, touched } = await start(c, credential, kept, unlock);
-  remember({ id: credential, set: c.set });
-  if (unlock) await lend(s, needPRF(touched));
-  return s;
+  return { id, kept };
+}
+
+// At is an enrolled device of the clinic, and in which role somebody sits there.
+export interface At {
+  role: string;
+  device: Bytes;
+  posture: Bytes; // the clinic's word about it
+  prove(session: Bytes): Promise<Bytes>;
 }
 
 // start signs a statement with this passkey.
-export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, unlock: boolean): Promise<{ session: Session; touched: Touched }> {
+// at is where a clinician sits and as what; without it a patient signs in.
+export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, unlock: boolean, at?: At): Promise<{ session: Session; touched: Touched }> {
   const o = await api.offer();
   if (!equal(fromName("act1", o.set), c.set) || !equal(fromName("act1", o.organisation), c.organisation)) {
     throw new Told("The clinic's computer contradicts itself", "Nothing was signed. Please tell your clinic.");
@@ -271,11 +286,12 @@ export async function start(c: api.Clinic, credential: Bytes, kept: api.Kept, un
   const statement = session.marshalStatement({
     v: 1, actor: kept.actor, credential: await nameOf(kept.public), key: fromName("key1", o.session), reply, notBefore,
     expires: notBefore + sessionLife, set: c.set, checkpoints: o.checkpoints.map(utf8), nonce: fromBase64url(o.nonce),
-    organisation: zero, role: "", device: zero, behalf: zero,
+    organisation: at ? c.organisation : zero, role: at?.role ?? "", device: at?.device ?? zero, behalf: zero,
   });
   const id = await session.sessionID(statement);
   const touched = await touch(c, id, credential, unlock);
-  const signed = session.marshalSigned(statement, touched.assert(kept.public));
+  const signed = at ? session.marshalSigned(statement, touched.assert(kept.public), await at.prove(id), at.posture)
+    : session.marshalSigned(statement, touched.assert(kept.public));
   const seeds = await session.sealSeeds(reply, id, []); // nothing is lent before it is asked for
   const access = await api.complete(o, signed, seeds);
   const s = { clinic: c, id, access: access.access, expires: access.expires, actor: kept.actor, credential, kept, reply };
@@ -288,8 +304,10 @@ export async function open(s: Session): Promise<void> {
 }
 
 // unlock gives the root's secret, to be erased by who asked, and erases prf.
-async function unlock(s: Session, prf: Bytes): Promise<Bytes> {
-  const secret = await unwrap(prf, s.credential, s.kept.wrap).catch(() => {
+const unlock = (s: Session, prf: Bytes): Promise<Bytes> => unwrapped(s.credential, s.kept, prf);
+
+async function unwrapped(id: Bytes, kept: api.Kept, prf: Bytes): Promise<Bytes> {
+  const secret = await unwrap(prf, id, kept.wrap).catch(() => {
     throw new Told("Your passkey does not open this record", "The key kept for it here was altered or is of another passkey. Please tell your clinic.");
   });
   prf.fill(0);
@@ -338,10 +356,39 @@ async function end(s: Session): Promise<event.Place> {
   return { actor: s.actor, seq: me.seq, hash: fromHex(me.head) };
 }
 
-// stop takes a grant back.
-export async function stop(s: Session, grant: string): Promise<api.Published> {
-  const bytes = event.newRevoke(await end(s), fromName("gra1", grant), now());
-  return api.publish(event.signedBy(bytes, await proof(s, await event.hashOf(bytes))));
+// stop takes a grant back, or ends a way back in.
+export const stop = async (s: Session, grant: string): Promise<api.Published> =>
+  publish(s, event.newRevoke(await end(s), fromName("gra1", grant), now()));
+
+// veto stops somebody who comes back in as this person.
+export const veto = async (s: Session, recover: string): Promise<api.Published> =>
+  publish(s, event.newVeto(await end(s), fromHex(recover), now()));
+
+const publish = async (s: Session, bytes: Bytes): Promise<api.Published> =>
+  api.publish(event.signedBy(bytes, await proof(s, await event.hashOf(bytes))));
+
+// choose makes these people the helpers, any need of whom together open; who
+// were helpers before are so no longer, one touch for each time they were chosen.
+export async function choose(s: Session, holders: Holder[], need: number): Promise<api.Published> {
+  const before = (await api.way(toName("act1", s.actor))).helpers;
+  const prf = needPRF(await touch(s.clinic, random(32), s.credential, true));
+  const secret = await unlock(s, prf);
+  const seed = await (await Root.from(secret)).boxSeed();
+  const body = await makeHelpers(s.actor, s.clinic.keepers, holders, need, secret, seed).finally(() => {
+    secret.fill(0);
+    seed.fill(0);
+  });
+  const sent = await publish(s, event.newEscrow(await end(s), body, now()));
+  if (sent.inForce) for (const old of before) await stop(s, old.id);
+  return sent;
+}
+
+// openBox gives the seed of this person's box, to be erased by who asked.
+export async function openBox(id: Bytes, kept: api.Kept, prf: Bytes): Promise<Bytes> {
+  const secret = await unwrapped(id, kept, prf);
+  const seed = await (await Root.from(secret)).boxSeed();
+  secret.fill(0);
+  return seed;
 }
 
 export const locked = (me: api.Me): string[] => me.lines.filter((l) => l.level >= lockedLevel).map((l) => l.line);

@@ -1,6 +1,7 @@
-// A kit: the root under two locks besides the passkey (PROTOCOL.md#escrow,
-// #kit). Half A comes from a code on paper, half B is shared over the keepers.
-import { isZero, join, random, type Bytes } from "./bytes.ts";
+// Escrows: the root under two locks besides the passkey (PROTOCOL.md#escrow,
+// #kit). Half A comes from a code on paper or from helpers, half B is shared
+// over the keepers.
+import { equal, isZero, join, random, type Bytes } from "./bytes.ts";
 import { seal } from "./box.ts";
 import { Malformed } from "./cbor.ts";
 import { signingKey } from "./event.ts";
@@ -8,7 +9,8 @@ import * as form from "./form.ts";
 import { expand, extract, hash, type Label } from "./labels.ts";
 import { split } from "./share.ts";
 
-export const KIT = 3;
+export const KIT = 3, HELPERS = 4;
+export const holdersMax = 16;
 
 const proverForm = form.map({ key: form.fixed(32), actor: form.fixed(32) });
 export const escrowForm = form.map({
@@ -80,11 +82,45 @@ export async function makeKit(log: Bytes, keepers: Keepers, code: Bytes, root: B
   const prover = await proverOf(code, log);
   const { id } = await signingKey(prover);
   prover.fill(0);
-  const e: Escrow = {
-    kind: KIT, lines: [], wraps: [], shares: [], sealed: new Uint8Array(0), provers: [{ key: id, actor: new Uint8Array(32) }],
-    need: 1, delay: keepers.wait, nonce: random(16),
-  };
-  const [context, a, b] = [await contextOf(log, e), await halfOf(code, log), random(32)];
+  const e = terms(KIT, keepers, 1);
+  e.provers.push({ key: id, actor: none });
+  const a = await halfOf(code, log);
+  return sealed(keepers, e, await contextOf(log, e), a, root, boxSeed);
+}
+
+// Holder is a helper: a name, and the box that belongs to it.
+export interface Holder {
+  id: Bytes;
+  box: Bytes;
+}
+
+// makeHelpers is the body of an escrow that any need of these people open
+// together.
+export async function makeHelpers(log: Bytes, keepers: Keepers, holders: Holder[], need: number, root: Bytes, boxSeed: Bytes): Promise<Bytes> {
+  if (need < 2 || need > holders.length || holders.length > holdersMax) throw new Error("not so many helpers");
+  const e = terms(HELPERS, keepers, need);
+  e.provers = holders.map((h) => ({ key: none, actor: h.id }));
+  e.wraps = holders.map((h, i) => ({ holder: h.id, x: i + 1, sealed: new Uint8Array(0), hash: none }));
+  const [context, a] = [await contextOf(log, e), random(32)];
+  for (const { x, y } of split(a, need, e.wraps.map((w) => w.x))) {
+    const w = e.wraps[x - 1]!;
+    w.sealed = await seal(holders[x - 1]!.box, "abaton/v1/escrow-half", join(context, Uint8Array.of(x)), y);
+    w.hash = await hash("abaton/v1/escrow-part", context, Uint8Array.of(x), y);
+    y.fill(0);
+  }
+  return sealed(keepers, e, context, a, root, boxSeed);
+}
+
+const none = new Uint8Array(32);
+
+const terms = (kind: number, keepers: Keepers, need: number): Escrow => ({
+  kind, lines: [], wraps: [], shares: [], sealed: new Uint8Array(0), provers: [], need, delay: keepers.wait, nonce: random(16),
+});
+
+// sealed draws half B, shares it over the keepers and seals the payload. It
+// erases a.
+async function sealed(keepers: Keepers, e: Escrow, context: Bytes, a: Bytes, root: Bytes, boxSeed: Bytes): Promise<Bytes> {
+  const b = random(32);
   const boxes = new Map(keepers.boxes.map((k) => [k.x, k.box]));
   for (const { x, y } of split(b, keepers.threshold, keepers.boxes.map((k) => k.x))) {
     const at = Uint8Array.of(x);
@@ -99,19 +135,37 @@ export async function makeKit(log: Bytes, keepers: Keepers, code: Bytes, root: B
   return form.marshal(escrowForm, e);
 }
 
-// parseKit refuses what is not a kit (PROTOCOL.md#escrow).
-export function parseKit(body: Bytes): Escrow {
+// parse refuses what does not keep a root for its owner (PROTOCOL.md#escrow).
+function parse(body: Bytes, kind: number): Escrow {
   const e = form.unmarshal(escrowForm, body);
-  const good = e.kind === KIT && e.lines.length === 0 && e.wraps.length === 0 && e.provers.length === 1 &&
-    !isZero(e.provers[0]!.key) && isZero(e.provers[0]!.actor) && e.need === 1 && e.delay > 0 && e.delay <= 366 * 24 * 3600 &&
-    !isZero(e.nonce) && e.sealed.length > 16 && e.shares.length >= 2 && e.shares.every((s, i) => s.x === i + 1 && !isZero(s.hash));
+  const good = e.kind === kind && e.lines.length === 0 && e.delay > 0 && e.delay <= 366 * 24 * 3600 && !isZero(e.nonce) &&
+    e.sealed.length > 16 && e.shares.length >= 2 && e.shares.every((s, i) => s.x === i + 1 && !isZero(s.hash));
   if (!good) throw new Malformed();
   return e;
 }
 
-// openKit is the other end of makeKit; undefined where the halves are not this
-// kit's.
-export async function openKit(log: Bytes, e: Escrow, a: Bytes, b: Bytes): Promise<Payload | undefined> {
+// parseKit refuses what is not a kit.
+export function parseKit(body: Bytes): Escrow {
+  const e = parse(body, KIT);
+  const good = e.wraps.length === 0 && e.provers.length === 1 && !isZero(e.provers[0]!.key) && isZero(e.provers[0]!.actor) && e.need === 1;
+  if (!good) throw new Malformed();
+  return e;
+}
+
+// parseHelpers refuses what is not of helpers.
+export function parseHelpers(body: Bytes): Escrow {
+  const e = parse(body, HELPERS);
+  const holders = new Set(e.wraps.map((w) => w.holder.join()));
+  const good = e.wraps.length >= 2 && e.wraps.length <= holdersMax && holders.size === e.wraps.length && e.provers.length === e.wraps.length &&
+    e.wraps.every((w, i) => w.x === i + 1 && !isZero(w.holder) && !isZero(w.hash) && equal(e.provers[i]!.actor, w.holder) && isZero(e.provers[i]!.key)) &&
+    e.need >= 2 && e.need <= e.wraps.length;
+  if (!good) throw new Malformed();
+  return e;
+}
+
+// openEscrow is the other end; undefined where the halves are not this
+// escrow's.
+export async function openEscrow(log: Bytes, e: Escrow, a: Bytes, b: Bytes): Promise<Payload | undefined> {
   const context = await contextOf(log, e);
   const plain = await crypto.subtle.decrypt(how(context), await payloadKey(context, a, b), e.sealed).catch(() => undefined);
   if (!plain) return undefined;

@@ -7,7 +7,7 @@ import { assertionForm, classOf, nameOf, parsePublic, refusal, type Assertion, t
 import { parseGrant } from "./grant.ts";
 import { hash, message, type Label } from "./labels.ts";
 
-export const PATIENT = 1, CLINICIAN = 2, KEEPER_SET = 6;
+export const PATIENT = 1, CLINICIAN = 2, DEVICE = 4, KEEPER_SET = 6;
 
 export const eventForm = form.map({
   v: form.uint,
@@ -73,6 +73,13 @@ export const actorOf = (inception: Uint8Array): Promise<Bytes> => hash("abaton/v
 export const newInception = (body: Inception, time: number): Bytes =>
   form.marshal(eventForm, { v: 1, actor: new Uint8Array(32), seq: 0, prev: [], kind: 1, time, body: form.marshal(inceptionForm, body) });
 
+// readOrigin is the inception of a person's log.
+export function readOrigin(event: Bytes): Inception {
+  const e = form.unmarshal(eventForm, event);
+  if (e.v !== 1 || e.kind !== 1) throw new Malformed();
+  return form.unmarshal(inceptionForm, e.body);
+}
+
 // Place is where a log ends: what the next event stands on.
 export interface Place {
   actor: Bytes;
@@ -85,12 +92,25 @@ export const newRevoke = (at: Place, grant: Bytes, time: number): Bytes => next(
 // newEscrow gives a second way back in: the body of a kit.
 export const newEscrow = (at: Place, body: Bytes, time: number): Bytes => next(at, 19, body, time);
 
-const recoverForm = form.map({ escrow: form.fixed(32), credential: credentialForm, box: form.bytes, nonce: form.fixed(16) });
+export const recoverForm = form.map({ escrow: form.fixed(32), credential: credentialForm, box: form.bytes, nonce: form.fixed(16) });
 const next = (at: Place, kind: number, body: Bytes, time: number): Bytes =>
   form.marshal(eventForm, { v: 1, actor: at.actor, seq: at.seq + 1, prev: [at.hash], kind, time, body });
 
 // newRecover says that the log's owner wants back in; it gives nothing.
 export const newRecover = (at: Place, body: form.Of<typeof recoverForm>, time: number): Bytes => next(at, 20, form.marshal(recoverForm, body), time);
+
+// readRecover is an event that somebody asks helpers to prove.
+export function readRecover(event: Bytes): { actor: Bytes } & form.Of<typeof recoverForm> {
+  const e = form.unmarshal(eventForm, event);
+  if (e.v !== 1 || e.kind !== 20 || isZero(e.actor)) throw new Malformed();
+  const body = form.unmarshal(recoverForm, e.body);
+  if (isZero(body.escrow) || body.box.length !== 1216) throw new Malformed();
+  return { actor: e.actor, ...body };
+}
+
+// newVeto stops a recovery for ever.
+export const newVeto = (at: Place, recover: Bytes, time: number): Bytes =>
+  next(at, 21, form.marshal(form.map({ recover: form.fixed(32) }), { recover }), time);
 
 // newCredential adds a passkey; newRemoval removes one by its name, or a key.
 export const newCredential = (at: Place, credential: form.Of<typeof credentialForm>, time: number): Bytes =>
@@ -101,6 +121,11 @@ export const newRemoval = (at: Place, what: "key" | "passkey", id: Bytes, time: 
 // signedByKey proves an event with a managing key, of this seed.
 export async function signedByKey(event: Bytes, seed: Bytes): Promise<Bytes> {
   const { id, key } = await signingKey(seed);
+  return signedWith(event, id, key);
+}
+
+// signedWith proves an event with a signing key.
+export async function signedWith(event: Bytes, id: Bytes, key: CryptoKey): Promise<Bytes> {
   const sig = new Uint8Array(await crypto.subtle.sign("Ed25519", key, message("abaton/v1/event", await hashOf(event))));
   return form.marshal(signedForm, { event, proofs: [{ tag: 1, body: form.marshal(keyProofForm, { key: id, sig }) }] });
 }
@@ -116,6 +141,11 @@ export async function signingKey(seed: Bytes): Promise<{ id: Bytes; key: CryptoK
 // signedBy puts a passkey's proof beside an event.
 export const signedBy = (event: Bytes, a: Assertion): Bytes =>
   form.marshal(signedForm, { event, proofs: [{ tag: 2, body: form.marshal(assertionForm, a) }] });
+
+// signedByAll puts the proofs of several passkeys beside an event, each as its
+// owner sent it.
+export const signedByAll = (event: Bytes, assertions: Bytes[]): Bytes =>
+  form.marshal(signedForm, { event, proofs: assertions.map((body) => ({ tag: 2, body })) });
 
 export async function signature(key: Bytes, label: Label, body: Bytes, sig: Bytes): Promise<boolean> {
   const k = await crypto.subtle.importKey("raw", key, "Ed25519", false, ["verify"]).catch(() => undefined);

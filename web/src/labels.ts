@@ -9,8 +9,10 @@ export type Label =
   | "abaton/v1/device-proof"
   | "abaton/v1/enrolment"
   | "abaton/v1/escrow"
+  | "abaton/v1/escrow-half"
   | "abaton/v1/escrow-key"
   | "abaton/v1/escrow-leaf"
+  | "abaton/v1/escrow-part"
   | "abaton/v1/escrow-share"
   | "abaton/v1/event"
   | "abaton/v1/grant"
@@ -21,13 +23,15 @@ export type Label =
   | "abaton/v1/line"
   | "abaton/v1/posture"
   | "abaton/v1/manage-seed"
+  | "abaton/v1/recovery-word"
   | "abaton/v1/root"
   | "abaton/v1/root-wrap"
   | "abaton/v1/segment-id"
   | "abaton/v1/segment-seed"
   | "abaton/v1/session"
   | "abaton/v1/session-seeds"
-  | "abaton/v1/step-up";
+  | "abaton/v1/step-up"
+  | "abaton/v1/trustee-part";
 
 // message is label || 0x00 || parts.
 export const message = (label: Label, ...parts: Uint8Array[]): Bytes => join(utf8(label), Uint8Array.of(0), ...parts);

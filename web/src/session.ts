@@ -7,7 +7,7 @@ import { assertionForm, nameOf, refusal, type Assertion, type RelyingParty } fro
 import { open, seal } from "./box.ts";
 import { signature } from "./event.ts";
 import { marshalSeeds, parseSeeds, type Seed } from "./grant.ts";
-import { hash } from "./labels.ts";
+import { hash, message } from "./labels.ts";
 
 export const statementForm = form.map({
   v: form.uint,
@@ -27,11 +27,12 @@ export const statementForm = form.map({
 });
 export type Statement = form.Of<typeof statementForm>;
 const signedForm = form.tuple({ statement: form.bytes, assertion: assertionForm, device: form.bytes, posture: form.bytes });
-const none = new Uint8Array(0); // a patient's browser brings no device
+const none: Bytes = new Uint8Array(0); // a patient's browser brings no device
 
 export const marshalStatement = (s: Statement): Bytes => form.marshal(statementForm, s);
 export const sessionID = (statement: Uint8Array): Promise<Bytes> => hash("abaton/v1/session", statement);
-export const marshalSigned = (statement: Bytes, assertion: Assertion): Bytes => form.marshal(signedForm, { statement, assertion, device: none, posture: none });
+export const marshalSigned = (statement: Bytes, assertion: Assertion, device = none, posture = none): Bytes =>
+  form.marshal(signedForm, { statement, assertion, device, posture });
 
 // authenticate is what a keeper checks before it looks at a log; "" or the
 // reason.
@@ -66,6 +67,21 @@ const postureForm = form.map({
 });
 const sealedForm = form.tuple({ body: form.bytes, sig: form.bytes });
 const postureLife = 24 * 3600;
+
+// deviceProof: this passkey was used on the device with this key.
+export async function deviceProof(publicKey: Bytes, key: CryptoKey, id: Bytes): Promise<Bytes> {
+  const sig = new Uint8Array(await crypto.subtle.sign("Ed25519", key, message("abaton/v1/device-proof", id)));
+  return form.marshal(deviceForm, { key: publicKey, sig });
+}
+
+// readPosture is an organisation's word about a device; whether its signer may
+// give it, keepers decide.
+export async function readPosture(word: Bytes): Promise<form.Of<typeof postureForm>> {
+  const sealed = form.unmarshal(sealedForm, word);
+  const p = form.unmarshal(postureForm, sealed.body);
+  if (p.v !== 1 || !(await signature(p.signer, "abaton/v1/posture", sealed.body, sealed.sig))) throw new Malformed();
+  return p;
+}
 
 // deviceRefusal: a statement that names a device carries its signature and
 // its organisation's word about it, and no other statement does.

@@ -16,6 +16,12 @@ export async function wordsOf(code: Bytes): Promise<string[]> {
   return Array.from({ length: codeWords }, (_, i) => list[Number((bits >> BigInt((codeWords - 1 - i) * wordBits)) & 2047n)]!);
 }
 
+// wordsAt are the three words that 33 bits stand for.
+export function wordsAt(b: Bytes): string[] {
+  const bits = b.slice(0, 8).reduce((n, v) => (n << 8n) | BigInt(v), 0n);
+  return [53n, 42n, 31n].map((at) => list[Number((bits >> at) & 2047n)]!);
+}
+
 // parseWords is the code, or undefined where these are not the words of a kit.
 export async function parseWords(words: string[]): Promise<Bytes | undefined> {
   const places = words.map((w) => list.indexOf(w.trim().toLowerCase()));

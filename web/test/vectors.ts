@@ -3,9 +3,10 @@
 import { refusal } from "../src/assertion.ts";
 import { equal, fromName, toHex, toName, type Bytes } from "../src/bytes.ts";
 import { encode, decode, Malformed } from "../src/cbor.ts";
-import { halfOf, openKit, escrowForm, proverOf } from "../src/escrow.ts";
+import { halfOf, openEscrow, escrowForm, proverOf } from "../src/escrow.ts";
 import * as event from "../src/event.ts";
 import * as form from "../src/form.ts";
+import { wordsFor } from "../src/helpers.ts";
 import { grantID, grantForm, marshalSeeds, parseGrant, parseSeeds, unwrapSeeds } from "../src/grant.ts";
 import { hash } from "../src/labels.ts";
 import { Root, unwrap, wrap } from "../src/root.ts";
@@ -122,10 +123,12 @@ const checks: Record<string, Check> = {
     const [log, e] = [fromHex(v.input.log), form.unmarshal(escrowForm, fromHex(v.input.escrow))];
     const shares = [1, 2, 3, 4, 5].filter((x) => v.input[`share_${x}`]).map((x) => ({ x, y: fromHex(v.input[`share_${x}`]) }));
     if (shares.length === 0) return "sealed";
-    const p = await openKit(log, e, await halfOf(fromHex(v.input.code), log), combine(shares));
+    const p = await openEscrow(log, e, await halfOf(fromHex(v.input.code), log), combine(shares));
     if (!p) return "sealed";
     return toHex(p.root) === v.output!["root"] && toHex(p.box) === v.output!["box"] ? "ok" : "another payload";
   },
+
+  "escrow/words": async (v) => ((await wordsFor(fromHex(v.input.event))).join(" ") === v.output!["en"] ? "ok" : "other words"),
 
   "session/seeds": (v) =>
     found("box", async () => {

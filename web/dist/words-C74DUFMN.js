@@ -1,4 +1,4 @@
-import{o as s}from"./chunk-IP7JABTT.js";var c=`abandon
+import{o as s}from"./chunk-LUDAOMNT.js";var u=`abandon
 ability
 able
 about
@@ -2046,5 +2046,5 @@ zebra
 zero
 zone
 zoo
-`;var n=16,l=12,u=11,d=c.trim().split(`
-`);async function b(r){if(r.length!==n)throw new Error("not a kit's code");let t=r.reduce((o,e)=>o<<8n|BigInt(e),0n)<<4n|BigInt((await s(r))[0]>>4);return Array.from({length:l},(o,e)=>d[Number(t>>BigInt((l-1-e)*u)&2047n)])}async function y(r){let t=r.map(a=>d.indexOf(a.trim().toLowerCase()));if(t.length!==l||t.includes(-1))return;let o=t.reduce((a,i)=>a<<BigInt(u)|BigInt(i),0n),e=new Uint8Array(n);for(let a=0,i=o>>4n;a<n;a++,i>>=8n)e[n-1-a]=Number(i&255n);return(await s(e))[0]>>4===Number(o&15n)?e:void 0}export{n as codeBytes,l as codeWords,y as parseWords,b as wordsOf};
+`;var n=16,l=12,d=11,c=u.trim().split(`
+`);async function b(r){if(r.length!==n)throw new Error("not a kit's code");let t=r.reduce((e,a)=>e<<8n|BigInt(a),0n)<<4n|BigInt((await s(r))[0]>>4);return Array.from({length:l},(e,a)=>c[Number(t>>BigInt((l-1-a)*d)&2047n)])}function y(r){let t=r.slice(0,8).reduce((e,a)=>e<<8n|BigInt(a),0n);return[53n,42n,31n].map(e=>c[Number(t>>e&2047n)])}async function f(r){let t=r.map(o=>c.indexOf(o.trim().toLowerCase()));if(t.length!==l||t.includes(-1))return;let e=t.reduce((o,i)=>o<<BigInt(d)|BigInt(i),0n),a=new Uint8Array(n);for(let o=0,i=e>>4n;o<n;o++,i>>=8n)a[n-1-o]=Number(i&255n);return(await s(a))[0]>>4===Number(e&15n)?a:void 0}export{n as codeBytes,l as codeWords,f as parseWords,y as wordsAt,b as wordsOf};

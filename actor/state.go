@@ -42,6 +42,8 @@ type State struct {
 	duties      map[post]*entry[*Duty]
 	stopped     bool
 	policies    []policyGift
+	registrars  map[abaton.ActorID]*entry[*Registrar]
+	findings    map[Hash]finding
 	set         *Set
 }
 
@@ -231,6 +233,7 @@ type Asker struct {
 // enough. Whether the asker acts for a team is the organisation's log's word.
 func (s *State) Facts(who Asker, id abaton.GrantID, used uint64, now time.Time) grant.Facts {
 	f := grant.Facts{Used: used, Barred: s.Barred(who.Actor, now) || s.Barred(who.Organisation, now) || s.Barred(who.Behalf, now)}
+	f.Frozen, f.Stated = s.Frozen(), s.Stated(now)
 	if id == (abaton.GrantID{}) {
 		f.Owner = s.Live() && who.Actor == s.actor
 		return f

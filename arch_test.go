@@ -45,6 +45,7 @@ const plan = `
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/escrow < internal/people;
 	NONE < internal/qr < cmd/abaton;
+	internal/fhir < internal/ages < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
 	key < internal/attest < internal/gateway, cmd/abaton-gateway;
@@ -99,7 +100,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/ages",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -119,6 +119,9 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 		return err
 	}
 	n.form.Organisation = org.ID.String()
+	if err := n.makeRegistry(); err != nil {
+		return err
+	}
 	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {
 		return err
 	}
@@ -241,7 +244,7 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 func (n *Network) writeKeeperSettings(k address, more map[string]any) error {
 	settings := map[string]any{
 		"dir": ".", "index": int(k.X), "listen": k.Listen, "admin": k.Admin, "set": "../" + setFile, "set_id": n.form.SetID,
-		"organisations": []string{n.form.Organisation}, "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
+		"organisations": n.admitted(), "patients_per_hour": patientsPerHour, "patients_per_day": 2 * patientsPerHour,
 	}
 	for name, value := range more {
 		settings[name] = value

@@ -74,7 +74,7 @@ func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error
 	return p, nil
 }
 
-// introduce publishes the organisation's first event; again has no effect.
+// introduce publishes the organisations' first events; again has no effect.
 func (p *Processes) introduce(ctx context.Context) error {
 	org, err := p.Organisation()
 	if err != nil {
@@ -85,7 +85,14 @@ func (p *Processes) introduce(ctx context.Context) error {
 		return err
 	}
 	defer closeAll()
-	return people.Introduce(ctx, c, org)
+	registry, err := p.people.Load(RegistryHandle)
+	if errors.Is(err, people.ErrNobody) { // a network made by an older release
+		return people.Introduce(ctx, c, org)
+	}
+	if err != nil {
+		return err
+	}
+	return people.Introduce(ctx, c, org, registry)
 }
 
 // Hold takes the network for this process and starts nothing yet; ErrRunning.

@@ -245,7 +245,7 @@ func TestTwoHousesState(t *testing.T) {
 			b := f.finding(grant.Incapacity, 1)
 			b.Until = f.w.now.Add(183 * day).Unix()
 			return b
-		}, []string{"town", "dora"}, abaton.ReasonTime},
+		}, []string{"town", "dora"}, abaton.ReasonTooLarge},
 		{"a second one for half a year", func(f *family) { f.states(f.finding(grant.Incapacity, 9)) }, func(f *family) *actor.Finding {
 			b := f.finding(grant.Incapacity, 1)
 			b.Until = f.w.now.Add(183 * day).Unix()
@@ -255,7 +255,7 @@ func TestTwoHousesState(t *testing.T) {
 			b := f.finding(grant.Incapacity, 1)
 			b.Until = f.w.now.Add(730 * day).Unix()
 			return b
-		}, []string{"town", "dora"}, abaton.ReasonTime},
+		}, []string{"town", "dora"}, abaton.ReasonTooLarge},
 		{"of somebody who has died", func(f *family) { f.states(f.finding(grant.Death, 9)) }, nil, []string{"town", "dora"}, abaton.ReasonFrozen},
 		{"a death", nil, func(f *family) *actor.Finding { return f.finding(grant.Death, 1) }, []string{"town", "dora"}, ""},
 	} {
@@ -439,8 +439,8 @@ func TestOrder(t *testing.T) {
 		by   string
 		want abaton.Reason
 	}{
-		{"a bar for ever", &actor.Bar{Actor: ben}, "town", abaton.ReasonTime},
-		{"a bar for two years", &actor.Bar{Actor: ben, Until: f.w.now.Add(730 * day).Unix()}, "town", abaton.ReasonTime},
+		{"a bar for ever", &actor.Bar{Actor: ben}, "town", abaton.ReasonTooLarge},
+		{"a bar for two years", &actor.Bar{Actor: ben, Until: f.w.now.Add(730 * day).Unix()}, "town", abaton.ReasonTooLarge},
 		{"a bar of the patient", &actor.Bar{Actor: f.st.Actor(), Until: year}, "town", abaton.ReasonBarred},
 		{"an end of the kit", &actor.Revoke{Grant: abaton.GrantID(kit.Hash())}, "town", abaton.ReasonGrant},
 		{"a veto of a recovery", &actor.Veto{Recover: actor.Hash{7}}, "town", abaton.ReasonCredential},

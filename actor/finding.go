@@ -198,7 +198,7 @@ func (s *State) admitReview(b *Finding, now time.Time) error {
 		}
 	}
 	if b.Until > now.Add(most+abaton.ClockSkewMax).Unix() {
-		return abaton.Refuse(abaton.ReasonTime)
+		return tooLarge() // not time: that may pass, this does not
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func (s *State) admitOrder(a *Authentic, door Door, now time.Time) error {
 		}
 	case *Bar:
 		if last := now.Add(CourtBarMax + abaton.ClockSkewMax).Unix(); b.Until == 0 || b.Until > last {
-			return abaton.Refuse(abaton.ReasonTime)
+			return tooLarge()
 		}
 	}
 	return nil

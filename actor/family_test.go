@@ -125,25 +125,29 @@ func (f *family) reads(who abaton.ActorID, id abaton.GrantID, at time.Time) abat
 	return grant.Decide(f.st.Facts(actor.Asker{Actor: who}, id, 0, at), a, at).Reason
 }
 
+// findingDefects change a valid statement of an incapacity into one that no log
+// is asked about.
+var findingDefects = []struct {
+	name   string
+	change func(*actor.Finding)
+}{
+	{"no case", func(b *actor.Finding) { b.Case = 0 }},
+	{"unknown case", func(b *actor.Finding) { b.Case = 3 }},
+	{"no registrar", func(b *actor.Finding) { b.Registrar = abaton.ActorID{} }},
+	{"no physician", func(b *actor.Finding) { b.Physician = abaton.ActorID{} }},
+	{"no house", func(b *actor.Finding) { b.House = abaton.ActorID{} }},
+	{"the registrar is the physician", func(b *actor.Finding) { b.Physician = b.Registrar }},
+	{"the registrar is the house", func(b *actor.Finding) { b.House = b.Registrar }},
+	{"the physician is the house", func(b *actor.Finding) { b.House = b.Physician }},
+	{"no nonce", func(b *actor.Finding) { b.Nonce = [16]byte{} }},
+	{"no review date", func(b *actor.Finding) { b.Until = 0 }},
+	{"a review before time began", func(b *actor.Finding) { b.Until = -1 }},
+	{"a death with a review date", func(b *actor.Finding) { b.Case = grant.Death }},
+}
+
 func TestFindingForms(t *testing.T) {
 	f := newFamily(t)
-	for _, c := range []struct {
-		name   string
-		change func(*actor.Finding)
-	}{
-		{"no case", func(b *actor.Finding) { b.Case = 0 }},
-		{"unknown case", func(b *actor.Finding) { b.Case = 3 }},
-		{"no registrar", func(b *actor.Finding) { b.Registrar = abaton.ActorID{} }},
-		{"no physician", func(b *actor.Finding) { b.Physician = abaton.ActorID{} }},
-		{"no house", func(b *actor.Finding) { b.House = abaton.ActorID{} }},
-		{"the registrar is the physician", func(b *actor.Finding) { b.Physician = b.Registrar }},
-		{"the registrar is the house", func(b *actor.Finding) { b.House = b.Registrar }},
-		{"the physician is the house", func(b *actor.Finding) { b.House = b.Physician }},
-		{"no nonce", func(b *actor.Finding) { b.Nonce = [16]byte{} }},
-		{"no review date", func(b *actor.Finding) { b.Until = 0 }},
-		{"a review before time began", func(b *actor.Finding) { b.Until = -1 }},
-		{"a death with a review date", func(b *actor.Finding) { b.Case = grant.Death }},
-	} {
+	for _, c := range findingDefects {
 		b := f.finding(grant.Incapacity, 1)
 		c.change(b)
 		_, err := actor.Authenticate(signed(f.event(b), both()...), party)
@@ -303,6 +307,20 @@ func TestNoDoorNoFinding(t *testing.T) {
 		a := f.w.authentic(f.event(body), both()...)
 		if got := reason(f.st.Admit(a, f.w.door(), f.w.now)); got != abaton.ReasonCredential {
 			t.Errorf("kind %d: got %q, want %q", a.Kind(), got, abaton.ReasonCredential)
+		}
+	}
+}
+
+// TestOnlyAdmittedHouses: a keeper believes no registrar, and no physician's
+// house, that its own operator did not admit.
+func TestOnlyAdmittedHouses(t *testing.T) {
+	f := newFamily(t)
+	for name, only := range map[string]abaton.ActorID{"the house alone": f.w.org.st.Actor(), "the registrar alone": f.town.st.Actor()} {
+		door := f.door()
+		door.Admitted = func(id abaton.ActorID) bool { return id == only }
+		a := f.w.authentic(f.event(f.finding(grant.Death, 1)), both()...)
+		if got := reason(f.st.Admit(a, door, f.w.now)); got != abaton.ReasonCredential {
+			t.Errorf("%s is admitted: got %q, want %q", name, got, abaton.ReasonCredential)
 		}
 	}
 }

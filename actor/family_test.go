@@ -419,6 +419,7 @@ func TestDeath(t *testing.T) {
 			"erase": &actor.Erase{Rows: []actor.Row{{Batch: abaton.BatchName{1}, Bits: 1}}}, "grant": f.granted(carl, 9), "epoch": f.epoch(2),
 			"key": &actor.KeyAdd{Key: actor.Key{ID: signing("new key").ID(), Rights: actor.Write}}, "kit": sampleKit("k", signing("k")),
 			"registrar": &actor.Registrar{Registrar: f.town.st.Actor()},
+			"passkey":   &actor.CredentialAdd{Credential: actor.Credential{Public: passkey(t, "new passkey").Public(), Class: actor.Bound}},
 		} {
 			if _, got := f.says(body, byKey("ana")); got != abaton.ReasonFrozen {
 				t.Errorf("%s in the name of the dead: got %q, want %q", name, got, abaton.ReasonFrozen)

@@ -348,6 +348,13 @@ func TestMandate(t *testing.T) {
 			t.Errorf("%s: the patient: got %q, want permitted", when, got)
 		}
 	}
+	asleep := func(g *actor.Granted) bool {
+		given, _ := f.st.Grant(grantID(g))
+		return f.st.Asleep(given, now)
+	}
+	if !asleep(mandate) || !asleep(heir) || asleep(other) {
+		t.Error("before: what is for a case sleeps, and nothing else")
+	}
 	check("before", now, abaton.ReasonDormant)
 	a, why := f.says(f.finding(grant.Incapacity, 1), both()...)
 	if why != "" {
@@ -356,6 +363,9 @@ func TestMandate(t *testing.T) {
 	check("without a certificate", now, abaton.ReasonDormant)
 	f.certify(a)
 	check("stated", now, "")
+	if asleep(mandate) || !asleep(heir) || asleep(other) {
+		t.Error("stated: what is for another case sleeps, and nothing else")
+	}
 	if got := f.reads(ben, grantID(other), now); got != "" {
 		t.Errorf("another's grant: got %q, want permitted", got)
 	}
@@ -411,6 +421,11 @@ func TestDeath(t *testing.T) {
 		frozen("without a certificate", abaton.ReasonDormant)
 		f.certify(a)
 		frozen("certified", "")
+		for g, want := range map[*actor.Granted]bool{heir: false, mandate: true, other: true} {
+			if given, _ := f.st.Grant(grantID(g)); f.st.Asleep(given, now) != want {
+				t.Errorf("a grant for %v sleeps after a death: got %t, want %t", given.When, !want, want)
+			}
+		}
 		late := grant.Access{Actor: ben, Patient: f.st.Actor(), Action: grant.Deposit, Purpose: abaton.Treatment, Line: f.st.Lines()[0].Line}
 		if d := grant.Decide(f.st.Facts(actor.Asker{Actor: ben}, grantID(other), 0, now), late, now); d.Reason != abaton.ReasonGrant {
 			t.Errorf("a deposit under a grant to read: got %q, want %q", d.Reason, abaton.ReasonGrant)

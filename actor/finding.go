@@ -97,6 +97,12 @@ func (s *State) Stated(now time.Time) grant.Case {
 	return open
 }
 
+// Asleep reports whether a grant of this log opens nothing now because of what is
+// stated, or is not: it is for another case, or frozen.
+func (s *State) Asleep(g *grant.Grant, now time.Time) bool {
+	return g.When != grant.Always && g.When != s.Stated(now) || g.When != grant.Death && s.Frozen()
+}
+
 // over: past the review date. A merge may vouch for what nobody judged: its own
 // time bounds it.
 func (f finding) over(now time.Time) bool {

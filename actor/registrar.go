@@ -103,7 +103,7 @@ func (d Door) registers(id abaton.ActorID) *State {
 	return st
 }
 
-// managers are the provers that manage this organisation's log now.
+// managersAmong counts the provers that manage this organisation's log now.
 func (s *State) managersAmong(by provers) (n int) {
 	for _, k := range by.keys {
 		if s.KeyRights(k)&Manage != 0 {

@@ -159,7 +159,7 @@ func (o *office) open(e *env) (*device, abaton.ActorID, error) {
 	return d, p.ID, nil
 }
 
-// hand signs in a patient's log with as many of the registrar's managers as it
+// handAbout signs in a patient's log with as many of the registrar's managers as it
 // demands.
 func (d *device) handAbout(patient abaton.ActorID) client.Hand {
 	h := d.Hand()

@@ -55,7 +55,8 @@ func (k *kin) finding(c grant.Case) actor.SignedEvent {
 	return e
 }
 
-// lists asks every keeper for a list; what each says, if all say the same.
+// asks is what every keeper says to a request, a list if it has no mode; all say the
+// same.
 func (k *kin) asks(t *testing.T, p *custodytest.Person, q session.Request) abaton.Reason {
 	t.Helper()
 	q.Patient, q.Time = k.ana.ID, k.clock().Unix()

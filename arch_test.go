@@ -47,6 +47,7 @@ const plan = `
 	internal/careteam, internal/emergency < internal/people;
 	internal/durable, internal/emergency < cmd/abaton-authority;
 	NONE < internal/qr < cmd/abaton;
+	internal/fhir < internal/ages < cmd/abaton;
 	internal/fhir/search < internal/gateway;
 	NONE < web < internal/gateway;
 	key < internal/attest < internal/gateway, cmd/abaton-gateway;
@@ -104,7 +105,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -97,6 +97,9 @@ const (
 	GatewayAccessMax = time.Hour
 	// GrantLifeMax bounds a grant.
 	GrantLifeMax = 366 * 24 * time.Hour
+	// DormantLifeMax bounds a grant that opens in a case only: made once in a
+	// life, looked at again every few years.
+	DormantLifeMax = 30 * 366 * 24 * time.Hour
 	// LeaseMax is how long a keeper answers without having heard two other
 	// keepers' statement feeds.
 	LeaseMax = 60 * time.Second

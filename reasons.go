@@ -50,6 +50,9 @@ const (
 	ReasonVetoed       Reason = "recovery-vetoed" // the recovery was stopped for ever
 	ReasonWays         Reason = "ways-back"       // the patient has no second way back in: make a kit first
 
+	ReasonFrozen  Reason = "frozen"  // a death is stated: nothing but what was given for it opens
+	ReasonDormant Reason = "dormant" // given for a case that is not stated now
+
 	ReasonNewRole     Reason = "emergency-role-new"    // this keeper has not known the emergency role for long enough
 	ReasonUnconfirmed Reason = "emergency-unconfirmed" // an earlier emergency opening was not confirmed in time
 	ReasonSecond      Reason = "second-clinician"      // needs a second clinician's agreement

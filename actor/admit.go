@@ -71,6 +71,9 @@ func (s *State) Admit(a *Authentic, door Door, now time.Time) error {
 	if err := s.admitStopped(a.event.Kind); err != nil {
 		return err
 	}
+	if err := s.admitFrozen(a.event.Kind); err != nil {
+		return err
+	}
 	switch b := a.body.(type) {
 	case *Escrow:
 		return s.admitEscrow(b, parents, door)
@@ -191,7 +194,9 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitTeam(b, parents)
 	case *Duty:
 		return s.admitDuty(b)
-	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto:
+	case *Registrar:
+		return s.admitRegistrar(b)
+	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding:
 	default:
 		return malformed()
 	}

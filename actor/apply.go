@@ -123,6 +123,10 @@ func (s *State) effect(body Body, n *knot) {
 		s.recover(b, n)
 	case *Veto:
 		s.stop(b)
+	case *Registrar:
+		give(&s.registrars, b.Registrar, b, n)
+	case *Finding:
+		s.find(b, n)
 	}
 }
 

@@ -249,6 +249,10 @@ func bodyOf(k EventKind) Body {
 		return new(Stop)
 	case EventPolicy:
 		return new(Policy)
+	case EventRegistrar:
+		return new(Registrar)
+	case EventFinding:
+		return new(Finding)
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ func (k EventKind) Valid() bool { return bodyOf(k) != nil }
 func Narrows(k EventKind) bool {
 	switch k {
 	case EventKeyRemove, EventCredentialRemove, EventRevoke, EventBar, EventErase, EventStop,
-		EventRecover, EventVeto:
+		EventRecover, EventVeto, EventFinding:
 		return true
 	}
 	return false

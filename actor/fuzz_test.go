@@ -22,6 +22,8 @@ func FuzzParseSigned(f *testing.F) {
 	f.Add(signed(l.event(sampleTrustees("three", abaton.ActorID{1}, abaton.ActorID{2})), byKey("ana")).Marshal())
 	f.Add(signed(l.event(&actor.Recover{Escrow: abaton.GrantID{1}, Box: box("device").Public().Bytes(), Nonce: [16]byte{1},
 		Credential: actor.Credential{Public: passkey(f, "device").Public(), Class: actor.Synced}}), byKey("kit")).Marshal())
+	f.Add(signed(l.event(&actor.Finding{Case: 1, Registrar: abaton.ActorID{1}, Physician: abaton.ActorID{2}, House: abaton.ActorID{3},
+		Until: 1, Nonce: [16]byte{1}}), byKey("ana"), byKey("org")).Marshal())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		se, err := actor.ParseSigned(data)
 		if err != nil {

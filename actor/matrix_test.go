@@ -45,6 +45,9 @@ var samples = []sample{
 	{actor.EventMember, actor.Organisation, func(l *log) actor.Body { return l.member(abaton.ActorID{7}, abaton.RolePhysician) }},
 	{actor.EventTeam, actor.Organisation, func(l *log) actor.Body { return l.team(1, 1, abaton.ActorID{7}) }},
 	{actor.EventDuty, actor.Clinician, func(l *log) actor.Body { return l.duty(abaton.ActorID{7}, abaton.ActorID{8}) }},
+	{actor.EventRegistrar, actor.Patient, func(*log) actor.Body {
+		return &actor.Registrar{Registrar: abaton.ActorID{7}, May: actor.SaysNarrow | actor.SaysDeath, With: []abaton.ActorID{{8}}}
+	}},
 	{actor.EventStop, actor.Device, func(*log) actor.Body { return new(actor.Stop) }},
 }
 
@@ -72,7 +75,7 @@ func (s sample) ready(t *testing.T) (*log, []byte, string) {
 }
 
 func TestEveryKindIsSampled(t *testing.T) {
-	seen := map[actor.EventKind]bool{actor.EventInception: true, actor.EventSetChange: true, actor.EventRecover: true} // have tests of their own
+	seen := map[actor.EventKind]bool{actor.EventInception: true, actor.EventSetChange: true, actor.EventRecover: true, actor.EventFinding: true} // have tests of their own
 	for _, s := range samples {
 		seen[s.kind] = true
 		if got := s.make; got == nil {

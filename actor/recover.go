@@ -270,12 +270,24 @@ func (s *State) mayProve(a *Authentic, standing standing, door Door, now time.Ti
 	switch b := a.body.(type) {
 	case *Recover:
 		return s.admitRecover(b, a.by, door)
+	case *Finding:
+		return s.admitFinding(b, a.by, door, now)
 	case *CredentialAdd:
 		if a.returns() {
 			return s.admitReturn(b, door, now)
 		}
 	}
-	return s.proves(a.event.Kind, a.by, standing)
+	err := s.proves(a.event.Kind, a.by, standing)
+	if err == nil || s.Kind() != Patient {
+		return err
+	}
+	if isOrder(a.body) {
+		return s.admitOrder(a, door, now)
+	}
+	if b, ok := a.body.(*Veto); ok && s.takesBack(b, a.by, door) {
+		return nil
+	}
+	return err
 }
 
 // mayBeVouched is mayProve as of the event's own branch, without a door.
@@ -286,13 +298,22 @@ func (s *State) mayBeVouched(a *Authentic, parents []*knot) error {
 			return abaton.Refuse(abaton.ReasonCredential)
 		}
 		return s.vouchedRecover(b, parents)
+	case *Finding:
+		return s.vouchedFinding(b, parents)
 	case *CredentialAdd:
 		if a.returns() {
 			return s.vouchedReturn(b)
 		}
 	}
 	before := s.standing(parents, func(r *knot) bool { return s.within(r, parents) })
-	return s.proves(a.event.Kind, a.by, before)
+	err := s.proves(a.event.Kind, a.by, before)
+	if err != nil && s.Kind() == Patient && isOrder(a.body) {
+		return s.vouchedOrder(parents)
+	}
+	if b, ok := a.body.(*Veto); err != nil && ok && s.vouchedTakeBack(b, parents) {
+		return nil
+	}
+	return err
 }
 
 // outcast reports whether a removal on another branch took the word of those

@@ -28,9 +28,9 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Patient:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventEscrow:
+			EventEpoch, EventGrant, EventBar, EventErase, EventMerge, EventEscrow, EventRegistrar:
 			return owner
-		case EventRevoke, EventVeto: // who may prove an EventRecover says its escrow
+		case EventRevoke, EventVeto: // who may prove an EventRecover says its escrow, an EventFinding the log and its registrar's
 			return anyKey
 		}
 	case Organisation:

@@ -42,6 +42,8 @@ type State struct {
 	duties      map[post]*entry[*Duty]
 	stopped     bool
 	policies    []policyGift
+	registrars  map[abaton.ActorID]*entry[*Registrar]
+	findings    map[Hash]finding
 	set         *Set
 }
 
@@ -232,6 +234,7 @@ type Asker struct {
 // whether it is a person its own.
 func (s *State) Facts(who Asker, id abaton.GrantID, line abaton.Line, used uint64, now time.Time) grant.Facts {
 	f := grant.Facts{Used: used, Level: s.Level(line), Barred: s.Barred(who.Actor, now) || s.Barred(who.Organisation, now) || s.Barred(who.Behalf, now)}
+	f.Frozen, f.Stated = s.Frozen(), s.Stated(now)
 	if id == (abaton.GrantID{}) {
 		f.Owner = s.Live() && who.Actor == s.actor
 		return f

@@ -54,6 +54,13 @@ func summary(s *actor.State) string {
 	for _, r := range s.Recoveries() {
 		add("recovery %x %t %t", r.Event, r.Stopped, r.Done)
 	}
+	for _, r := range s.Registrars(epochStart) {
+		add("registrar %v", *r)
+	}
+	for _, f := range s.Findings(epochStart) {
+		add("finding %x %t %t", f.Event, f.Counts, f.Ended)
+	}
+	add("frozen %t stated %d", s.Frozen(), s.Stated(epochStart))
 	rp, ok := s.RelyingParty()
 	add("party %v %t", rp, ok)
 	for _, at := range []int64{epochStart.Unix() - 1, epochStart.Unix(), epochStart.Unix() + 7200} {

@@ -30,6 +30,11 @@ type Facts struct {
 	Barred bool
 	// Used is how many records this grant has opened here, in records.
 	Used uint64
+	// Frozen is set when a death is stated in the patient's log and not taken
+	// back.
+	Frozen bool
+	// Stated is the case in which dormant grants open now; Always for none.
+	Stated Case
 }
 
 // Access is one thing asked for: one action on one line.
@@ -79,6 +84,9 @@ func decideOwner(f Facts, a Access) Decision {
 	if a.Purpose != abaton.PatientAccess {
 		return refuse(abaton.ReasonPurpose)
 	}
+	if f.Frozen {
+		return refuse(abaton.ReasonFrozen)
+	}
 	return Decision{Permit: true}
 }
 
@@ -89,6 +97,9 @@ func decideGrant(f Facts, a Access, now time.Time) Decision {
 	}
 	if f.Revoked {
 		return refuse(abaton.ReasonRevoked)
+	}
+	if reason := f.opensNow(g, a); reason != "" {
+		return refuse(reason)
 	}
 	if t := now.Unix(); t < g.NotBefore || t >= g.Expires {
 		return refuse(abaton.ReasonExpired)

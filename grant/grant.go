@@ -49,6 +49,7 @@ type Grant struct {
 	Expires   int64            `cbor:"8,keyasint"` // unix seconds, exclusive
 	Quota     uint32           `cbor:"9,keyasint"` // records; zero refuses
 	Nonce     [NonceBytes]byte `cbor:"10,keyasint"`
+	When      Case             `cbor:"12,keyasint,omitempty"` // zero: as long as the patient decides
 }
 
 // Marshal is the grant's one encoding.
@@ -89,12 +90,16 @@ func (g *Grant) understood() bool {
 		g.Grantee != (abaton.ActorID{}) && g.Grantee != g.Patient &&
 		g.Actions != 0 && g.Actions&^actionsKnown == 0 &&
 		sortedLines(g.Lines) && sortedPurposes(g.Purposes) &&
-		g.lifeValid() && g.Quota > 0
+		g.whenValid() && g.lifeValid() && g.Quota > 0
 }
 
 func (g *Grant) lifeValid() bool {
+	most := abaton.GrantLifeMax
+	if g.When != Always {
+		most = abaton.DormantLifeMax
+	}
 	return g.NotBefore >= 0 && g.Expires > g.NotBefore &&
-		g.Expires-g.NotBefore <= int64(abaton.GrantLifeMax/time.Second)
+		g.Expires-g.NotBefore <= int64(most/time.Second)
 }
 
 func sortedLines(lines []abaton.Line) bool {

@@ -16,7 +16,7 @@ func knownReason(r abaton.Reason) bool {
 		abaton.ReasonEpoch, abaton.ReasonWriter, abaton.ReasonBody, abaton.ReasonFragment,
 		abaton.ReasonCapsule, abaton.ReasonShare, abaton.ReasonEquivocation, abaton.ReasonErased,
 		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer, abaton.ReasonApprovals, abaton.ReasonVacant, abaton.ReasonDevice,
-		abaton.ReasonWait, abaton.ReasonVetoed, abaton.ReasonWays,
+		abaton.ReasonWait, abaton.ReasonVetoed, abaton.ReasonWays, abaton.ReasonFrozen, abaton.ReasonDormant,
 		abaton.ReasonNewRole, abaton.ReasonUnconfirmed, abaton.ReasonSecond:
 		return true
 	}

@@ -197,6 +197,7 @@ type listedGrant struct {
 	Expires   int64    `json:"expires"`
 	Quota     uint32   `json:"quota"`
 	Expired   bool     `json:"expired"`
+	When      string   `json:"when,omitempty"` // the case in which it opens, and only then
 }
 
 func newGrantList(e *env) *cobra.Command {
@@ -215,6 +216,9 @@ func newGrantList(e *env) *cobra.Command {
 			parts := strings.Join(g.Parts, ",")
 			if len(g.Parts) == len(fhir.Categories()) {
 				parts = "all"
+			}
+			if g.When != "" {
+				until += " in case of " + g.When
 			}
 			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s", g.To, strings.Join(g.May, ","), parts, strings.Join(g.Purposes, ","), until, g.Grant)
 		})
@@ -238,6 +242,9 @@ func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, erro
 	for id, g := range st.Grants() {
 		l := listedGrant{Grant: id.String(), To: nameOf(known, g.Grantee), Actor: g.Grantee.String(), NotBefore: g.NotBefore,
 			Expires: g.Expires, Quota: g.Quota, Expired: g.Expires <= now.Unix()}
+		if g.When != grant.Always {
+			l.When = g.When.String()
+		}
 		for _, may := range []struct {
 			action grant.Action
 			word   string

@@ -24,6 +24,7 @@ import (
 type world struct {
 	*custodytest.Network
 	org, doctor, ana *custodytest.Person
+	registry         *custodytest.Person // admitted; its first event is a test's to publish
 	grant            *grant.Grant
 }
 
@@ -33,7 +34,8 @@ func newWorld(t *testing.T, level uint8) *world {
 	w := &world{org: custodytest.NewOrganisation(t, set)}
 	w.doctor = custodytest.NewClinician(t, set, w.org)
 	w.ana = custodytest.NewPatient(t, set, w.org, level)
-	w.Network = custodytest.Start(t, set, ids, w.org.ID)
+	w.registry = custodytest.NewOrganisation(t, set)
+	w.Network = custodytest.Start(t, set, ids, w.org.ID, w.registry.ID)
 	w.Publish(t, w.org.Inception, w.doctor.Inception, w.ana.Inception)
 	w.grant = w.ana.Grant(w.doctor.ID, grant.Read, 100)
 	w.Publish(t, w.ana.Event(&actor.Granted{Grant: w.grant.Marshal()}))

@@ -83,13 +83,14 @@ func (p *policySets) readable(a *actor.Authentic) error {
 
 // policy: what nobody may tune is that a purpose fits who asks; the rest is the
 // organisation's for its own people, and it never stands between patients and
-// their own records. It is decided anew for every request.
+// their own records, nor those that others gave them: a parent, a proxy, an heir.
+// It is decided anew for every request.
 func (v *verdict) policy() abaton.Reason {
-	own := v.r.Session.Statement().Actor == v.r.Asked.Patient
-	if own != (v.r.Asked.Purpose == abaton.PatientAccess) {
+	person := v.r.Session.Statement().Actor == v.r.Asked.Patient || v.asker.kind == actor.Patient
+	if person != (v.r.Asked.Purpose == abaton.PatientAccess) {
 		return abaton.ReasonPolicy
 	}
-	if own || v.r.Asked.Mode == session.Confirm { // which opens nothing
+	if person || v.r.Asked.Mode == session.Confirm { // which opens nothing
 		return ""
 	}
 	org := v.asker.org
@@ -176,7 +177,7 @@ func kindOf(k actor.Kind) policy.Kind {
 	case actor.Organisation:
 		return policy.Organisation
 	}
-	return "" // refused: a patient asks as the owner, a keeper set never
+	return "" // refused: a patient is nobody's staff, a keeper set never asks
 }
 
 func modeOf(m session.Mode) policy.Mode {

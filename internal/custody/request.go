@@ -161,6 +161,9 @@ func (v *verdict) grant() abaton.Reason {
 		return abaton.ReasonGrant
 	}
 	v.patient = st
+	if v.frozen() {
+		return abaton.ReasonFrozen
+	}
 	if q.Grant != (abaton.GrantID{}) {
 		if v.used, err = v.core.used(q.Grant); err != nil {
 			return v.broken(err)
@@ -253,7 +256,8 @@ func (v *verdict) within(held uint64) uint64 {
 // that once covered this: revoked, expired, quota, purpose.
 func worse(have, next abaton.Reason) abaton.Reason {
 	switch next {
-	case abaton.ReasonRevoked, abaton.ReasonExpired, abaton.ReasonQuota, abaton.ReasonPurpose, abaton.ReasonBarred:
+	case abaton.ReasonRevoked, abaton.ReasonExpired, abaton.ReasonQuota, abaton.ReasonPurpose, abaton.ReasonBarred,
+		abaton.ReasonFrozen, abaton.ReasonDormant:
 		return next
 	}
 	return have

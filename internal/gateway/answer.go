@@ -132,7 +132,7 @@ func outcomeOf(err error) *fhir.OutcomeError {
 func outcomeOfReason(reason abaton.Reason) *fhir.OutcomeError {
 	switch reason {
 	case abaton.ReasonGrant, abaton.ReasonPurpose, abaton.ReasonExpired, abaton.ReasonRevoked,
-		abaton.ReasonBarred, abaton.ReasonNotFound, abaton.ReasonActor:
+		abaton.ReasonBarred, abaton.ReasonNotFound, abaton.ReasonActor, abaton.ReasonFrozen, abaton.ReasonDormant:
 		return absent()
 	case abaton.ReasonErased:
 		return outcomeOf(abaton.ErrErased)

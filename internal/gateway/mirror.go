@@ -54,7 +54,7 @@ func (g *Gateway) consents(ctx context.Context, p *person, c *chart) (out []fhir
 	parts, ref := p.partsOf(c.patient), c.patientRef()
 	for _, id := range mine {
 		given, revoked := state.Grant(id)
-		shown := view.Given{ID: id, Grant: given, Patient: ref, Kind: kinds[given.Grantee], Revoked: revoked, Now: g.now()}
+		shown := view.Given{ID: id, Grant: given, Patient: ref, Kind: kinds[given.Grantee], Revoked: revoked, Asleep: state.Asleep(given, g.now()), Now: g.now()}
 		for _, line := range given.Lines {
 			if category, ok := parts[line]; ok {
 				shown.Categories = append(shown.Categories, category)

@@ -225,6 +225,7 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		ask := client.Ask{Patient: patient, Grant: g.id, Purpose: abaton.PatientAccess}
 		if g.id != (abaton.GrantID{}) {
 			live, revoked := state.Grant(g.id)
+			revoked = revoked || live != nil && state.Asleep(live, now) // keepers would refuse, and ledger it
 			var ok bool
 			if ask.Purpose, ok = purposeOf(live, revoked, purpose, now); !ok {
 				if ask.Purpose, ok = keepsFor(state, g.id, purpose); !ok {

@@ -90,6 +90,9 @@ func (n *Network) Authorities() (all []*people.Person, err error) {
 // admitted are whom every keeper admits from the start.
 func (n *Network) admitted() []string {
 	all := []string{n.form.Organisation}
+	if n.form.Registry != "" {
+		all = append(all, n.form.Registry)
+	}
 	for _, a := range n.form.Authorities {
 		all = append(all, a.Actor)
 	}

@@ -42,13 +42,14 @@ const (
 	appsFile      = "apps.toml"
 )
 
-// Folder names of the network's one organisation, of who answers for its
-// programs and reads no record, and of the agent that files what other systems
-// send.
+// Folder names of the network's clinic, of who answers for its programs and reads
+// no record, of the agent that files what other systems send, and of an office
+// that keeps a register and reads nothing.
 const (
 	OrganisationHandle = "clinic"
 	StewardHandle      = "steward"
 	AgentHandle        = "intake"
+	RegistryHandle     = "registry"
 )
 
 // ErrNone says that the folder holds no network.
@@ -62,6 +63,7 @@ type form struct {
 	V            int              `json:"v"`
 	SetID        string           `json:"set_id"`
 	Organisation string           `json:"organisation"`
+	Registry     string           `json:"registry,omitempty"`
 	Gateway      addresses        `json:"gateway"`
 	Keepers      [Keepers]address `json:"keepers"`
 	Authorities  []authority      `json:"authorities,omitempty"`

@@ -122,6 +122,9 @@ func makeIn(ctx context.Context, dir string, o Options) error {
 	if err := n.makeAuthorities(ctx, o, free[2*Keepers+3:]); err != nil {
 		return err
 	}
+	if err := n.makeRegistry(); err != nil {
+		return err
+	}
 	if _, err := n.people.NewClinician(StewardHandle, "Steward", org, abaton.RoleAdministrator); err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (n *Network) Start(ctx context.Context, binaries string) (*Processes, error
 	return p, nil
 }
 
-// introduce publishes the first events of the organisation and the authorities;
+// introduce publishes the first events of the organisations and the authorities;
 // again has no effect.
 func (p *Processes) introduce(ctx context.Context) error {
 	org, err := p.Organisation()
@@ -87,11 +87,18 @@ func (p *Processes) introduce(ctx context.Context) error {
 		return err
 	}
 	defer closeAll()
-	authorities, err := p.Authorities()
+	begin, err := p.Authorities()
 	if err != nil {
 		return err
 	}
-	return people.Introduce(ctx, c, append(authorities, org)...)
+	registry, err := p.people.Load(RegistryHandle)
+	if err != nil && !errors.Is(err, people.ErrNobody) { // a network made by an older release has none
+		return err
+	}
+	if err == nil {
+		begin = append(begin, registry)
+	}
+	return people.Introduce(ctx, c, append(begin, org)...)
 }
 
 // Hold takes the network for this process and starts nothing yet; ErrRunning.

@@ -234,7 +234,9 @@ type Terms struct {
 	Quarantine bool            // of an organisation: what its intake set aside
 	Purpose    abaton.Purpose
 	Life       time.Duration
-	Quota      uint32 // records
+	Until      time.Time  // in place of Life: a birthday
+	When       grant.Case // zero: now
+	Quota      uint32     // records
 }
 
 func (t *Terms) grantee() abaton.ActorID {
@@ -250,6 +252,10 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	g := grant.Grant{
 		V: wire.Version, Patient: p.ID, Grantee: t.grantee(), Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
 		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota,
+	}
+	g.When = t.When
+	if !t.Until.IsZero() {
+		g.Expires = t.Until.Unix()
 	}
 	rand.Read(g.Nonce[:])
 	var seeds []grant.Seed

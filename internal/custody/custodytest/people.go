@@ -157,6 +157,17 @@ func (p *Person) Stand(e actor.SignedEvent) {
 	p.heads = []actor.Hash{actor.HashOf(e.Event)}
 }
 
+// After is Event after another event of the log than the last one made here,
+// which keepers have refused.
+func (p *Person) After(before actor.SignedEvent, body actor.Body) actor.SignedEvent {
+	var e actor.Event
+	if err := wire.Unmarshal(before.Event, &e); err != nil {
+		panic("custodytest: an event made here is well formed")
+	}
+	p.seq, p.heads = e.Seq, []actor.Hash{actor.HashOf(before.Event)}
+	return p.Event(body)
+}
+
 // EventByPasskey is Event proven by a passkey.
 func (p *Person) EventByPasskey(t testing.TB, body actor.Body, by *key.Passkey) actor.SignedEvent {
 	t.Helper()

@@ -16,6 +16,7 @@ type Given struct {
 	Patient    string // Patient/id, empty if its FHIR id is not known
 	Kind       string // FHIR type of the grantee: Practitioner, Organization, Device, Patient
 	Revoked    bool
+	Asleep     bool            // it opens nothing in the case that is stated now, or is not
 	Categories []fhir.Category // the parts of the record, as far as the viewer knows them
 	Others     int             // lines whose part the viewer does not know
 	Now        time.Time
@@ -65,7 +66,7 @@ func GrantOf(id string) (abaton.GrantID, error) { return abaton.ParseGrantID(id)
 // Consent is a grant as R4 Consent: active while it is live, else inactive.
 func Consent(g Given) []byte {
 	status := "active"
-	if g.Revoked || g.Now.Unix() >= g.Grant.Expires {
+	if g.Revoked || g.Asleep || g.Now.Unix() >= g.Grant.Expires {
 		status = "inactive"
 	}
 	c := consent{

@@ -66,6 +66,7 @@ func TestConsent(t *testing.T) {
 	for name, change := range map[string]func(*Given){
 		"expired": func(g *Given) { g.Now = time.Unix(2000, 0) },
 		"revoked": func(g *Given) { g.Revoked = true },
+		"asleep":  func(g *Given) { g.Asleep = true },
 	} {
 		one := given
 		change(&one)

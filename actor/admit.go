@@ -183,6 +183,8 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitTeam(b, parents)
 	case *Duty:
 		return s.admitDuty(b)
+	case *Onward:
+		return s.admitOnward(b, now)
 	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto:
 	default:
 		return malformed()

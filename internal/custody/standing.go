@@ -86,6 +86,10 @@ func (v *verdict) facts() (grant.Facts, abaton.Reason) {
 	if f.Grant == nil {
 		return f, ""
 	}
+	if v.handed != nil {
+		f.Barred = f.Barred || v.barsGiver()
+		return f, ""
+	}
 	acts, reason := v.actsFor(f.Grant.Grantee)
 	if reason != "" {
 		return f, reason

@@ -8,69 +8,64 @@ import (
 
 // onward reads, in the group's transaction, what the logs say of the hand-on
 // that a request names: who gave it, on what terms, to whom. People alone ask by
-// one; all of it is looked up as it is now (PROTOCOL.md#onward).
+// one; all of it is looked up as it is now (PROTOCOL.md#onward). What does not
+// hold leaves the zero Onward, which refuses.
 func (v *verdict) onward() abaton.Reason {
 	q := v.r.Asked.Onward
 	if q.IsZero() {
 		return ""
 	}
-	v.handed = &grant.Onward{From: q.From}
-	if v.asker.kind != actor.Clinician || v.asker.org == nil {
-		return abaton.ReasonGrant
+	v.handed = new(grant.Onward)
+	parent, _ := v.patient.Grant(v.r.Asked.Grant)
+	if parent == nil || v.asker.kind != actor.Clinician || v.asker.org == nil {
+		return ""
 	}
 	giver, err := v.core.actors.get(q.From)
 	if err != nil {
 		return v.broken(err)
 	}
 	if giver == nil || !giver.Live() || giver.Kind() != actor.Clinician {
-		return abaton.ReasonGrant
+		return ""
 	}
 	h, takenBack, known := giver.Onward(q.ID)
-	if !known || h.Parent != v.r.Asked.Grant {
-		return abaton.ReasonGrant
-	}
-	v.handed.Terms, v.handed.TakenBack = h.Terms, takenBack
-	if v.handed.Used, err = v.core.used(q.ID); err != nil {
-		return v.broken(err)
-	}
-	return v.handedTo(giver)
-}
-
-// handedTo asks the organisations' logs: does the giver hold the patient's
-// grant, and is the asker who it was handed to, inside of where it may go?
-func (v *verdict) handedTo(giver *actor.State) abaton.Reason {
-	parent, _ := v.patient.Grant(v.r.Asked.Grant)
-	if parent == nil {
-		return abaton.ReasonGrant
-	}
 	gives, err := v.gives(parent, giver)
 	if err != nil {
 		return v.broken(err)
 	}
-	if !gives {
-		return abaton.ReasonGrant
+	if !known || h.Parent != v.r.Asked.Grant || !gives {
+		return ""
 	}
-	if parent.Grantee != giver.Actor() {
-		v.handed.GivesFor = parent.Grantee
+	used, err := v.core.used(q.ID)
+	if err != nil {
+		return v.broken(err)
 	}
-	acts, reason := v.actsFor(v.handed.Terms.Grantee)
+	handed := &grant.Onward{From: q.From, Terms: h.Terms, TakenBack: takenBack, Used: used}
+	if parent.Grantee != q.From {
+		handed.GivesFor = parent.Grantee
+	}
+	return v.handedTo(handed, parent)
+}
+
+// handedTo asks the log of the asker's organisation: is this one, in the place
+// asked in, who it was handed to, inside of where it may go?
+func (v *verdict) handedTo(handed *grant.Onward, parent *grant.Grant) abaton.Reason {
+	acts, reason := v.actsFor(handed.Terms.Grantee)
 	if reason != "" {
 		return reason
 	}
 	st := v.r.Session.Statement()
 	switch {
 	case acts:
-		v.handed.AsksFor = v.handed.Terms.Grantee
+		handed.AsksFor = handed.Terms.Grantee
 	case st.Behalf != (abaton.ActorID{}):
-		return abaton.ReasonGrant // in another's place nobody uses what was handed to them
+		return "" // in another's place nobody uses what was handed to them
 	}
-	var colleague *actor.State
-	if st.Behalf != (abaton.ActorID{}) {
-		if colleague, err = v.core.actors.get(st.Behalf); err != nil {
-			return v.broken(err)
-		}
+	colleague, err := v.colleague()
+	if err != nil {
+		return v.broken(err)
 	}
-	v.handed.Within = v.asker.org.Inside(parent.Onward, st.Actor, st.Behalf, colleague, v.t.now)
+	handed.Within = v.asker.org.Inside(parent.Onward, st.Actor, st.Behalf, colleague, v.t.now)
+	v.handed = handed
 	return ""
 }
 
@@ -91,12 +86,15 @@ func (v *verdict) gives(parent *grant.Grant, giver *actor.State) (bool, error) {
 
 // barsGiver reports whether the patient bars who handed on, or their
 // organisation.
-func (v *verdict) barsGiver() bool {
-	if v.patient.Barred(v.handed.From, v.t.now) {
-		return true
+func (v *verdict) barsGiver() (bool, error) {
+	if v.handed.From == (abaton.ActorID{}) {
+		return false, nil // refused all the same
 	}
 	giver, err := v.core.actors.get(v.handed.From)
-	return err != nil || giver == nil || v.patient.Barred(giver.Organisation(), v.t.now)
+	if err != nil || giver == nil {
+		return true, err
+	}
+	return v.patient.Barred(v.handed.From, v.t.now) || v.patient.Barred(giver.Organisation(), v.t.now), nil
 }
 
 // count adds to what a grant and, if it was handed on, the hand-on has opened.

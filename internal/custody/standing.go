@@ -87,7 +87,11 @@ func (v *verdict) facts() (grant.Facts, abaton.Reason) {
 		return f, ""
 	}
 	if v.handed != nil {
-		f.Barred = f.Barred || v.barsGiver()
+		barred, err := v.barsGiver()
+		if err != nil {
+			return f, v.broken(err)
+		}
+		f.Barred = f.Barred || barred
 		return f, ""
 	}
 	acts, reason := v.actsFor(f.Grant.Grantee)
@@ -114,14 +118,20 @@ func (v *verdict) actsFor(grantee abaton.ActorID) (bool, abaton.Reason) {
 	if v.asker.kind != actor.Clinician || v.asker.org == nil || v.asker.org.Team(grantee) == nil {
 		return false, ""
 	}
-	var colleague *actor.State
-	if st.Behalf != (abaton.ActorID{}) {
-		var err error
-		if colleague, err = v.core.actors.get(st.Behalf); err != nil {
-			return false, v.broken(err)
-		}
+	colleague, err := v.colleague()
+	if err != nil {
+		return false, v.broken(err)
 	}
 	return v.asker.org.ActsFor(grantee, st.Actor, st.Behalf, colleague, v.t.now), ""
+}
+
+// colleague is the log of whose place the asker takes; nil normally.
+func (v *verdict) colleague() (*actor.State, error) {
+	behalf := v.r.Session.Statement().Behalf
+	if behalf == (abaton.ActorID{}) {
+		return nil, nil
+	}
+	return v.core.actors.get(behalf)
 }
 
 // mayAskFor reports whether who may ask which patients named a team: whoever

@@ -47,7 +47,7 @@ func newAccessCommand(e *env) *cobra.Command {
 	list.Flags().StringVar(&as, "as", "", "the patient")
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	list.MarkFlagRequired("as")
-	return noun("access", "Who looked", list)
+	return noun("access", "Who looked, and who can", list, newAccessWho(e))
 }
 
 // disclosureCounts are the records of a line: those of which at least one

@@ -20,7 +20,7 @@ import (
 
 func newGrantCommand(e *env) *cobra.Command {
 	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e), newGrantBar(e),
-		newGrantOnward(e), newGrantHeld(e))
+		newGrantOnward(e), newGrantHeld(e), newGrantRefuse(e))
 }
 
 func newGrantGive(e *env) *cobra.Command {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math/bits"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -13,7 +15,7 @@ import (
 )
 
 func newAccessCommand(e *env) *cobra.Command {
-	var as string
+	var as, of string
 	var asJSON bool
 	list := &cobra.Command{Use: "list", Short: "Who looked at a patient's record, from the keepers' ledgers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -35,6 +37,11 @@ func newAccessCommand(e *env) *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("read ledgers: %w", err)
 			}
+			if of != "" {
+				if h.Lines, err = d.opened(c.Context(), h.Lines, of); err != nil {
+					return err
+				}
+			}
 			known, err := names(d.at)
 			if err != nil {
 				return err
@@ -46,8 +53,29 @@ func newAccessCommand(e *env) *cobra.Command {
 		}}
 	list.Flags().StringVar(&as, "as", "", "the patient")
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	list.Flags().StringVar(&of, "of", "", "only who opened this resource, in any version: TYPE/ID")
 	list.MarkFlagRequired("as")
 	return noun("access", "Who looked, and who can", list, newAccessWho(e))
+}
+
+// opened are the lines that released any version of one resource.
+func (d *device) opened(ctx context.Context, lines []ledger.Line, of string) (out []ledger.Line, err error) {
+	own, err := d.record(ctx)
+	if err != nil {
+		return nil, err
+	}
+	versions := own.names[of]
+	if len(versions) == 0 {
+		return nil, fmt.Errorf("%s: %w", of, abaton.ErrNotFound)
+	}
+	for _, l := range lines {
+		if slices.ContainsFunc(versions, func(v abaton.RecordName) bool {
+			return slices.ContainsFunc(l.Rows, func(r ledger.LineRow) bool { return r.Batch == v.Batch && r.Released>>v.Index&1 == 1 })
+		}) {
+			out = append(out, l)
+		}
+	}
+	return out, nil
 }
 
 // disclosureCounts are the records of a line: those of which at least one

@@ -55,9 +55,10 @@ func newRecordCommand(e *env) *cobra.Command {
 // ownRecord is a patient's record, opened by the patient's own device.
 type ownRecord struct {
 	chart      fhir.Chart
-	categories map[string]fhir.Category  // Type/id -> where it lies
-	persons    map[string]abaton.ActorID // versionId -> who acted
-	sizes      map[string]int            // versionId -> bytes, of large objects
+	categories map[string]fhir.Category       // Type/id -> where it lies
+	persons    map[string]abaton.ActorID      // versionId -> who acted
+	sizes      map[string]int                 // versionId -> bytes, of large objects
+	names      map[string][]abaton.RecordName // Type/id -> where its versions lie
 	caveat     string
 	missing    int
 	hidden     int
@@ -98,7 +99,7 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open record: %w", err)
 	}
-	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
+	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID), names: make(map[string][]abaton.RecordName), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
 	for _, m := range opened.Missing {
 		if !errors.Is(m.Err, abaton.ErrErased) {
 			r.missing++
@@ -121,6 +122,7 @@ func (r *ownRecord) fill(records []client.Record, lines map[abaton.Line]fhir.Cat
 			Body: body})
 		r.persons[e.VersionID] = e.Person
 		at := e.Type + "/" + e.ID
+		r.names[at] = append(r.names[at], one.Name)
 		r.categories[at] = fhir.Stricter(r.categories[at], lines[one.Line])
 	}
 	if err := r.chart.Add(versions...); err != nil {

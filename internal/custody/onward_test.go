@@ -200,6 +200,10 @@ func TestReferralFromATeam(t *testing.T) {
 	r.asks(t, s, r.hands(t, carl, r.letter.ID(), r.terms(r.ben.ID)), keeper.Refused, abaton.ReasonNotFound)
 	on := r.hands(t, r.doctor, r.letter.ID(), r.terms(r.ben.ID))
 	r.asks(t, s, on, keeper.Permitted, "")
+	program := custodytest.NewAgent(t, r.Set, r.org, abaton.RoleAgent, r.doctor.ID) // of the house, and no person
+	r.Publish(t, program.Inception)
+	toProgram := r.hands(t, r.doctor, r.letter.ID(), r.terms(program.ID))
+	r.asks(t, r.SignIn(t, program), toProgram, keeper.Refused, abaton.ReasonNotFound)
 	next := r.org.Team(2)
 	next.Epoch, next.Public = 2, r.org.Team(3).Public
 	r.Publish(t, r.org.Event(next))

@@ -25,6 +25,7 @@ const plan = `
 	NONE < abaton < wire < key < grant < actor < session;
 	key < spread < seal;
 	actor, spread < internal/escrow;
+	actor < internal/audience < internal/gateway, cmd/abaton;
 	key < ledger;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
@@ -105,7 +106,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -36,6 +36,21 @@ type SegmentID [32]byte
 // GrantID names a grant: the hash of its bytes (PROTOCOL.md#grant).
 type GrantID [32]byte
 
+// Handed names a grant handed on: in whose key log it stands, and which it is
+// there (PROTOCOL.md#onward). The zero value names none.
+type Handed struct {
+	From ActorID `cbor:"1,keyasint"`
+	ID   GrantID `cbor:"2,keyasint"`
+}
+
+// IsZero reports whether h names nothing.
+func (h Handed) IsZero() bool { return h == Handed{} }
+
+// Valid reports whether h names a whole thing, or nothing.
+func (h Handed) Valid() bool {
+	return h.IsZero() || h.From != (ActorID{}) && h.ID != (GrantID{})
+}
+
 // SessionID names a session: the hash of its statement
 // (PROTOCOL.md#session).
 type SessionID [32]byte

@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/key"
 )
 
@@ -118,6 +119,10 @@ func TestEventVectors(t *testing.T) {
 		{"team under another's name", l.foreignTeam()},
 		{"duty for two days", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 48 * 3600, Sealed: make([]byte, key.BoxOverhead+32)}},
 		{"duty without a seed", &actor.Duty{To: abaton.ActorID{1}, Team: abaton.ActorID{2}, Until: 3600}},
+		{"hand-on of no grant", &actor.Onward{Terms: l.onward(ben, 1).Terms, Wrap: make([]byte, key.BoxOverhead)}},
+		{"hand-on that goes on further", changed(l.onward(ben, 1), func(g *grant.Grant) { g.Onward = carl })},
+		{"hand-on to write", changed(l.onward(ben, 1), func(g *grant.Grant) { g.Actions |= grant.Deposit })},
+		{"hand-on without seeds", &actor.Onward{Parent: anasGrant, Terms: l.onward(ben, 1).Terms}},
 		{"policy without a version", &actor.Policy{NotBefore: 1, Expires: 2, Text: []byte("a"), Simulation: [32]byte{1}}},
 		{"policy that was not simulated", &actor.Policy{Version: 1, NotBefore: 1, Expires: 2, Text: []byte("a")}},
 		{"policy for more than 366 days", &actor.Policy{Version: 1, NotBefore: 1, Expires: 366*86400 + 2, Text: []byte("a"), Simulation: [32]byte{1}}},

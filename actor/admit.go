@@ -196,6 +196,8 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitDuty(b)
 	case *Registrar:
 		return s.admitRegistrar(b)
+	case *Onward:
+		return s.admitOnward(b, now)
 	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding:
 	default:
 		return malformed()

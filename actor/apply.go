@@ -102,6 +102,7 @@ func (s *State) effect(body Body, n *knot) {
 	case *Revoke:
 		remove(&s.grants, b.Grant, n)
 		remove(&s.escrows, b.Grant, n)
+		remove(&s.onwards, b.Grant, n)
 		if b.Urgent {
 			s.urgent = append(s.urgent, urgentRevoke{grant: b.Grant, by: n})
 		}
@@ -113,6 +114,8 @@ func (s *State) effect(body Body, n *knot) {
 		give(&s.teams, b.Team, b, n)
 	case *Duty:
 		give(&s.duties, post{to: b.To, team: b.Team}, b, n)
+	case *Onward:
+		give(&s.onwards, b.id(s.actor), b, n)
 	case *Stop:
 		s.stopped = true
 	case *Erase:

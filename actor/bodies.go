@@ -245,6 +245,8 @@ func bodyOf(k EventKind) Body {
 		return new(Team)
 	case EventDuty:
 		return new(Duty)
+	case EventOnward:
+		return new(Onward)
 	case EventStop:
 		return new(Stop)
 	case EventPolicy:

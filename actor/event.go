@@ -44,7 +44,7 @@ const (
 // EventPolicy publishes an organisation's policy.
 const EventPolicy EventKind = 16
 
-// Kinds 14 to 18 stand with their bodies.
+// Kinds 14 to 18 and 22 stand with their bodies.
 const (
 	EventEscrow EventKind = iota + 19
 	EventRecover

@@ -427,7 +427,7 @@ func TestDeath(t *testing.T) {
 			}
 		}
 		late := grant.Access{Actor: ben, Patient: f.st.Actor(), Action: grant.Deposit, Purpose: abaton.Treatment, Line: f.st.Lines()[0].Line}
-		if d := grant.Decide(f.st.Facts(actor.Asker{Actor: ben}, grantID(other), 0, now), late, now); d.Reason != abaton.ReasonGrant {
+		if d := grant.Decide(f.st.Facts(actor.Asker{Actor: ben}, grantID(other), late.Line, 0, now), late, now); d.Reason != abaton.ReasonGrant {
 			t.Errorf("a deposit under a grant to read: got %q, want %q", d.Reason, abaton.ReasonGrant)
 		}
 		for name, body := range map[string]actor.Body{

@@ -1,6 +1,7 @@
 package actor_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +49,7 @@ var samples = []sample{
 	{actor.EventRegistrar, actor.Patient, func(*log) actor.Body {
 		return &actor.Registrar{Registrar: abaton.ActorID{7}, May: actor.SaysNarrow | actor.SaysDeath, With: []abaton.ActorID{{8}}}
 	}},
+	{actor.EventOnward, actor.Clinician, func(l *log) actor.Body { return l.onward(abaton.ActorID{7}, 1) }},
 	{actor.EventStop, actor.Device, func(*log) actor.Body { return new(actor.Stop) }},
 }
 
@@ -276,7 +278,7 @@ func TestWrongKindOfActor(t *testing.T) {
 	for _, k := range []actor.Kind{actor.Clinician, actor.Device, actor.Agent} {
 		allowed[k] = map[actor.EventKind]bool{
 			actor.EventKeyAdd: true, actor.EventKeyRemove: true, actor.EventCredentialAdd: true, actor.EventCredentialRemove: true,
-			actor.EventStop: true, actor.EventDuty: k == actor.Clinician,
+			actor.EventStop: true, actor.EventDuty: k == actor.Clinician, actor.EventOnward: k == actor.Clinician, actor.EventRevoke: k == actor.Clinician,
 		}
 	}
 	for kind, may := range allowed {
@@ -299,7 +301,8 @@ func TestWrongKindOfActor(t *testing.T) {
 			if got := reason(admit(l, signed(event, byKey("ana")))); got != want {
 				t.Errorf("actor kind %d, event kind %d: got %q, want %q", kind, s.kind, got, want)
 			}
-			if may[s.kind] && s.kind != actor.EventStop && s.kind != actor.EventDuty {
+			byPerson := []actor.EventKind{actor.EventStop, actor.EventDuty, actor.EventOnward, actor.EventRevoke}
+			if may[s.kind] && !slices.Contains(byPerson, s.kind) {
 				want = abaton.ReasonCredential // these take a manage key
 			}
 			if got := reason(admit(l, signed(event, byPasskey(t, "ana")))); got != want {

@@ -47,8 +47,10 @@ func signersOf(actor Kind, event EventKind) signers {
 		switch {
 		case event == EventStop:
 			return anyKey
-		case event == EventDuty && actor == Clinician:
+		case (event == EventDuty || event == EventOnward) && actor == Clinician:
 			return owner
+		case event == EventRevoke && actor == Clinician: // of what was handed on
+			return anyKey
 		}
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove, EventMerge:

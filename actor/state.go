@@ -40,6 +40,7 @@ type State struct {
 	members     map[abaton.ActorID]*entry[*Member]
 	teams       map[abaton.ActorID]*entry[*Team]
 	duties      map[post]*entry[*Duty]
+	onwards     map[abaton.GrantID]*entry[*Onward]
 	stopped     bool
 	policies    []policyGift
 	registrars  map[abaton.ActorID]*entry[*Registrar]

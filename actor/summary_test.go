@@ -47,6 +47,9 @@ func summary(s *actor.State) string {
 	for _, d := range s.Duties(epochStart) {
 		add("duty %v", *d)
 	}
+	for _, h := range s.Onwards(abaton.GrantID{}, epochStart) {
+		add("onward %s of %s", h.ID, h.Parent)
+	}
 	add("stopped %t", s.Stopped())
 	for id := range s.Escrows() {
 		add("escrow %s", id)

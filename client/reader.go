@@ -49,6 +49,7 @@ type Reader struct {
 type Ask struct {
 	Patient abaton.ActorID
 	Grant   abaton.GrantID // zero: the patient's own session
+	Onward  abaton.Handed  // by which hand-on of Grant; zero normally
 	Purpose abaton.Purpose
 	Lines   []abaton.Line // what to list; records of other lines are not accepted
 	StepUp  *session.SignedStepUp
@@ -156,7 +157,7 @@ type question struct {
 
 // sign makes the one request that all keepers get.
 func (r *Reader) sign(a Ask, mode session.Mode, rows []session.Row, cursor uint64) question {
-	q := session.Request{V: wire.Version, Session: r.id, Patient: a.Patient, Grant: a.Grant, Mode: mode,
+	q := session.Request{V: wire.Version, Session: r.id, Patient: a.Patient, Grant: a.Grant, Onward: a.Onward, Mode: mode,
 		Purpose: a.Purpose, Rows: rows, Time: r.n.now().Unix(), Cursor: cursor}
 	if mode == session.List || mode == session.Parts {
 		q.Lines = a.Lines

@@ -49,7 +49,11 @@ type Grant struct {
 	Expires   int64            `cbor:"8,keyasint"` // unix seconds, exclusive
 	Quota     uint32           `cbor:"9,keyasint"` // records; zero refuses
 	Nonce     [NonceBytes]byte `cbor:"10,keyasint"`
-	When      Case             `cbor:"12,keyasint,omitempty"` // zero: as long as the patient decides
+	// Onward is where the grantee may hand the grant on: to people and teams
+	// of this organisation, or to this team and its members. Absent for the
+	// usual grant, which goes nowhere (PROTOCOL.md#onward).
+	Onward abaton.ActorID `cbor:"11,keyasint,omitzero"`
+	When   Case           `cbor:"12,keyasint,omitempty"` // zero: as long as the patient decides
 }
 
 // Marshal is the grant's one encoding.
@@ -89,6 +93,7 @@ func (g *Grant) understood() bool {
 	return g.V == wire.Version &&
 		g.Grantee != (abaton.ActorID{}) && g.Grantee != g.Patient &&
 		g.Actions != 0 && g.Actions&^actionsKnown == 0 &&
+		(g.Onward == (abaton.ActorID{}) || g.Onward != g.Patient && g.Actions&Read != 0) &&
 		sortedLines(g.Lines) && sortedPurposes(g.Purposes) &&
 		g.whenValid() && g.lifeValid() && g.Quota > 0
 }

@@ -70,6 +70,8 @@ var defects = []struct {
 	{"longer than a year and a day", abaton.ReasonMalformed, func(g *grant.Grant) {
 		g.Expires = g.NotBefore + int64(abaton.GrantLifeMax/time.Second) + 1
 	}},
+	{"onward to the patient", abaton.ReasonMalformed, func(g *grant.Grant) { g.Onward = g.Patient }},
+	{"onward to deposit", abaton.ReasonMalformed, func(g *grant.Grant) { g.Onward, g.Actions = eve, grant.Deposit }},
 	{"no quota", abaton.ReasonMalformed, func(g *grant.Grant) { g.Quota = 0 }},
 }
 

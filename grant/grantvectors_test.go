@@ -25,6 +25,12 @@ func TestGrantVectors(t *testing.T) {
 		d.make(g)
 		made = append(made, grantVector(t, d.name, g.Marshal()))
 	}
+	onward := sample()
+	onward.Onward = eve
+	made = append(made, grantVector(t, "a grant that may be handed on", onward.Marshal()))
+	zero := append([]byte(nil), sample().Marshal()...)
+	zero[0]++ // one more field, which says what its absence says
+	made = append(made, grantVector(t, "a field that is zero", append(append(zero, 0x0b, 0x58, 0x20), make([]byte, 32)...)))
 	made = append(made, grantVector(t, "trailing byte", append(sample().Marshal(), 0)))
 	made = append(made, grantVector(t, "cut short", sample().Marshal()[:100]))
 	checkVectors(t, "grant", made)

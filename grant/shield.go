@@ -8,11 +8,11 @@ import "github.com/abaton-health/abaton"
 const Shielded uint8 = 3
 
 // ForOnePerson reports whether the grant is of the only form under which a
-// shielded line is read: it names that line alone and is for treatment, or for
+// shielded line is read: it names that line alone, goes no further, and is for treatment, or for
 // another who reads as the patient does. That its grantee is a person is Facts'
 // word. A grant that only lets deposit needs no such form: it opens nothing.
 func (g *Grant) ForOnePerson() bool {
-	if len(g.Lines) != 1 {
+	if len(g.Lines) != 1 || g.Onward != (abaton.ActorID{}) {
 		return false
 	}
 	for _, p := range g.Purposes {

@@ -42,6 +42,8 @@ type Entry struct {
 	Words   []byte         `cbor:"24,keyasint"` // the reason in own words, sealed to the patient
 	Second  abaton.ActorID `cbor:"25,keyasint"` // who agreed beforehand; for OpConfirm who opened
 	Opening [32]byte       `cbor:"26,keyasint"` // OpConfirm: Request of the opening's entry
+	// Onward is by which hand-on of Grant it was asked; absent normally.
+	Onward abaton.Handed `cbor:"27,keyasint,omitzero"`
 }
 
 // Row is one batch of an entry and which of its records were released and
@@ -112,6 +114,8 @@ func (e *Entry) check() error {
 		return refuse("entry", "op")
 	case e.Actor == abaton.ActorID{}:
 		return refuse("entry", "actor")
+	case !e.Onward.Valid(), !e.Onward.IsZero() && e.Grant == (abaton.GrantID{}):
+		return refuse("entry", "onward")
 	case !roleForm(e.Role):
 		return refuse("entry", "role")
 	case e.FoldsInto != 0 && e.Op != OpPermit, e.FoldsInto > SizeMax:

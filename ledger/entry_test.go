@@ -28,7 +28,9 @@ func TestEntryRoundTrip(t *testing.T) {
 	permit := sampleEntry()
 	permit.Op, permit.FoldsInto = ledger.OpPermit, ledger.Fold(0)
 	admin := ledger.Entry{Version: 1, Keeper: 5, Time: 1, Request: id("r"), Op: ledger.OpAdmin, Outcome: ledger.Permitted, Actor: id("operator")}
-	for _, e := range []ledger.Entry{sampleEntry(), permit, admin} {
+	handed := sampleEntry()
+	handed.Onward = abaton.Handed{From: id("giver"), ID: id("hand-on")}
+	for _, e := range []ledger.Entry{sampleEntry(), permit, admin, handed} {
 		b, err := e.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -51,6 +53,13 @@ func spoiled() map[string][]func(*ledger.Entry) {
 	return map[string][]func(*ledger.Entry){
 		"entry.version": {func(e *ledger.Entry) { e.Version = 2 }},
 		"entry.keeper":  {func(e *ledger.Entry) { e.Keeper = 0 }, func(e *ledger.Entry) { e.Keeper = 17 }},
+		"entry.onward": {
+			func(e *ledger.Entry) { e.Onward.From = id("giver") },
+			func(e *ledger.Entry) { e.Onward.ID = id("hand-on") },
+			func(e *ledger.Entry) {
+				e.Grant, e.Onward = abaton.GrantID{}, abaton.Handed{From: id("giver"), ID: id("hand-on")}
+			},
+		},
 		"entry.time":    {func(e *ledger.Entry) { e.Time = 0 }, func(e *ledger.Entry) { e.Time = -1 }},
 		"entry.request": {func(e *ledger.Entry) { e.Request = [32]byte{} }},
 		"entry.op":      {func(e *ledger.Entry) { e.Op = 0 }, func(e *ledger.Entry) { e.Op = 200 }},

@@ -44,6 +44,7 @@ type Line struct {
 	Device       abaton.ActorID // where a clinician sat; zero for none
 	Role         string         // in which role; empty for a patient
 	Behalf       abaton.ActorID // in whose place; zero normally
+	Onward       abaton.Handed  // who handed the grant on, and which hand-on; zero normally
 	Session      abaton.SessionID
 	Purpose      abaton.Purpose
 	Grant        abaton.GrantID
@@ -111,6 +112,7 @@ type facts struct {
 	session abaton.SessionID
 	purpose abaton.Purpose
 	grant   abaton.GrantID
+	onward  abaton.Handed
 }
 
 type requestFacts struct {
@@ -238,7 +240,7 @@ func salvage(patient abaton.ActorID, a *Answer) Chain {
 }
 
 func factsOf(en *Entry) requestFacts {
-	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant}}
+	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant, en.Onward}}
 }
 
 func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]uint64) {
@@ -265,7 +267,7 @@ func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]u
 func newDraft(en *Entry) *draft {
 	d := &draft{rows: make(map[abaton.BatchName]*rowDraft), folds: make(map[requestFacts]int)}
 	d.line = Line{Request: en.Request, Op: en.Op, Actor: en.Actor, Organisation: en.Organisation,
-		Device: en.Device, Role: en.Role, Behalf: en.Behalf,
+		Device: en.Device, Role: en.Role, Behalf: en.Behalf, Onward: en.Onward,
 		Session: en.Session, Purpose: en.Purpose, Grant: en.Grant, First: en.Time, Last: en.Time}
 	return d
 }
@@ -351,6 +353,7 @@ func compareLines(a, b Line) int {
 		bytes.Compare(a.Device[:], b.Device[:]),
 		cmp.Compare(a.Role, b.Role),
 		bytes.Compare(a.Behalf[:], b.Behalf[:]),
+		bytes.Compare(a.Onward.From[:], b.Onward.From[:]), bytes.Compare(a.Onward.ID[:], b.Onward.ID[:]),
 		bytes.Compare(a.Session[:], b.Session[:]),
 		bytes.Compare(a.Grant[:], b.Grant[:]),
 		cmp.Compare(a.Purpose, b.Purpose),
@@ -378,7 +381,7 @@ func (d *draft) renews(drafts map[requestFacts]*draft, s Shape) *draft {
 func (d *draft) continues(first *draft) bool {
 	a, b := &d.line, &first.line
 	return len(first.folds) == 0 && b.Op.Opens() && a.Actor == b.Actor && a.Organisation == b.Organisation &&
-		a.Device == b.Device && a.Role == b.Role && a.Behalf == b.Behalf && a.Session == b.Session && a.Grant == b.Grant && a.Purpose == b.Purpose && d.within(first)
+		a.Device == b.Device && a.Role == b.Role && a.Behalf == b.Behalf && a.Session == b.Session && a.Grant == b.Grant && a.Onward == b.Onward && a.Purpose == b.Purpose && d.within(first)
 }
 
 func (d *draft) within(first *draft) bool {

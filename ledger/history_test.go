@@ -161,6 +161,9 @@ func TestLiarCannotChangeFacts(t *testing.T) {
 		"device": func(e *ledger.Entry) { e.Device = id("actor", "another device") },
 		"role":   func(e *ledger.Entry) { e.Role = "emergency" },
 		"behalf": func(e *ledger.Entry) { e.Behalf = id("actor", "colleague") },
+		"onward": func(e *ledger.Entry) {
+			e.Grant, e.Onward = id("grant"), abaton.Handed{From: id("giver"), ID: id("hand-on")}
+		},
 	} {
 		ks := fiveKeepers(t)
 		e := release("r1", "doctor", "ana")

@@ -51,10 +51,11 @@ type Request struct {
 	Lines     []abaton.Line          `cbor:"8,keyasint"` // for List and Parts
 	Time      int64                  `cbor:"9,keyasint"` // unix seconds
 	Nonce     [grant.NonceBytes]byte `cbor:"10,keyasint"`
-	Cursor    uint64                 `cbor:"11,keyasint"` // where List, Parts and History go on; else zero
-	StepUp    []byte                 `cbor:"12,keyasint"` // canonical SignedStepUp, or empty
-	Emergency []byte                 `cbor:"13,keyasint"` // canonical SignedEmergency: for Unseal of an emergency set; else empty
-	Approval  []byte                 `cbor:"14,keyasint"` // canonical SignedApproval: for Confirm, and for Unseal beside Emergency
+	Cursor    uint64                 `cbor:"11,keyasint"`          // where List, Parts and History go on; else zero
+	StepUp    []byte                 `cbor:"12,keyasint"`          // canonical SignedStepUp, or empty
+	Emergency []byte                 `cbor:"13,keyasint"`          // canonical SignedEmergency: for Unseal of an emergency set; else empty
+	Approval  []byte                 `cbor:"14,keyasint"`          // canonical SignedApproval: for Confirm, and for Unseal beside Emergency
+	Onward    abaton.Handed          `cbor:"15,keyasint,omitzero"` // by which hand-on of Grant; absent normally
 }
 
 // Sign makes the bytes a reader sends: the same to every keeper.
@@ -105,7 +106,7 @@ func (r *Request) validate() error {
 	}
 	ok := r.V == wire.Version && r.Session != (abaton.SessionID{}) && r.Patient != (abaton.ActorID{}) &&
 		r.Purpose.Valid() && r.Time >= 0 && r.Nonce != ([grant.NonceBytes]byte{}) &&
-		r.modeFits() && r.emergencyFits() && distinctRows(r.Rows) && distinctLines(r.Lines)
+		r.modeFits() && r.onwardFits() && r.emergencyFits() && distinctRows(r.Rows) && distinctLines(r.Lines)
 	if !ok {
 		return abaton.Refuse(abaton.ReasonMalformed)
 	}
@@ -125,6 +126,15 @@ func (r *Request) modeFits() bool {
 		return len(r.Rows) == 0 && len(r.Lines) == 0 && r.Cursor == 0 && r.Grant != (abaton.GrantID{})
 	}
 	return false
+}
+
+// onwardFits: a hand-on opens records of somebody else's, and nothing more.
+func (r *Request) onwardFits() bool {
+	switch r.Mode {
+	case Release, Permit, Index, Locks, List, Parts:
+		return r.Onward.IsZero() || r.Onward.Valid() && r.Grant != (abaton.GrantID{})
+	}
+	return r.Onward.IsZero()
 }
 
 func distinctRows(rows []Row) bool {

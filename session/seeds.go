@@ -16,6 +16,7 @@ const BundlesMax = 1024
 type Bundle struct {
 	Patient abaton.ActorID
 	Grant   abaton.GrantID // zero for the patient's own session
+	Onward  abaton.Handed  // by which hand-on of Grant; zero normally
 	Seeds   []grant.Seed
 }
 
@@ -23,6 +24,7 @@ type bundleForm struct {
 	Patient abaton.ActorID `cbor:"1,keyasint"`
 	Grant   abaton.GrantID `cbor:"2,keyasint"`
 	Seeds   []byte         `cbor:"3,keyasint"`
+	Onward  abaton.Handed  `cbor:"4,keyasint,omitzero"`
 }
 
 // SealSeeds seals, on the person's device, the seeds a session may hold, to
@@ -31,7 +33,7 @@ type bundleForm struct {
 func SealSeeds(reply key.BoxPublic, id abaton.SessionID, bundles []Bundle) ([]byte, error) {
 	forms := make([]bundleForm, len(bundles))
 	for i, b := range bundles {
-		forms[i] = bundleForm{Patient: b.Patient, Grant: b.Grant, Seeds: grant.MarshalSeeds(b.Seeds)}
+		forms[i] = bundleForm{Patient: b.Patient, Grant: b.Grant, Onward: b.Onward, Seeds: grant.MarshalSeeds(b.Seeds)}
 	}
 	sealed, err := reply.SealTo(wire.SessionSeeds, id[:], wire.Marshal(forms))
 	if err != nil {
@@ -64,10 +66,10 @@ func parseBundles(payload []byte) ([]Bundle, error) {
 		if err != nil {
 			return nil, err
 		}
-		if f.Patient == (abaton.ActorID{}) {
+		if f.Patient == (abaton.ActorID{}) || !f.Onward.Valid() || f.Grant == (abaton.GrantID{}) && !f.Onward.IsZero() {
 			return nil, abaton.Refuse(abaton.ReasonMalformed)
 		}
-		bundles[i] = Bundle{Patient: f.Patient, Grant: f.Grant, Seeds: seeds}
+		bundles[i] = Bundle{Patient: f.Patient, Grant: f.Grant, Onward: f.Onward, Seeds: seeds}
 	}
 	return bundles, nil
 }

@@ -123,6 +123,9 @@ func TestStatementVectors(t *testing.T) {
 	checkVectors(t, "statement", made)
 }
 
+// handed is a hand-on of some grant.
+var handed = abaton.Handed{From: abaton.ActorID{8}, ID: abaton.GrantID{9}}
+
 func TestRequestVectors(t *testing.T) {
 	a := newActors(t, actor.Patient, actor.Synced)
 	s := a.session(a.statement())
@@ -168,6 +171,15 @@ func TestRequestVectors(t *testing.T) {
 			confirm(t, r, func(p *session.Approval) { p.Verdict, p.Opening = session.Wrong, [32]byte{} })
 		}},
 		{"confirm and open", "session", func(r *session.Request) { urgent(t, r, nil); r.Mode, r.Approval = session.Confirm, approval(t, r, nil) }},
+		{"release by a hand-on", "session", func(r *session.Request) { r.Grant, r.Onward = abaton.GrantID{7}, handed }},
+		{"by a hand-on of no grant", "session", func(r *session.Request) { r.Grant, r.Onward = abaton.GrantID{}, handed }},
+		{"by a hand-on of nobody", "session", func(r *session.Request) { r.Grant, r.Onward = abaton.GrantID{7}, abaton.Handed{ID: handed.ID} }},
+		{"history by a hand-on", "session", func(r *session.Request) {
+			r.Mode, r.Rows, r.Grant, r.Onward = session.History, nil, abaton.GrantID{7}, handed
+		}},
+		{"unseal by a hand-on", "session", func(r *session.Request) {
+			r.Mode, r.Rows, r.Grant, r.Onward = session.Unseal, nil, abaton.GrantID{7}, handed
+		}},
 		{"another session", "session", func(r *session.Request) { r.Session[0] ^= 1 }},
 		{"too late", "session", func(r *session.Request) { r.Time -= skew + 1 }},
 		{"too early", "session", func(r *session.Request) { r.Time += skew + 1 }},

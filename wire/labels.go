@@ -48,6 +48,8 @@ const (
 	Team        Label = "abaton/v1/team"
 	TeamSeed    Label = "abaton/v1/team-seed"
 	GrantWrap   Label = "abaton/v1/grant-wrap"
+	Onward      Label = "abaton/v1/onward"
+	OnwardWrap  Label = "abaton/v1/onward-wrap"
 	EpochWrap   Label = "abaton/v1/epoch-wrap"
 	// Escrows and recovery.
 	Escrow       Label = "abaton/v1/escrow"

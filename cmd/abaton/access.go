@@ -54,7 +54,7 @@ func newAccessCommand(e *env) *cobra.Command {
 	list.Flags().StringVar(&only.since, "since", "", "only what lasted beyond this instant, as 2026-01-31T08:00:00Z")
 	list.Flags().StringVar(&only.record, "record", "", "only who was given this resource, TYPE/ID, in any version")
 	list.MarkFlagRequired("as")
-	return noun("access", "Who looked", list)
+	return noun("access", "Who looked, and who can", list, newAccessWho(e))
 }
 
 // disclosureCounts are the records of a line: those of which at least one
@@ -77,7 +77,9 @@ type disclosureLine struct {
 	Actor    string               `json:"actor"`
 	Role     string               `json:"role,omitempty"`
 	Device   string               `json:"device,omitempty"`
-	Behalf   string               `json:"behalf,omitempty"` // in whose place
+	Behalf   string               `json:"behalf,omitempty"`  // in whose place
+	Through  string               `json:"through,omitempty"` // who handed the grant on
+	Onward   string               `json:"onward,omitempty"`  // which hand-on
 	Purpose  abaton.Purpose       `json:"purpose"`
 	Grant    string               `json:"grant,omitempty"`
 	Session  string               `json:"session"`
@@ -118,6 +120,9 @@ func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.Acto
 		if l.Behalf != (abaton.ActorID{}) {
 			d.Behalf = nameOf(known, l.Behalf)
 		}
+		if !l.Onward.IsZero() {
+			d.Through, d.Onward = nameOf(known, l.Onward.From), l.Onward.ID.String()
+		}
 		for _, r := range l.Rows {
 			for j := range abaton.BatchRecordsMax {
 				if r.Released>>j&1 == 1 {
@@ -146,6 +151,9 @@ func (e *env) accessTable(h *ledger.History, known map[abaton.ActorID]string) er
 		who := nameOf(known, l.Actor)
 		if l.Behalf != (abaton.ActorID{}) {
 			who += " for " + nameOf(known, l.Behalf)
+		}
+		if !l.Onward.IsZero() {
+			who += " through " + nameOf(known, l.Onward.From)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%d\n", time.Unix(l.First, 0).Format(time.DateTime), who, did,
 			released, refused, l.Purpose, len(l.Keepers))

@@ -19,11 +19,12 @@ import (
 )
 
 func newGrantCommand(e *env) *cobra.Command {
-	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e), newGrantBar(e))
+	return noun("grant", "What a patient lets others do", newGrantGive(e), newGrantStop(e), newGrantList(e), newGrantRequests(e), newGrantBar(e),
+		newGrantOnward(e), newGrantHeld(e), newGrantRefuse(e))
 }
 
 func newGrantGive(e *env) *cobra.Command {
-	var as, to, read, purpose, request string
+	var as, to, read, purpose, request, onward string
 	var life time.Duration
 	var quota uint32
 	var preview, asJSON bool
@@ -63,11 +64,18 @@ func newGrantGive(e *env) *cobra.Command {
 					return err
 				}
 			}
-			began := time.Now()
-			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Team: team, Actions: grant.Read, Categories: categories,
-				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota})
+			within, err := onwardTo(d.at, onward)
 			if err != nil {
 				return err
+			}
+			began := time.Now()
+			id, p, err := d.Give(c.Context(), d.net, people.Terms{To: whom, Team: team, Actions: grant.Read, Categories: categories,
+				Purpose: abaton.Purpose(purpose), Life: life, Quota: quota, Onward: within})
+			if err != nil {
+				return err
+			}
+			if onward != "" {
+				e.say("It may be handed on once, inside %s: abaton grant onward", onward)
 			}
 			e.say("%s may now read %s, in force at %d of %d keepers after %v.", to, read, p.At, p.Of, time.Since(began).Round(time.Millisecond))
 			if whom != nil {
@@ -84,6 +92,7 @@ func newGrantGive(e *env) *cobra.Command {
 	c.Flags().StringVar(&purpose, "purpose", string(abaton.Treatment), "why: a code of PurposeOfUse")
 	c.Flags().DurationVar(&life, "for", 24*time.Hour, "for how long")
 	c.Flags().Uint32Var(&quota, "quota", people.RecordsMax, "how many records at most")
+	c.Flags().StringVar(&onward, "onward", "", "let it be handed on once: to people of this team or clinic")
 	c.Flags().StringVar(&request, "request", "", "give what this access request asks for; abaton grant requests lists them")
 	c.Flags().BoolVar(&preview, "preview", false, "show what would be seen and by whom, and give nothing")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the preview as JSON")
@@ -92,6 +101,7 @@ func newGrantGive(e *env) *cobra.Command {
 	c.MarkFlagsMutuallyExclusive("request", "read")
 	c.MarkFlagsMutuallyExclusive("request", "purpose")
 	c.MarkFlagsMutuallyExclusive("request", "for")
+	c.MarkFlagsMutuallyExclusive("request", "onward")
 	c.MarkFlagRequired("as")
 	return c
 }
@@ -197,7 +207,8 @@ type listedGrant struct {
 	Expires   int64    `json:"expires"`
 	Quota     uint32   `json:"quota"`
 	Expired   bool     `json:"expired"`
-	When      string   `json:"when,omitempty"` // the case in which it opens, and only then
+	When      string   `json:"when,omitempty"`   // the case in which it opens, and only then
+	Onward    string   `json:"onward,omitempty"` // where it may be handed on, once
 }
 
 func newGrantList(e *env) *cobra.Command {
@@ -244,6 +255,9 @@ func (d *device) grants(ctx context.Context, now time.Time) ([]listedGrant, erro
 			Expires: g.Expires, Quota: g.Quota, Expired: g.Expires <= now.Unix()}
 		if g.When != grant.Always {
 			l.When = g.When.String()
+		}
+		if g.Onward != (abaton.ActorID{}) {
+			l.Onward = nameOf(known, g.Onward)
 		}
 		for _, may := range []struct {
 			action grant.Action

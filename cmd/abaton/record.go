@@ -86,6 +86,9 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	ask := client.Ask{Patient: d.ID, Purpose: abaton.PatientAccess}
 	lines := make(map[abaton.Line]fhir.Category)
 	for _, s := range own.Seeds {
+		if c, _ := fhir.CategoryByID(s.Category); c == fhir.Emergency {
+			continue // copies of what lies in the general line, and deletions of copies
+		}
 		if _, ok := lines[s.Line]; !ok {
 			ask.Lines = append(ask.Lines, s.Line)
 		}

@@ -247,6 +247,8 @@ func (c *Core) index(t *tx, a *actor.Authentic) error {
 		return c.indexKey(t, b.Key.ID, a)
 	case *actor.Granted:
 		return c.indexGrants(t, a.Actor(), []actor.Granted{*b})
+	case *actor.Onward: // whoever it is to finds the log of who hands on
+		return c.indexGrants(t, a.Actor(), []actor.Granted{{Grant: b.Terms}})
 	}
 	return nil
 }

@@ -129,6 +129,7 @@ type verdict struct {
 	asker   asker
 	patient *actor.State
 	used    uint64
+	handed  *grant.Onward // what is known of the hand-on asked by; nil without one
 	asksFor []abaton.Line // the lines that the grant covers
 	strict  []abaton.Line // those of assurance level 3 among them
 	level   uint8         // the highest of their assurance levels
@@ -169,6 +170,9 @@ func (v *verdict) grant() abaton.Reason {
 			return v.broken(err)
 		}
 	}
+	if reason := v.onward(); reason != "" {
+		return reason
+	}
 	switch q.Mode {
 	case session.Release, session.Permit, session.Index, session.Locks:
 		return v.grantRows()
@@ -190,20 +194,26 @@ func (v *verdict) decideLine(line abaton.Line, records uint64) abaton.Reason {
 	if v.repeat != nil {
 		records = 0 // RULINGS 20: a repeat costs no quota
 	}
-	if e, ended := v.patient.Escrow(q.Grant); e != nil {
+	if e, ended := v.patient.Escrow(q.Grant); e != nil && v.handed == nil {
 		return v.decideEscrow(e, ended, line)
 	}
 	facts, reason := v.facts(line)
 	if reason != "" {
 		return reason
 	}
-	d := grant.Decide(facts, grant.Access{
+	access := grant.Access{
 		Actor: st.Actor, Patient: q.Patient, Action: grant.Read, Purpose: q.Purpose, Line: line, Records: records,
-	}, v.t.now)
+	}
+	var d grant.Decision
+	if v.handed != nil {
+		d = grant.DecideOnward(facts, *v.handed, access, v.t.now)
+	} else {
+		d = grant.Decide(facts, access, v.t.now)
+	}
 	if !d.Permit {
 		return d.Reason
 	}
-	v.used += records
+	v.count(records)
 	v.asking(line)
 	return ""
 }
@@ -370,7 +380,7 @@ func (v *verdict) entry() ledger.Entry {
 	e := ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
-		Device: st.Device, Role: st.Role, Behalf: st.Behalf,
+		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward,
 	}
 	v.tellEmergency(&e)
 	return e
@@ -449,6 +459,7 @@ func (v *verdict) permit() Output {
 	v.remember(v.r.Asked.Hash(), memory{Entry: v.core.log.Size() + uint64(at), Outcome: e.Outcome, Locks: locks})
 	if q.Grant != (abaton.GrantID{}) {
 		v.core.use(v.t, q.Grant, v.used)
+		v.useOnward()
 	}
 	v.core.counters.renewals.note(v.r.Session, v.granted, v.t.now)
 	if err := v.core.opens(v.t, v.r.Session.Statement().Actor, q.Patient); err != nil {

@@ -78,6 +78,9 @@ func (v *verdict) facts(line abaton.Line) (grant.Facts, abaton.Reason) {
 	if err != nil {
 		return grant.Facts{}, v.broken(err)
 	}
+	if v.handed != nil {
+		return v.handedFacts(line)
+	}
 	return v.asker.check.Facts(&st, session.Reading{Patient: v.patient, Colleague: colleague, Grant: v.r.Asked.Grant, Line: line, Used: v.used})
 }
 

@@ -18,7 +18,7 @@ import (
 func (g *Gateway) ask(ctx context.Context, c *call, r fhir.Resource) (*answer, error) {
 	q, err := view.RequestOf(r)
 	if err != nil {
-		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "this access request asks for what no grant can give; name known parts, one known purpose and at most one grantee, and deny nothing")
+		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "this access request asks for what no grant can give; name known parts, one known purpose and at most one grantee, deny nothing, and give the reason in one line of at most 200 plain characters")
 	}
 	if q.Grantee != (abaton.ActorID{}) && q.Grantee != c.person.actor {
 		return nil, refusal(http.StatusUnprocessableEntity, "business-rule", "access is asked for oneself; leave the actor out, or name the one who is signed in")

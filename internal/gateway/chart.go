@@ -219,7 +219,7 @@ func sameAsks(a, b []client.Ask) bool {
 		return false
 	}
 	for i := range a {
-		if a[i].Grant != b[i].Grant || a[i].Purpose != b[i].Purpose || len(a[i].Lines) != len(b[i].Lines) {
+		if a[i].Grant != b[i].Grant || a[i].Onward != b[i].Onward || a[i].Purpose != b[i].Purpose || len(a[i].Lines) != len(b[i].Lines) {
 			return false
 		}
 	}

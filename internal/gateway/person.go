@@ -51,8 +51,9 @@ type held struct {
 // heldGrant is one grant, zero for the patient's own, and the categories of
 // the lines it opens.
 type heldGrant struct {
-	id    abaton.GrantID
-	lines map[abaton.Line]abaton.Category
+	id     abaton.GrantID
+	onward abaton.Handed // by which hand-on of it; zero normally
+	lines  map[abaton.Line]abaton.Category
 }
 
 // take adds what a device lent. The seeds go to the reader; here only lines
@@ -73,9 +74,9 @@ func (p *person) take(bundles []session.Bundle, ids ids) {
 }
 
 func (h *held) take(b session.Bundle) {
-	i := slices.IndexFunc(h.grants, func(g heldGrant) bool { return g.id == b.Grant })
+	i := slices.IndexFunc(h.grants, func(g heldGrant) bool { return g.id == b.Grant && g.onward == b.Onward })
 	if i < 0 {
-		h.grants = append(h.grants, heldGrant{id: b.Grant, lines: make(map[abaton.Line]abaton.Category)})
+		h.grants = append(h.grants, heldGrant{id: b.Grant, onward: b.Onward, lines: make(map[abaton.Line]abaton.Category)})
 		i = len(h.grants) - 1
 	}
 	for _, s := range b.Seeds {
@@ -214,6 +215,10 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 	if err != nil {
 		return nil, err
 	}
+	handed, err := p.handed(ctx, n, patient)
+	if err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	h := p.held[patient]
@@ -222,9 +227,12 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 	}
 	out := &asking{categories: make(map[abaton.Line]fhir.Category), shielded: make(map[abaton.Line]bool)}
 	for _, g := range h.grants {
-		ask := client.Ask{Patient: patient, Grant: g.id, Purpose: abaton.PatientAccess}
+		ask := client.Ask{Patient: patient, Grant: g.id, Onward: g.onward, Purpose: abaton.PatientAccess}
 		if g.id != (abaton.GrantID{}) {
 			live, revoked := state.Grant(g.id)
+			if terms, ok := handed[g.onward]; !g.onward.IsZero() && !revoked {
+				live, revoked = terms, !ok
+			}
 			revoked = revoked || live != nil && state.Asleep(live, now) // keepers would refuse, and ledger it
 			var ok bool
 			if ask.Purpose, ok = purposeOf(live, revoked, purpose, now); !ok {

@@ -145,6 +145,11 @@ func (p *Person) heldOf(ctx context.Context, n *client.Network, boxes boxes, pat
 		if st == nil {
 			continue
 		}
+		handed, err := p.handed(ctx, n, boxes, st)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, handed...)
 		for id, g := range st.Grants() {
 			if boxes[g.Grantee] == nil || g.Actions&grant.Read == 0 && p.Kind != actor.Agent {
 				continue // an agent lends too where it may write: the line, and no seed

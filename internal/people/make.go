@@ -234,9 +234,10 @@ type Terms struct {
 	Quarantine bool            // of an organisation: what its intake set aside
 	Purpose    abaton.Purpose
 	Life       time.Duration
-	Until      time.Time  // in place of Life: a birthday
-	When       grant.Case // zero: now
-	Quota      uint32     // records
+	Until      time.Time      // in place of Life: a birthday
+	When       grant.Case     // zero: now
+	Quota      uint32         // records
+	Onward     abaton.ActorID // where it may be handed on, once; zero: nowhere
 }
 
 func (t *Terms) grantee() abaton.ActorID {
@@ -251,7 +252,7 @@ func (p *Person) grant(t Terms) (grant.Grant, []grant.Seed) {
 	now := time.Now()
 	g := grant.Grant{
 		V: wire.Version, Patient: p.ID, Grantee: t.grantee(), Actions: t.Actions, Purposes: []abaton.Purpose{t.Purpose},
-		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota,
+		NotBefore: now.Add(-time.Minute).Unix(), Expires: now.Add(t.Life).Unix(), Quota: t.Quota, Onward: t.Onward,
 	}
 	g.When = t.When
 	if !t.Until.IsZero() {

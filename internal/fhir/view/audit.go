@@ -76,7 +76,11 @@ const entitiesMax = 256
 // AuditEventID is the id under which a disclosure is shown. It holds all that
 // a ledger says of it, for ledgers that dispute tell several.
 func AuditEventID(tag string, l *ledger.Line) string {
-	return idOf(PrefixAuditEvent, tag, l.Request[:], []byte{byte(l.Op)}, l.Actor[:], l.Organisation[:], l.Device[:], []byte(l.Role), l.Behalf[:], l.Session[:], l.Grant[:], []byte(l.Purpose))
+	parts := [][]byte{l.Request[:], {byte(l.Op)}, l.Actor[:], l.Organisation[:], l.Device[:], []byte(l.Role), l.Behalf[:], l.Session[:], l.Grant[:], []byte(l.Purpose)}
+	if !l.Onward.IsZero() {
+		parts = append(parts, l.Onward.From[:], l.Onward.ID[:])
+	}
+	return idOf(PrefixAuditEvent, tag, parts...)
 }
 
 // AuditEvent is one disclosure, permitted or refused.
@@ -179,6 +183,10 @@ func agents(d *Disclosed) (out []agent) {
 	}
 	if l.Behalf != (abaton.ActorID{}) { // in whose place
 		out = append(out, agent{Type: conceptOf(systemPart, "RESP"), Who: actorRef(l.Behalf, "Practitioner")})
+	}
+	if !l.Onward.IsZero() { // who handed the grant on
+		out = append(out, agent{Type: conceptOf(systemPart, "REFB"), Who: actorRef(l.Onward.From, "Practitioner"),
+			Policy: []string{SystemGrant + ":" + l.Onward.ID.String()}})
 	}
 	return out
 }

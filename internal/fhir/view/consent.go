@@ -38,7 +38,7 @@ type consent struct {
 }
 
 type provision struct {
-	Extension     []quota   `json:"extension,omitempty"`
+	Extension     []extra   `json:"extension,omitempty"`
 	Type          string    `json:"type,omitempty"`
 	Period        *period   `json:"period,omitempty"`
 	Actor         []player  `json:"actor,omitempty"`
@@ -47,9 +47,11 @@ type provision struct {
 	Purpose       []coding  `json:"purpose,omitempty"`
 }
 
-type quota struct {
-	URL   string `json:"url"`
-	Value uint32 `json:"valueUnsignedInt"`
+// extra is an extension of ours.
+type extra struct {
+	URL    string      `json:"url"`
+	Quota  uint32      `json:"valueUnsignedInt,omitempty"`
+	Onward *identifier `json:"valueIdentifier,omitempty"`
 }
 
 type player struct {
@@ -79,10 +81,13 @@ func Consent(g Given) []byte {
 		Performer:  []*reference{patientRef(g.Patient, g.Grant.Patient)},
 		PolicyRule: new(conceptOf(systemActCode, "OPTIN")),
 		Provision: &provision{
-			Extension: []quota{{QuotaExtension, g.Grant.Quota}}, Type: "permit",
+			Extension: []extra{{URL: QuotaExtension, Quota: g.Grant.Quota}}, Type: "permit",
 			Period: &period{seconds(g.Grant.NotBefore), seconds(g.Grant.Expires)},
 			Actor:  []player{{conceptOf(systemPart, "IRCP"), actorRef(g.Grant.Grantee, g.Kind)}},
 		},
+	}
+	if g.Grant.Onward != (abaton.ActorID{}) {
+		c.Provision.Extension = append(c.Provision.Extension, extra{URL: OnwardExtension, Onward: &identifier{SystemActor, g.Grant.Onward.String()}})
 	}
 	c.Provision.Action = actions(g.Grant.Actions)
 	for _, p := range g.Grant.Purposes {

@@ -3,7 +3,10 @@ package view
 import (
 	"errors"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
@@ -19,7 +22,11 @@ type Request struct {
 	Categories []fhir.Category // at least one
 	Purpose    abaton.Purpose
 	Start, End time.Time // zero if it does not say
+	Reason     string    // one line that the patient reads word for word; may be empty
 }
+
+// ReasonMax is the longest reason of a request, in characters: one line.
+const ReasonMax = 200
 
 // ErrRequest says that a Consent asks for something that no grant can give.
 var ErrRequest = errors.New("not an access request that can be given")
@@ -53,6 +60,9 @@ func RequestOf(r fhir.Resource) (q Request, err error) {
 	if err := q.why(p); err != nil {
 		return q, err
 	}
+	if err := q.reason(r); err != nil {
+		return q, err
+	}
 	return q, q.parts(p)
 }
 
@@ -75,6 +85,23 @@ func (q *Request) why(p fhir.Value) error {
 			return ErrRequest
 		}
 		*at = when
+	}
+	return nil
+}
+
+// reason reads the reason in own words: plain text of one line. What a screen
+// would not show, or would show as something else, refuses the request.
+func (q *Request) reason(r fhir.Resource) error {
+	for e := range r.Get("extension").Each() {
+		if !e.Get("url").Is(ReasonExtension) {
+			continue
+		}
+		text := e.Get("valueString").Text()
+		if q.Reason != "" || text == "" || utf8.RuneCountInString(text) > ReasonMax ||
+			strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return ErrRequest
+		}
+		q.Reason = text
 	}
 	return nil
 }

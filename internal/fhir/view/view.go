@@ -33,6 +33,8 @@ const (
 	SystemCategory  = "urn:abaton:category"   // a part of the record: general, psychiatric, ...
 	SystemOperation = "urn:abaton:ledger-op"  // what a ledger entry records: release, list, ...
 	QuotaExtension  = "urn:abaton:quota"      // records a grant may open
+	ReasonExtension = "urn:abaton:reason"     // why access is asked for, in own words
+	OnwardExtension = "urn:abaton:onward"     // act1... of where a grant may be handed on
 )
 
 // Prefixes of ids that are computed. No other id may begin so.

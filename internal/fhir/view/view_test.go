@@ -131,6 +131,32 @@ func TestAuditEvent(t *testing.T) {
 	}
 }
 
+// TestHandedOn: where a grant may go is said, and who handed it on.
+func TestHandedOn(t *testing.T) {
+	g := grant.Grant{V: 1, Patient: abaton.ActorID{1}, Grantee: abaton.ActorID{2}, Actions: grant.Read, Lines: []abaton.Line{{1}},
+		Purposes: []abaton.Purpose{abaton.Treatment}, Expires: 10, Quota: 7}
+	plain := Given{Grant: &g, Now: time.Unix(1, 0)}
+	if bytes.Contains(Consent(plain), []byte(OnwardExtension)) {
+		t.Error("a grant that stays says that it may go on")
+	}
+	g.Onward = abaton.ActorID{3}
+	if body := Consent(plain); !bytes.Contains(body, []byte(OnwardExtension)) || !bytes.Contains(body, []byte(abaton.ActorID{3}.String())) {
+		t.Errorf("a grant that may go on: got %s", body)
+	}
+	line := ledger.Line{Op: ledger.OpRelease, Request: [32]byte{1}, Actor: abaton.ActorID{1}, Grant: abaton.GrantID{2}, First: 1}
+	before := AuditEventID("abcdefgh", &line)
+	line.Onward = abaton.Handed{From: abaton.ActorID{4}, ID: abaton.GrantID{5}}
+	text := string(AuditEvent(Disclosed{Line: &line, Tag: "abcdefgh", ID: abaton.ActorID{1}}))
+	for _, want := range []string{abaton.ActorID{4}.String(), abaton.GrantID{5}.String(), `"REFB"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the event does not hold %s", want)
+		}
+	}
+	if AuditEventID("abcdefgh", &line) == before {
+		t.Error("an opening by a hand-on has the id of one without")
+	}
+}
+
 func TestProvenance(t *testing.T) {
 	s := Signed{Tag: "abcdefgh", Type: "Observation", FHIRID: "o", VersionID: "2", Parents: []string{"1"}, Updated: time.UnixMilli(1500),
 		Record: abaton.RecordName{Batch: abaton.BatchName{1}, Index: 3}, Person: abaton.ActorID{2}, Author: abaton.ActorID{3}, Writer: abaton.KeyID{4}}

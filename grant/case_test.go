@@ -64,7 +64,7 @@ func TestDecideInCases(t *testing.T) {
 	} {
 		for name, g := range grants {
 			a := grant.Access{Actor: ben, Patient: ana, Action: grant.Read, Purpose: abaton.Treatment, Line: lineA, Records: 1}
-			f := grant.Facts{Grant: g, Frozen: c.frozen, Stated: c.stated}
+			f := grant.Facts{Grant: g, Level: 1, Frozen: c.frozen, Stated: c.stated}
 			if got := grant.Decide(f, a, start).Reason; got != c.want[name] {
 				t.Errorf("%s, a grant for %s: got %q, want %q", c.name, name, got, c.want[name])
 			}
@@ -72,7 +72,7 @@ func TestDecideInCases(t *testing.T) {
 			if got := grant.Decide(f, a, start).Reason; got != abaton.ReasonRevoked {
 				t.Errorf("%s, revoked, for %s: got %q, want %q", c.name, name, got, abaton.ReasonRevoked)
 			}
-			if a.Actor = eve; grant.Decide(grant.Facts{Grant: g, Stated: c.stated}, a, start).Reason != abaton.ReasonGrant {
+			if a.Actor = eve; grant.Decide(grant.Facts{Grant: g, Level: 1, Stated: c.stated}, a, start).Reason != abaton.ReasonGrant {
 				t.Errorf("%s: somebody else opens a grant for %s", c.name, name)
 			}
 		}
@@ -84,10 +84,10 @@ func TestDecideInCases(t *testing.T) {
 	g := sample()
 	g.Actions = grant.Deposit
 	late := grant.Access{Actor: ben, Patient: ana, Action: grant.Deposit, Purpose: abaton.Treatment, Line: lineA, Records: 1}
-	if d := grant.Decide(grant.Facts{Grant: g, Frozen: true, Stated: grant.Death}, late, start); !d.Permit {
+	if d := grant.Decide(grant.Facts{Grant: g, Level: 1, Frozen: true, Stated: grant.Death}, late, start); !d.Permit {
 		t.Errorf("a result that comes in after a death: got %q, want it taken", d.Reason)
 	}
-	if d := grant.Decide(grant.Facts{Grant: forCase(grant.Death), Frozen: true, Stated: grant.Death}, late, start); d.Permit {
+	if d := grant.Decide(grant.Facts{Grant: forCase(grant.Death), Level: 1, Frozen: true, Stated: grant.Death}, late, start); d.Permit {
 		t.Error("an heir deposits")
 	}
 }

@@ -90,12 +90,14 @@ var onwardCases = []onwardCase{
 		f.Grant.Actions, o.Terms.Actions, a.Action = grant.Read|grant.Deposit, grant.Read|grant.Deposit, grant.Deposit
 	}, abaton.ReasonGrant},
 	{"to go on further", func(_ *grant.Facts, o *grant.Onward, _ *grant.Access) { o.Terms.Onward = ward }, abaton.ReasonGrant},
+	{"shielded", func(f *grant.Facts, _ *grant.Onward, _ *grant.Access) { f.Level, f.Person = grant.Shielded, true }, abaton.ReasonGrant},
+	{"for a case", func(_ *grant.Facts, o *grant.Onward, _ *grant.Access) { o.Terms.When = grant.Death }, abaton.ReasonGrant},
 	{"another patient's", func(_ *grant.Facts, o *grant.Onward, _ *grant.Access) { o.Terms.Patient = eve }, abaton.ReasonGrant},
 	{"asked about another patient", func(_ *grant.Facts, _ *grant.Onward, a *grant.Access) { a.Patient = eve }, abaton.ReasonGrant},
 }
 
 func (c onwardCase) inputs() (grant.Facts, grant.Onward, grant.Access) {
-	f := grant.Facts{Grant: letter()}
+	f := grant.Facts{Grant: letter(), Level: 1}
 	o := grant.Onward{From: ben, Terms: handed(), Within: true}
 	a := grant.Access{Actor: carl, Patient: ana, Action: grant.Read, Purpose: abaton.Treatment, Line: lineA, Records: 1}
 	c.make(&f, &o, &a)

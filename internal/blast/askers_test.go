@@ -30,6 +30,7 @@ func TestPolicyTakesAway(t *testing.T) {
 	h.give(p, h.ben.ID, nil)
 	whole := blast.Thing{Kind: blast.Person, Actor: h.ben.ID, Device: h.ben.Device.ID}
 	now := time.Now().Unix()
+	h.Publish(t, h.org.Event(h.org.Member(abaton.ActorID{9, 9}, abaton.RoleSecurityOfficer)))
 	for version, c := range []struct {
 		text string
 		want int

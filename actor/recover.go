@@ -317,15 +317,30 @@ func (s *State) mayBeVouched(a *Authentic, parents []*knot) error {
 }
 
 // outcast reports whether a removal on another branch took the word of those
-// who proved the event (deny wins). A Recover gives nothing that could be taken.
+// who proved the event (deny wins). A Recover gives nothing that could be taken;
+// who proves a Finding, or a registrar's order, has no key in this log.
 func (s *State) outcast(n *knot) bool {
 	switch b := n.a.body.(type) {
-	case *Recover:
+	case *Recover, *Finding:
 		return false
+	case *Revoke, *Bar:
+		if s.stranger(n.a.by) {
+			return s.vouchedOrder(n.parents) != nil
+		}
+	case *Veto:
+		if s.stranger(n.a.by) {
+			return !s.vouchedTakeBack(b, n.parents)
+		}
 	case *CredentialAdd:
 		if n.a.returns() {
 			return !s.mayStillReturn(b)
 		}
 	}
 	return s.proves(n.a.event.Kind, n.a.by, s.standingAt(n)) != nil
+}
+
+// stranger reports whether none of the provers ever stood in this log.
+func (s *State) stranger(by provers) bool {
+	return !slices.ContainsFunc(by.keys, func(k abaton.KeyID) bool { return s.keys[k] != nil }) &&
+		!slices.ContainsFunc(by.credentials, func(c claim) bool { return s.credentials[c.name] != nil })
 }

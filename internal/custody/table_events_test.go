@@ -37,9 +37,10 @@ func newRecords(t *testing.T) *records {
 	t.Helper()
 	w := &records{kept: newKept(t), gone: make(map[*custodytest.Person]*key.Signing), main: make(map[*custodytest.Person][]byte), before: make(map[*custodytest.Person]custodytest.Person)}
 	w.spare, w.stranger = custodytest.NewDevice(t, w.Set, w.org), w.helpers[0]
-	w.Publish(t, w.spare.Inception)
+	w.Publish(t, w.spare.Inception, w.registry.Inception)
 	w.Enrol(t, w.doctor)
 	w.appoints(t)
+	w.Publish(t, w.ana.Event(w.names()))
 	for _, p := range []*custodytest.Person{w.ana, w.org, w.doctor, w.spare} {
 		w.gone[p] = key.NewSigning()
 		add := p.Event(&actor.KeyAdd{Key: actor.Key{ID: w.gone[p].ID(), Rights: actor.Manage}})
@@ -51,6 +52,11 @@ func newRecords(t *testing.T) *records {
 		w.main[p] = newest.Event
 	}
 	return w
+}
+
+// names lets the registry state, with the doctor, that the patient cannot decide.
+func (w *records) names() *actor.Registrar {
+	return &actor.Registrar{Registrar: w.registry.ID, May: actor.SaysNarrow | actor.SaysIncapacity, With: []abaton.ActorID{w.doctor.ID}}
 }
 
 // told is one kind of event.
@@ -87,6 +93,20 @@ func (w *records) events(t *testing.T) []told {
 		return func(*testing.T) actor.Body {
 			now := time.Now().Unix() + shift
 			return &actor.Policy{Version: w.policies + 1, NotBefore: now - 60, Expires: now + 3600, Text: []byte(permitAll), Simulation: random()}
+		}
+	}
+	onwardFor := func(shift int64) func(*testing.T) actor.Body {
+		return func(*testing.T) actor.Body {
+			g := w.ana.Grant(random(), grant.Read, 9)
+			g.NotBefore, g.Expires = g.NotBefore+shift, g.Expires+shift
+			return &actor.Onward{Parent: random(), Terms: g.Marshal(), Wrap: make([]byte, key.BoxOverhead)}
+		}
+	}
+	findingFor := func(life time.Duration) func(*testing.T) actor.Body {
+		return func(*testing.T) actor.Body {
+			r := random()
+			return &actor.Finding{Case: grant.Incapacity, Registrar: w.registry.ID, Physician: w.doctor.ID, House: w.org.ID,
+				Until: time.Now().Add(life).Unix(), Nonce: [16]byte(r[:])}
 		}
 	}
 	return []told{
@@ -132,6 +152,10 @@ func (w *records) events(t *testing.T) []told {
 			now := time.Now().Unix()
 			return &actor.Duty{To: random(), Team: random(), From: now, Until: now + 3600, Sealed: make([]byte, key.BoxOverhead+len(key.Secret{}))}
 		}},
+		{kind: actor.EventOnward, owner: w.doctor, body: onwardFor(0), over: onwardFor(-7200)},
+		{kind: actor.EventRegistrar, owner: w.ana, body: func(*testing.T) actor.Body { return w.names() }},
+		{kind: actor.EventFinding, owner: w.ana, by: w.registry.Manage, body: findingFor(24 * time.Hour), over: findingFor(-time.Hour),
+			also: func(actor.Body) []*key.Signing { return []*key.Signing{w.doctor.Manage} }},
 		{kind: actor.EventStop, owner: w.spare, body: func(*testing.T) actor.Body { return new(actor.Stop) }},
 		{kind: actor.EventEscrow, owner: w.ana, body: func(t *testing.T) actor.Body {
 			code := escrow.NewCode()

@@ -264,7 +264,7 @@ func (w *circle) adds(body []byte) *said {
 func peerRows(t *testing.T) (*custodytest.Network, []row) {
 	w := newCircle(t)
 	rows := []row{w.feedRow(), w.checkpointRow(t)}
-	for k := keeper.QueryLog; k <= keeper.QueryTime; k++ {
+	for k := keeper.QueryLog; k <= keeper.QueryOpened; k++ {
 		rows = append(rows, w.queryRow(k))
 	}
 	for k := keeper.RepairBatches; k <= keeper.RepairGone; k++ {

@@ -14,13 +14,13 @@ import (
 	"github.com/abaton-health/abaton/internal/local"
 )
 
-// memoryMax is what the five keepers and the gateway may use together.
+// memoryMax is what the five keepers, the gateway and the authorities may use together.
 const memoryMax = 2 << 30
 
-// memory reports the most that the six processes used at the end of any step.
+// memory reports the most that the network's processes used at the end of any step.
 func (d *demo) memory(context.Context) (result, error) {
 	r := result{figure: float64(d.peak) / (1 << 20), unit: "MB"}
-	r.detail = fmt.Sprintf("resident, five keepers and the gateway together, the most at the end of a step; the limit is %d", memoryMax>>20)
+	r.detail = fmt.Sprintf("resident, five keepers, gateway and authorities together, the most at the end of a step; the limit is %d", memoryMax>>20)
 	if d.peak == 0 || d.peak > memoryMax {
 		return r, errors.New("over the limit, or not measured")
 	}
@@ -38,7 +38,7 @@ func (d *demo) weigh() error {
 	for _, kb := range all {
 		sum += kb << 10
 	}
-	if len(all) > local.Keepers+1 {
+	if len(all) > local.Keepers+1+local.Authorities {
 		return fmt.Errorf("measure memory: %d processes run", len(all))
 	}
 	d.peak = max(d.peak, sum)

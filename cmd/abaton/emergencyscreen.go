@@ -50,7 +50,7 @@ var emergencyParts = []struct {
 func newEmergencyScreen(got *people.Unconscious, handle string, wide bool) (*emergencyScreen, error) {
 	s := &emergencyScreen{V: 1, Patient: handle, Opening: hex.EncodeToString(got.Request[:]), Escrow: got.Escrow.String(),
 		Until: got.Until.Unix(), Missing: len(got.Chart.Missing), Caveat: got.Chart.Caveat}
-	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID)}
+	r := newOwnRecord()
 	if err := r.fill(got.Chart.Records, make(map[abaton.Line]fhir.Category)); err != nil {
 		return nil, err
 	}

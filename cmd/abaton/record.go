@@ -65,6 +65,11 @@ type ownRecord struct {
 	faults     []client.Fault
 }
 
+func newOwnRecord() *ownRecord {
+	return &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID), sizes: make(map[string]int),
+		names: make(map[string][]abaton.RecordName)}
+}
+
 // record opens all of the device's own record.
 func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	if d.Kind != actor.Patient {
@@ -99,8 +104,8 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open record: %w", err)
 	}
-	r := &ownRecord{categories: make(map[string]fhir.Category), sizes: make(map[string]int), persons: make(map[string]abaton.ActorID),
-		names: make(map[string][]abaton.RecordName), caveat: opened.Caveat, hidden: opened.Hidden, faults: opened.Faults}
+	r := newOwnRecord()
+	r.caveat, r.hidden, r.faults = opened.Caveat, opened.Hidden, opened.Faults
 	for _, m := range opened.Missing {
 		if !errors.Is(m.Err, abaton.ErrErased) {
 			r.missing++

@@ -1,6 +1,7 @@
 package blast
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -89,7 +90,7 @@ func (g *gain) addEpochs(owner *actor.State, line abaton.Line, epochs []actor.Se
 	}
 }
 
-func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (all []More) {
+func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (all []More, patients int) {
 	emergency, custody := w.gain(ByEmergency, abaton.EmergencyPersonMax), w.gain(ByCustody, abaton.CustodyPersonMax)
 	recovery, made := w.gain(ByRecovery, 0), w.gain(ByMadeStaff, abaton.EmergencyOrganisationMax)
 	finding := w.gain(ByFinding, 0)
@@ -126,13 +127,15 @@ func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (a
 		}
 	}
 	w.madeSeats(h, made)
+	later := make(map[abaton.ActorID]bool)
 	for _, g := range []*gain{emergency, custody, recovery, finding, made} {
+		maps.Copy(later, g.patients)
 		g.m.Uncounted = len(g.uncounted)
 		if g.m.Patients = len(g.patients); g.m.Patients > 0 || g.m.House {
 			all = append(all, g.m)
 		}
 	}
-	return all
+	return all, len(later)
 }
 
 // unsealsEmergency: somebody in an emergency role with a passkey at hand. A

@@ -23,6 +23,7 @@ type Reach struct {
 	More      []More
 	Powers    []Power
 	Until     time.Time // when the last of Opens ends by itself; zero: never
+	later     int       // patients of More, each once
 }
 
 // Open is what opens of one owner by one right.
@@ -74,7 +75,8 @@ func (w *World) reach(h *hold, things []Thing, cut func(grantee abaton.ActorID) 
 			g.owner(a, owner, cut)
 		}
 	}
-	r := &Reach{Things: slices.Clone(things), More: w.more(h, askers, cut)}
+	r := &Reach{Things: slices.Clone(things)}
+	r.More, r.later = w.more(h, askers, cut)
 	r.Powers = w.powers(h, r.More)
 	r.add(g, w)
 	return r

@@ -35,7 +35,7 @@ func TestThefts(t *testing.T) {
 		v.equal(one, time.Since(began))
 		tried = append(tried, one)
 		if one.kind == blast.GatewayMemory {
-			v.statesIncapacity() // before the kit's patient has other keys
+			v.statesIncapacity() // and cas takes it back
 		}
 	}
 	v.addsRecords()

@@ -93,4 +93,6 @@ func (v *victims) statesIncapacity() {
 	if patients != computed.Patients || records != computed.Records || patients != 1 {
 		v.t.Errorf("a register, a physician and a proxy's phone: %d patients and %d records opened once stated, %+v was computed", patients, records, computed)
 	}
+	_, err = d.net.Append(v.t.Context(), cas.Hand(), &actor.Veto{Recover: event})
+	v.check(err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/blast"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/escrow"
 )
 
 // shields raises a patient's line to what is between two people.
@@ -106,6 +107,11 @@ func TestFamily(t *testing.T) {
 	}
 	if r := h.world().Reach(blast.Thing{Kind: blast.Passkey, Actor: son.ID}); r.Patients != 0 {
 		t.Errorf("a parent's passkey: got %d patients, want none", r.Patients)
+	}
+	code := escrow.Code{1}
+	h.keeps(son, escrow.Kit(son.ID, code, custodytest.Wait), code.Half(son.ID))
+	if m := way(h.world().Reach(blast.Thing{Kind: blast.Kit, Actor: son.ID}), blast.ByRecovery); m.Patients != 2 || m.Records != 2*recordsEach {
+		t.Errorf("a parent's kit: got %+v, want own and child", m)
 	}
 	h.names(mia, actor.SaysNarrow|actor.SaysIncapacity|actor.SaysDeath)
 	h.reads(mia, son, grant.Incapacity)

@@ -120,7 +120,7 @@ func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (a
 				}
 			case actor.EscrowKit, actor.EscrowTrustees:
 				if h.returns(owner, e) {
-					recovery.add(owner, linesOf(owner))
+					w.comesBack(owner, cut, recovery)
 					recovery.m.Wait = max(recovery.m.Wait, time.Duration(e.Delay)*time.Second)
 				}
 			}
@@ -204,6 +204,25 @@ func (h *hold) returns(owner *actor.State, e *actor.Escrow) bool {
 		}
 	}
 	return parts >= int(e.Need)
+}
+
+// comesBack is what opens for who came back as a patient: the own record, and what
+// others gave, for a kit and helpers hold the box too.
+func (w *World) comesBack(owner *actor.State, cut func(abaton.ActorID) bool, into *gain) {
+	into.add(owner, linesOf(owner))
+	own := map[abaton.ActorID]bool{owner.Actor(): true}
+	for _, a := range w.sessionsOf(owner.Actor(), nil) {
+		a.touch, a.seeds = true, seeds{roots: own, boxes: own}
+		for _, other := range w.owners {
+			for _, r := range w.rights(a, other, cut) {
+				for _, line := range r.lines {
+					if epochs := w.epochs(a.seeds, other, line); len(epochs) > 0 && w.opens(a, other, r, line, nil) {
+						into.addEpochs(other, line, epochs)
+					}
+				}
+			}
+		}
+	}
 }
 
 // makesStaff: as many managing keys of an organisation as it demands. They

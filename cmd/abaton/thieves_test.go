@@ -374,9 +374,9 @@ func (v *victims) stealsKeeper() theftTried {
 }
 
 // stealsKit: at once it opens nothing; after the wait that nobody used, all of
-// its patient.
+// its patient, and what others gave her.
 func (v *victims) stealsKit() theftTried {
-	name := v.findKind(blast.Kit).Who
+	name := v.patients[0].Handle
 	text, err := os.ReadFile(v.n.People().KitFile(name))
 	v.check(err)
 	code, err := escrow.ParseWords(strings.Fields(string(text)))
@@ -384,7 +384,7 @@ func (v *victims) stealsKit() theftTried {
 	w := v.hideout(name + "/card")
 	r, _, err := w.BeginWithKit(v.t.Context(), v.net, name, code)
 	v.check(err)
-	out := theftTried{who: name, kind: blast.Kit, words: "a paper kit", now: newHaul(), way: blast.ByRecovery, later: newHaul()}
+	out := theftTried{who: name, kind: blast.Kit, words: "a paper kit, that mother's", now: newHaul(), way: blast.ByRecovery, later: newHaul()}
 	out.now.join(v.ransack(v.begins(login.Device{Actor: r.ID, Passkey: r.Passkey}), r.Passkey))
 	for {
 		back, err := w.Finish(v.t.Context(), v.net, r)

@@ -1,6 +1,7 @@
 package actor
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/abaton-health/abaton"
@@ -38,4 +39,16 @@ func (s *State) EpochsGiven(id abaton.GrantID, line abaton.Line) (epochs []uint3
 		}
 	}
 	return slices.Clip(epochs)
+}
+
+// EverHandedOn are all hand-ons of this log that count, taken back or run out
+// too: a wrap that was published opens whoever it was for, whatever ended since.
+func (s *State) EverHandedOn() (all []HandedOn) {
+	for id, e := range s.onwards {
+		if b, ok := e.first(); ok {
+			all = append(all, HandedOn{ID: id, Parent: b.Parent, Terms: b.terms(), Wrap: b.Wrap})
+		}
+	}
+	slices.SortFunc(all, func(a, b HandedOn) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return all
 }

@@ -75,13 +75,18 @@ type Reading struct {
 	Colleague *actor.State   // log of Statement.Behalf; nil without one
 	Grant     abaton.GrantID // zero: as the owner
 	Line      abaton.Line
-	Used      uint64 // records that the grant has opened
+	Used      uint64   // records that the grant has opened
+	Handing   *Handing // the hand-on it goes by; nil normally
 }
 
 // Facts is what the patient's log and the organisation's say of a reading by
-// whoever stands: what grant.Decide decides on. ReasonGrant where somebody uses
-// an own grant in another's place, or a program one that is not for a task.
+// whoever stands: what grant.Decide decides on, or, by a hand-on and beside Onward,
+// grant.DecideOnward. ReasonGrant where somebody uses an own grant in another's
+// place, or a program one that is not for a task.
 func (c Check) Facts(st *Statement, r Reading) (grant.Facts, abaton.Reason) {
+	if r.Handing != nil {
+		return c.handedFacts(st, r), ""
+	}
 	f := r.Patient.Facts(actor.Asker{Actor: st.Actor, Organisation: st.Organisation, Behalf: st.Behalf}, r.Grant, r.Line, r.Used, c.Now)
 	f.Person = c.person(st)
 	if f.Grant == nil {

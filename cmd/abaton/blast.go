@@ -86,9 +86,10 @@ type blastThing struct {
 
 type blastOpen struct {
 	Owner   string      `json:"owner"`
-	House   bool        `json:"house,omitempty"` // an organisation's own: its directory, its quarantine
-	Grant   string      `json:"grant,omitempty"` // absent: as the owner
-	To      string      `json:"to,omitempty"`    // whom the grant names
+	House   bool        `json:"house,omitempty"`   // an organisation's own: its directory, its quarantine
+	Grant   string      `json:"grant,omitempty"`   // absent: as the owner
+	To      string      `json:"to,omitempty"`      // whom the grant names, or whom it was handed on to
+	Through string      `json:"through,omitempty"` // who handed it on
 	Lines   []blastLine `json:"lines"`
 	Records int         `json:"records"`
 	Until   int64       `json:"until,omitempty"`
@@ -102,12 +103,13 @@ type blastLine struct {
 }
 
 type blastMore struct {
-	Way      blast.Way `json:"way"`
-	Patients int       `json:"patients"`
-	House    bool      `json:"house,omitempty"`
-	Records  int       `json:"records"`
-	PerDay   int       `json:"per_day,omitempty"` // patients, at each keeper
-	Wait     int64     `json:"wait_seconds,omitempty"`
+	Way       blast.Way `json:"way"`
+	Patients  int       `json:"patients"`
+	House     bool      `json:"house,omitempty"`
+	Records   int       `json:"records"`
+	Uncounted int       `json:"uncounted,omitempty"` // owners whose records were not counted
+	PerDay    int       `json:"per_day,omitempty"`   // patients, at each keeper
+	Wait      int64     `json:"wait_seconds,omitempty"`
 }
 
 type blastPower struct {
@@ -138,7 +140,7 @@ func (s *survey) report(t theft) blastThing {
 		out.Opens = append(out.Opens, s.open(o))
 	}
 	for _, m := range r.More {
-		out.Besides = append(out.Besides, blastMore{m.Way, m.Patients, m.House, m.Records, m.PerDay, int64(m.Wait / time.Second)})
+		out.Besides = append(out.Besides, blastMore{m.Way, m.Patients, m.House, m.Records, m.Uncounted, m.PerDay, int64(m.Wait / time.Second)})
 	}
 	for _, p := range r.Powers {
 		out.Can = append(out.Can, blastPower{p.Can, p.Patients})
@@ -157,6 +159,9 @@ func (s *survey) open(o blast.Open) blastOpen {
 	out := blastOpen{Owner: nameOf(s.known, o.Owner), House: o.House, Records: o.Records, Until: unixOf(o.Until)}
 	if o.Grant != (abaton.GrantID{}) {
 		out.Grant, out.To = o.Grant.String(), nameOf(s.known, o.Grantee)
+	}
+	if !o.Onward.IsZero() {
+		out.Through = nameOf(s.known, o.Onward.From)
 	}
 	for _, l := range o.Lines {
 		out.Lines = append(out.Lines, blastLine{l.ID.String(), s.categories[l.ID], l.Level, l.Records})

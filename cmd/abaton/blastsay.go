@@ -165,6 +165,14 @@ func (t *blastThing) changes() string {
 			words = append(words, "can stop grants and erase for "+patientsOf(p.Patients))
 		case blast.CanGive:
 			words = append(words, "can let others in")
+		case blast.CanHandOn:
+			words = append(words, "can hand on what "+patientsOf(p.Patients)+" allowed to go on")
+		case blast.CanCutOff:
+			words = append(words, "can take away what "+patientsOf(p.Patients)+" gave others")
+		case blast.CanState:
+			words = append(words, "can state a case about "+patientsOf(p.Patients)+", or take it back")
+		case blast.CanClaim:
+			words = append(words, "can take over the records of "+patientsOf(p.Patients)+" in custody")
 		case blast.CanWithhold:
 			words = append(words, "can keep back one keeper's answers")
 		case blast.CanLogs:
@@ -190,6 +198,8 @@ func (m *blastMore) words() string {
 		return fmt.Sprintf("Records of %s in the care team's custody open one by one, %d a day.", patientsOf(m.Patients), m.PerDay)
 	case blast.ByRecovery:
 		return fmt.Sprintf("It can begin to come in as %s%s, unless a live device stops it: all are told at once.", patientsOf(m.Patients), wait)
+	case blast.ByFinding:
+		return fmt.Sprintf("By stating a case, or taking one back, in their logs it reaches records of %s.", patientsOf(m.Patients))
 	case blast.ByMadeStaff:
 		return fmt.Sprintf("By staff and devices of its own making it reaches records of %s%s.", whose(m.Patients, m.House), wait)
 	}

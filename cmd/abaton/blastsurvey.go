@@ -58,7 +58,8 @@ func newSurvey(ctx context.Context, m *employer, records bool) (*survey, error) 
 	if err := s.readLogs(ctx); err != nil {
 		return nil, err
 	}
-	f := blast.Facts{Logs: s.logs, Counted: make(map[abaton.ActorID]bool), Set: m.at.Set(), Now: s.now}
+	f := blast.Facts{Logs: s.logs, Counted: make(map[abaton.ActorID]bool), Set: m.at.Set(), Now: s.now,
+		Served: map[abaton.ActorID]bool{m.ID: true}} // the authorities of a local network lend for its clinic alone
 	if records {
 		for _, p := range s.all {
 			if p.Kind != actor.Patient || s.logs[p.ID] == nil {
@@ -124,6 +125,9 @@ func named(log *actor.State) (ids []abaton.ActorID) {
 	}
 	for _, g := range log.Grants() {
 		ids = append(ids, g.Grantee)
+	}
+	for _, r := range log.Registrars(time.Now()) {
+		ids = append(append(ids, r.Registrar), r.With...)
 	}
 	for _, e := range log.Escrows() {
 		for _, half := range e.Wraps {

@@ -13,11 +13,11 @@ import (
 // haul is what a thief really opened: records that came out readable.
 type haul struct {
 	patients map[abaton.ActorID]bool
-	records  map[abaton.RecordName]bool
+	records  map[abaton.RecordName]abaton.ActorID // whose
 }
 
 func newHaul() *haul {
-	return &haul{patients: make(map[abaton.ActorID]bool), records: make(map[abaton.RecordName]bool)}
+	return &haul{patients: make(map[abaton.ActorID]bool), records: make(map[abaton.RecordName]abaton.ActorID)}
 }
 
 // ransack tries everything that a session may be let do: every patient, under
@@ -33,19 +33,22 @@ func (v *victims) ransack(l client.Login, touch *key.Passkey) *haul {
 		v.net.Refresh(p.ID)
 		log, err := v.net.Log(v.t.Context(), p.ID)
 		v.check(err)
-		v.tryGrant(h, reader, touch, log, abaton.GrantID{}, []abaton.Purpose{abaton.PatientAccess, abaton.Treatment})
+		v.tryGrant(h, reader, touch, log, client.Ask{}, []abaton.Purpose{abaton.PatientAccess, abaton.Treatment})
 		for _, id := range log.EverGranted() {
 			g, _ := log.Grant(id)
-			v.tryGrant(h, reader, touch, log, id, g.Purposes)
+			v.tryGrant(h, reader, touch, log, client.Ask{Grant: id}, g.Purposes)
+			for _, on := range v.handedOn(id) {
+				v.tryGrant(h, reader, touch, log, client.Ask{Grant: id, Onward: on}, g.Purposes)
+			}
 		}
 	}
 	return h
 }
 
-func (v *victims) tryGrant(h *haul, reader *client.Reader, touch *key.Passkey, log *actor.State, id abaton.GrantID, purposes []abaton.Purpose) {
+func (v *victims) tryGrant(h *haul, reader *client.Reader, touch *key.Passkey, log *actor.State, by client.Ask, purposes []abaton.Purpose) {
 	v.t.Helper()
 	for _, purpose := range purposes {
-		ask := client.Ask{Patient: log.Actor(), Grant: id, Purpose: purpose}
+		ask := client.Ask{Patient: log.Actor(), Grant: by.Grant, Onward: by.Onward, Purpose: purpose}
 		for _, seg := range log.Lines() {
 			if seg.Level < actor.LevelMax {
 				ask.Lines = append(ask.Lines, seg.Line)
@@ -63,6 +66,40 @@ func (v *victims) tryGrant(h *haul, reader *client.Reader, touch *key.Passkey, l
 			v.tryAsk(h, reader, ask)
 		}
 	}
+}
+
+// handedOn are the hand-ons of a grant in the log of anybody of the staff.
+func (v *victims) handedOn(id abaton.GrantID) (all []abaton.Handed) {
+	v.t.Helper()
+	for _, p := range v.staff {
+		log, err := v.net.Log(v.t.Context(), p.ID)
+		v.check(err)
+		for _, h := range log.EverHandedOn() {
+			if h.Parent == id {
+				all = append(all, abaton.Handed{From: p.ID, ID: h.ID})
+			}
+		}
+	}
+	return all
+}
+
+// opensKept opens what a care team keeps, as one of it, and tries every line.
+func (v *victims) opensKept(w *people.World, member *people.Person) *haul {
+	v.t.Helper()
+	h := newHaul()
+	b, err := w.OpenKept(v.t.Context(), v.net, member, v.kept.ID)
+	if err != nil {
+		return h
+	}
+	l, err := w.Direct(v.t.Context(), member, v.net, b)
+	v.check(err)
+	reader, err := v.net.NewReader(l)
+	v.check(err)
+	defer reader.Close()
+	log, err := v.net.Log(v.t.Context(), v.kept.ID)
+	v.check(err)
+	v.tryGrant(h, reader, member.Passkey, log, client.Ask{Grant: b.Grant}, []abaton.Purpose{abaton.Treatment, abaton.Operations})
+	return h
 }
 
 // tryAsk opens what one question opens. Whatever is refused is not in the haul.
@@ -88,7 +125,7 @@ func (v *victims) tryAsk(h *haul, reader *client.Reader, ask client.Ask) {
 	}
 	for i := range got.Records {
 		if len(got.Records[i].Content) > 0 {
-			h.records[got.Records[i].Name] = true
+			h.records[got.Records[i].Name] = ask.Patient
 			h.patients[ask.Patient] = true
 		}
 	}

@@ -3,8 +3,10 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
+	"github.com/abaton-health/abaton/internal/blast"
 	"github.com/abaton-health/abaton/internal/emergency"
 	"github.com/abaton-health/abaton/internal/escrow"
 	"github.com/abaton-health/abaton/internal/fhir"
@@ -25,8 +28,8 @@ import (
 )
 
 // victims is a network about to be robbed, one thing at a time: a clinic with
-// three clinicians, a team and an agent, and four patients with records in
-// every line.
+// four clinicians, two teams and an agent, a register, and five patients with
+// records in every line, one of them in a care team's custody.
 type victims struct {
 	*town
 	n              *local.Network
@@ -34,8 +37,12 @@ type victims struct {
 	net            *client.Network // the clinic's own way to the keepers
 	patients       []*people.Person
 	ben, cora, eve *people.Person // a physician, one of a team, one of the emergency department
+	fay            *people.Person // to whom ben handed a referral on
+	staff          []*people.Person
 	agent          *people.Person
-	ward           people.Team
+	registry       *people.Person
+	ward, carers   people.Team
+	kept           *people.Person // one of the patients: the carers keep the record
 	lenders        map[abaton.ActorID]emergency.Lender
 	authorities    []*people.Person
 	authorityBoxes []*key.Box
@@ -43,6 +50,7 @@ type victims struct {
 	facts          []thief.Fact   // what stands in the records
 	writes         *client.Writer // with the gateway's own key
 	computed       blastList      // before anything was stolen
+	world          *blast.World   // the same, for several things at once
 }
 
 // victimsWait is how long recoveries and emergency roles wait in this network.
@@ -108,6 +116,10 @@ func (v *victims) startAuthorities() {
 		v.check(err)
 		v.lenders[a.ID] = one
 	}
+	real, closeAll, err := v.n.Lenders()
+	v.check(err)
+	v.t.Cleanup(closeAll)
+	maps.Copy(v.lenders, real) // the daemons, to which every patient's first set is sealed
 }
 
 func (v *victims) makeStaff() {
@@ -121,12 +133,16 @@ func (v *victims) makeStaff() {
 	v.cora = made(w.NewClinician("cora", "Cora", v.org, abaton.RoleNurse))
 	v.eve = made(w.NewClinician("eve", "Eve", v.org, abaton.RoleEmergency))
 	v.agent = made(w.NewAgent("scribe", "Scribe", nil, v.org, abaton.RoleAgent))
-	v.check(w.Enlist(ctx, v.net, v.org, nil, v.ben, v.cora, v.eve))
+	v.fay = made(w.NewClinician("fay", "Fay", v.org, abaton.RolePhysician))
+	v.staff = []*people.Person{v.ben, v.cora, v.eve, v.fay}
+	v.registry = made(w.Load(local.RegistryHandle))
+	v.check(w.Enlist(ctx, v.net, v.org, nil, v.staff...))
 	v.check(w.Enlist(ctx, v.net, v.org, v.ben, v.agent))
 	v.must("", "team", "set", "ward", "--members", "cora")
+	v.must("", "team", "set", "carers", "--members", "cora,fay")
 	all, err := w.Teams(v.org)
 	v.check(err)
-	v.ward = all["ward"]
+	v.ward, v.carers = all["ward"], all["carers"]
 }
 
 func (v *victims) makePatients() {
@@ -135,29 +151,69 @@ func (v *victims) makePatients() {
 		v.check(err)
 		v.patients = append(v.patients, p)
 	}
+	v.keepRecord()
 	v.check(people.Introduce(v.t.Context(), v.net, v.patients...))
 }
 
-// giveAccess: ben treats two patients, the ward one, the agent has a task about
-// one; ana has helpers and an emergency set, and cas barred the ward's cora.
+// keepRecord makes a patient as abaton import --custody does, of whose keys nobody
+// has any.
+func (v *victims) keepRecord() {
+	v.net.Refresh(v.org.ID)
+	log, err := v.net.Log(v.t.Context(), v.org.ID)
+	v.check(err)
+	box, err := key.ParseBoxPublic(log.Team(v.carers.ID).Public)
+	v.check(err)
+	v.kept, err = v.n.People().NewKept("kim", nil, v.org, v.carers, box)
+	v.check(err)
+	v.patients = append(v.patients, v.kept)
+}
+
+// lineOf is a patient's line of a category. Of a record in custody nobody knows
+// which is which, and each category stands for some line.
+func (v *victims) lineOf(p *people.Person, c fhir.Category) abaton.Line {
+	v.t.Helper()
+	if p != v.kept {
+		return p.Root.Line(c.ID())
+	}
+	log, err := v.net.Log(v.t.Context(), p.ID)
+	v.check(err)
+	return log.Lines()[slices.Index(fhir.Categories(), c)].Line
+}
+
+// giveAccess: ben treats two patients and has the notes of one; what he has of bo
+// may go on, and he handed a part of it to fay. The ward has grants of two, the
+// agent a task about one. Ana has helpers and an emergency set, reads for her child
+// dee, and would for cas, once it is stated that cas cannot decide; cas barred the
+// ward's cora.
 func (v *victims) giveAccess() {
 	ana, bo, cas, dee := v.patients[0], v.patients[1], v.patients[2], v.patients[3]
-	give := func(p *people.Person, t people.Terms) {
+	give := func(p *people.Person, t people.Terms) abaton.GrantID {
 		v.t.Helper()
 		t.Actions, t.Quota = grant.Read, people.RecordsMax
 		if t.Life == 0 {
 			t.Life = 8 * time.Hour
 		}
-		_, _, err := p.Give(v.t.Context(), v.dial(p), t)
+		id, _, err := p.Give(v.t.Context(), v.dial(p), t)
 		v.check(err)
+		return id
 	}
-	give(ana, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Psychiatric, fhir.PsychotherapyNotes}, Purpose: abaton.Treatment})
-	give(bo, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Imaging}, Purpose: abaton.Treatment})
+	give(ana, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Psychiatric}, Purpose: abaton.Treatment})
+	give(ana, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.PsychotherapyNotes}, Purpose: abaton.Treatment})
+	letter := give(bo, people.Terms{To: v.ben, Categories: []fhir.Category{fhir.General, fhir.Imaging}, Purpose: abaton.Treatment, Onward: v.org.ID})
 	give(bo, people.Terms{Team: &v.ward, Categories: []fhir.Category{fhir.General, fhir.Genetic}, Purpose: abaton.Treatment})
 	give(cas, people.Terms{Team: &v.ward, Categories: []fhir.Category{fhir.General}, Purpose: abaton.Treatment})
 	give(dee, people.Terms{To: v.agent, Categories: []fhir.Category{fhir.General, fhir.Reproductive}, Purpose: abaton.Operations, Life: time.Hour})
-	_, err := v.dial(cas).Append(v.t.Context(), cas.Hand(), &actor.Bar{Actor: v.cora.ID})
+	give(dee, people.Terms{To: ana, Categories: []fhir.Category{fhir.General, fhir.Reproductive}, Purpose: abaton.PatientAccess})
+	give(cas, people.Terms{To: ana, Categories: []fhir.Category{fhir.General, fhir.Psychiatric}, Purpose: abaton.PatientAccess, When: grant.Incapacity})
+	_, _, err := v.ben.GiveOn(v.t.Context(), v.dial(v.ben), people.Onward{Grant: letter, To: v.fay, Categories: []fhir.Category{fhir.General}})
 	v.check(err)
+	for _, body := range []actor.Body{
+		&actor.Bar{Actor: v.cora.ID},
+		&actor.Registrar{Registrar: v.registry.ID, May: actor.SaysNarrow | actor.SaysIncapacity, With: []abaton.ActorID{v.org.ID}},
+	} {
+		_, err := v.dial(cas).Append(v.t.Context(), cas.Hand(), body)
+		v.check(err)
+	}
 	_, err = v.n.People().Choose(v.t.Context(), v.dial(ana), ana, 2, bo, cas, dee)
 	v.check(err)
 	v.keepEmergencySet(ana)
@@ -232,7 +288,7 @@ func (v *victims) put(p *people.Person, c fhir.Category, n int) {
 		facts, err := thief.FactsOf(content)
 		v.check(err)
 		v.facts = append(v.facts, facts...)
-		writes = append(writes, client.Write{Patient: p.ID, Line: p.Root.Line(c.ID()), Record: seal.Record{
+		writes = append(writes, client.Write{Patient: p.ID, Line: v.lineOf(p, c), Record: seal.Record{
 			Envelope: seal.Envelope{Kind: seal.KindResource, Type: "Observation", ID: id, VersionID: "1", LastUpdated: 1}, Content: content}})
 	}
 	_, err := v.writes.Put(v.t.Context(), client.Transaction{Writes: writes})

@@ -62,7 +62,7 @@ func (h *haul) String() string {
 }
 
 func (one *theftTried) afterwards() string {
-	if one.later == nil {
+	if one.later == nil || len(one.later.records) == 0 {
 		return "nothing"
 	}
 	how := map[blast.Way]string{

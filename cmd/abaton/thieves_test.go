@@ -34,7 +34,8 @@ func (v *victims) stealsClinician() theftTried {
 }
 
 func (v *victims) stealsNurse() theftTried {
-	return theftTried{who: "cora", kind: blast.Person, words: "the same of a nurse whom one of two patients bars", now: v.ransack(v.session(v.cora), v.cora.Passkey)}
+	return theftTried{who: "cora", kind: blast.Person, words: "the same of a nurse whom one of two patients bars, in a care team that keeps records",
+		now: v.ransack(v.session(v.cora), v.cora.Passkey), way: blast.ByCustody, later: v.opensKept(v.n.People(), v.cora)}
 }
 
 func (v *victims) stealsAgent() theftTried {
@@ -85,8 +86,8 @@ func (h *haul) join(o *haul) {
 	for id := range o.patients {
 		h.patients[id] = true
 	}
-	for name := range o.records {
-		h.records[name] = true
+	for name, patient := range o.records {
+		h.records[name] = patient
 	}
 }
 
@@ -347,7 +348,7 @@ func (v *victims) stealsGatewayDisk() theftTried {
 // stealsGatewayMemory: every session of the staff at once.
 func (v *victims) stealsGatewayMemory() theftTried {
 	h := newHaul()
-	for _, p := range []*people.Person{v.ben, v.cora, v.eve, v.agent} {
+	for _, p := range append([]*people.Person{v.agent}, v.staff...) {
 		h.join(v.ransack(v.session(p), nil))
 	}
 	return theftTried{who: "clinic", kind: blast.GatewayMemory, words: "a running gateway with the whole staff signed in", now: h}
@@ -373,9 +374,9 @@ func (v *victims) stealsKeeper() theftTried {
 }
 
 // stealsKit: at once it opens nothing; after the wait that nobody used, all of
-// its patient.
+// its patient, and what others gave her.
 func (v *victims) stealsKit() theftTried {
-	name := v.findKind(blast.Kit).Who
+	name := v.patients[0].Handle
 	text, err := os.ReadFile(v.n.People().KitFile(name))
 	v.check(err)
 	code, err := escrow.ParseWords(strings.Fields(string(text)))
@@ -383,7 +384,7 @@ func (v *victims) stealsKit() theftTried {
 	w := v.hideout(name + "/card")
 	r, _, err := w.BeginWithKit(v.t.Context(), v.net, name, code)
 	v.check(err)
-	out := theftTried{who: name, kind: blast.Kit, words: "a paper kit", now: newHaul(), way: blast.ByRecovery, later: newHaul()}
+	out := theftTried{who: name, kind: blast.Kit, words: "a paper kit, that mother's", now: newHaul(), way: blast.ByRecovery, later: newHaul()}
 	out.now.join(v.ransack(v.begins(login.Device{Actor: r.ID, Passkey: r.Passkey}), r.Passkey))
 	for {
 		back, err := w.Finish(v.t.Context(), v.net, r)
@@ -414,7 +415,7 @@ func (v *victims) sessionIn(w *people.World, p *people.Person) client.Login {
 // role is old enough.
 func (v *victims) stealsOrganisation() theftTried {
 	ctx := v.t.Context()
-	w := v.hideout("clinic/keys", "clinic/card", "cora/keys", "cora/card")
+	w := v.hideout("clinic/keys", "clinic/card", "cora/keys", "cora/card", "fay/keys", "fay/card")
 	org, err := w.Load("clinic")
 	v.check(err)
 	mallory, err := w.NewClinician("mallory", "Mallory", org, abaton.RoleEmergency, abaton.RolePhysician)
@@ -422,8 +423,11 @@ func (v *victims) stealsOrganisation() theftTried {
 	v.check(w.Enlist(ctx, v.net, org, nil, mallory))
 	_, err = org.SetTeam(ctx, v.net, org.Hand(), &actor.Team{Team: v.ward.ID}, v.cora.ID, mallory.ID)
 	v.check(err)
+	_, err = org.SetTeam(ctx, v.net, org.Hand(), &actor.Team{Team: v.carers.ID}, v.cora.ID, v.fay.ID, mallory.ID)
+	v.check(err)
 	later := v.ransack(v.sessionIn(w, mallory), mallory.Passkey)
 	later.join(v.opensSets(w, mallory))
+	later.join(v.opensKept(w, mallory))
 	return theftTried{who: "clinic", kind: blast.Organisation, words: "every key of an organisation at once", now: newHaul(), way: blast.ByMadeStaff, later: later}
 }
 

@@ -174,23 +174,33 @@ func (a *asker) own(owner *actor.State) bool {
 	return a.st.Actor == owner.Actor() && a.check.Actor.Kind() == actor.Patient
 }
 
-// permits decides as a keeper does: a reading of one line under one grant, or
-// as the owner under none, for a purpose.
-func (w *World) permits(a *asker, owner *actor.State, id abaton.GrantID, purpose abaton.Purpose, line abaton.Line) bool {
-	own := a.own(owner)
-	if own != (purpose == abaton.PatientAccess) || a.only != (abaton.ActorID{}) && a.only != owner.Actor() {
+// permits decides as a keeper does: a reading of one line by one right, for a
+// purpose. Patients ask as such and answer to no house, whosever the record is.
+func (w *World) permits(a *asker, owner *actor.State, r right, purpose abaton.Purpose, line abaton.Line, as *stated) bool {
+	person := a.check.Actor.Kind() == actor.Patient
+	if person != (purpose == abaton.PatientAccess) || a.only != (abaton.ActorID{}) && a.only != owner.Actor() {
 		return false
 	}
 	level := levelOf(owner, line)
-	if level >= actor.LevelMax && !own && !a.touch {
+	if level >= actor.LevelMax && !a.own(owner) && !a.touch {
 		return false
 	}
-	facts, reason := a.check.Facts(&a.st, session.Reading{Patient: owner, Colleague: a.colleague, Grant: id, Line: line})
+	reading := session.Reading{Patient: owner, Colleague: a.colleague, Grant: r.grant, Line: line, Handing: w.through(r.through)}
+	facts, reason := a.check.Facts(&a.st, reading)
 	if reason != "" {
 		return false
 	}
-	d := grant.Decide(facts, grant.Access{Actor: a.st.Actor, Patient: owner.Actor(), Action: grant.Read, Purpose: purpose, Line: line}, w.f.Now)
-	return d.Permit && (own || w.policyPermits(a, policy.Release, purpose, level, facts.Grant))
+	if as != nil {
+		facts.Frozen, facts.Stated = as.frozen, as.open
+	}
+	access := grant.Access{Actor: a.st.Actor, Patient: owner.Actor(), Action: grant.Read, Purpose: purpose, Line: line}
+	d := grant.Decision{}
+	if r.through == nil {
+		d = grant.Decide(facts, access, w.f.Now)
+	} else {
+		d = grant.DecideOnward(facts, a.check.Onward(&a.st, reading), access, w.f.Now)
+	}
+	return d.Permit && (person || w.policyPermits(a, policy.Release, purpose, level, facts.Grant))
 }
 
 // levelOf: a line without a level is the strictest.

@@ -10,8 +10,9 @@
 // sessions it can begin follow from the key logs; whether keepers let a session
 // read is asked of the code that they ask (session.Check, grant.Decide,
 // policy.Decide). It is an upper bound where the logs say no more: a grant
-// counts as bringing every epoch that was announced when it was given, a seat
-// in a team every key the team had. It sees no copies that people made of what
+// counts as bringing every epoch that was announced when it was given, a hand-on
+// all that its grant brought, a seat in a team every key the team had. That a
+// thief lets others in (Power) is not followed further. It sees no copies that people made of what
 // they read, and it protects nothing.
 package blast
 
@@ -80,6 +81,9 @@ type Facts struct {
 	Counted map[abaton.ActorID]bool
 	Set     *actor.Set
 	Now     time.Time
+	// Served are the organisations for whose doctors the emergency authorities
+	// lend, as their operators set it; nil: for those of all.
+	Served map[abaton.ActorID]bool
 }
 
 // World is what is known at one time. It does not change.
@@ -90,6 +94,7 @@ type World struct {
 	people   []*actor.State // clinicians, by name
 	batches  map[place][]Batch
 	policies map[abaton.ActorID]*policy.Set
+	handed   map[abaton.GrantID][]*handing // by the patient's grant
 }
 
 type place struct {
@@ -127,6 +132,7 @@ func New(f Facts) (*World, error) {
 	for _, list := range [][]*actor.State{w.owners, w.houses, w.people} {
 		slices.SortFunc(list, func(a, b *actor.State) int { return compare(a.Actor(), b.Actor()) })
 	}
+	w.handed = w.handings()
 	for _, b := range f.Batches {
 		at := place{b.Owner, b.Line}
 		w.batches[at] = append(w.batches[at], b)

@@ -1,6 +1,7 @@
 package blast_test
 
 import (
+	"crypto/rand"
 	"fmt"
 	"math/bits"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // house is an organisation with a physician at a device, and as many patients as
@@ -23,10 +25,13 @@ type house struct {
 	*custodytest.Network
 	t        *testing.T
 	org, ben *custodytest.Person
+	registry *custodytest.Person   // keeps the register; admitted by every keeper
+	givers   []*custodytest.Person // who handed something on
 	net      *client.Network
 	writer   *client.Writer
 	patients []*custodytest.Person
 	ids      []abaton.ActorID // of everybody whose log is read
+	served   map[abaton.ActorID]bool
 }
 
 const recordsEach = 2
@@ -34,8 +39,8 @@ const recordsEach = 2
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	set, identities := custodytest.NewSet(t, 5)
-	h := &house{t: t, org: custodytest.NewOrganisation(t, set)}
-	h.Network = custodytest.Start(t, set, identities, h.org.ID)
+	h := &house{t: t, org: custodytest.NewOrganisation(t, set), registry: custodytest.NewOrganisation(t, set)}
+	h.Network = custodytest.Start(t, set, identities, h.org.ID, h.registry.ID)
 	h.ben = custodytest.NewClinician(t, set, h.org)
 	h.Publish(t, h.org.Inception, h.ben.Inception)
 	h.Enrol(t, h.ben)
@@ -102,9 +107,9 @@ func (h *house) world() *blast.World {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	f := blast.Facts{Logs: logs, Counted: make(map[abaton.ActorID]bool), Set: h.Set, Now: time.Now()}
+	f := blast.Facts{Logs: logs, Counted: make(map[abaton.ActorID]bool), Set: h.Set, Now: time.Now(), Served: h.served}
 	for _, p := range h.patients {
-		seg, _ := logs[p.ID].Newest(p.Root.Line(custodytest.General))
+		seg := logs[p.ID].Segments(p.Root.Line(custodytest.General))[0] // there before any other epoch
 		f.Batches = append(f.Batches, blast.Batch{Owner: p.ID, Line: seg.Line, Segment: seg.ID, Records: recordsEach})
 		f.Counted[p.ID] = true
 	}
@@ -116,8 +121,13 @@ func (h *house) world() *blast.World {
 }
 
 // opens is what really opens of a patient in a session of p, under every grant
-// of the log, with all seeds at hand: the keepers decide alone.
+// of the log, handed on or not, with all seeds and the passkey at hand: the keepers
+// decide alone.
 func (h *house) opens(p, patient *custodytest.Person) (records int) {
+	return h.opensBy(p, patient, true)
+}
+
+func (h *house) opensBy(p, patient *custodytest.Person, touch bool) (records int) {
 	h.t.Helper()
 	s := h.SignIn(h.t, p)
 	seed := grant.Seed{Line: patient.Root.Line(custodytest.General), Category: custodytest.General, Level: 1, Epoch: 1,
@@ -128,17 +138,57 @@ func (h *house) opens(p, patient *custodytest.Person) (records int) {
 		h.t.Fatal(err)
 	}
 	defer r.Close()
-	log, err := h.net.Log(h.t.Context(), patient.ID)
-	if err != nil {
-		h.t.Fatal(err)
+	try := func(ask client.Ask) {
+		ask.Patient, ask.Lines = patient.ID, []abaton.Line{seed.Line}
+		if touch {
+			ask.StepUp = h.touched(p, s, ask)
+		}
+		records = max(records, h.tries(r, ask))
 	}
-	for _, id := range log.EverGranted() {
-		g, _ := log.Grant(id)
+	try(client.Ask{Purpose: abaton.PatientAccess})
+	for id, g := range h.grantsOf(patient) {
 		for _, purpose := range g.Purposes {
-			records = max(records, h.tries(r, client.Ask{Patient: patient.ID, Grant: id, Purpose: purpose, Lines: []abaton.Line{seed.Line}}))
+			try(client.Ask{Grant: id, Purpose: purpose})
+		}
+		for _, giver := range h.givers {
+			for _, on := range h.log(giver.ID).EverHandedOn() {
+				try(client.Ask{Grant: id, Purpose: on.Terms.Purposes[0], Onward: abaton.Handed{From: giver.ID, ID: on.ID}})
+			}
 		}
 	}
 	return records
+}
+
+func (h *house) log(id abaton.ActorID) *actor.State {
+	h.t.Helper()
+	h.net.Refresh(id)
+	log, err := h.net.Log(h.t.Context(), id)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return log
+}
+
+// grantsOf are all grants that a patient ever gave.
+func (h *house) grantsOf(p *custodytest.Person) map[abaton.GrantID]*grant.Grant {
+	h.t.Helper()
+	all, log := make(map[abaton.GrantID]*grant.Grant), h.log(p.ID)
+	for _, id := range log.EverGranted() {
+		all[id], _ = log.Grant(id)
+	}
+	return all
+}
+
+// touched is a step-up over what is asked, by p's own passkey.
+func (h *house) touched(p *custodytest.Person, s *custodytest.Session, ask client.Ask) *session.SignedStepUp {
+	h.t.Helper()
+	u := session.StepUp{V: wire.Version, Session: s.ID, Patient: ask.Patient, Lines: ask.Lines, Purpose: ask.Purpose, Time: time.Now().Unix()}
+	rand.Read(u.Nonce[:])
+	a, err := p.Passkey.Assert(u.Challenge())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return &session.SignedStepUp{StepUp: u, Assertion: *a}
 }
 
 // tries asks for one record after the other, as a thief does whose quota ends.
@@ -217,7 +267,7 @@ func TestAsKeepersDecide(t *testing.T) {
 				computed += o.Records
 			}
 		}
-		if opened := h.opens(h.ben, p); opened != c.want || computed != c.want {
+		if opened := h.opensBy(h.ben, p, false); opened != c.want || computed != c.want {
 			t.Errorf("%s: %d records opened, %d were computed, want %d", c.name, opened, computed, c.want)
 		}
 	}

@@ -1,6 +1,7 @@
 package blast
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -25,63 +26,90 @@ const (
 	ByRecovery Way = "recovery"
 	// ByMadeStaff: doctors and devices that the thief takes on itself.
 	ByMadeStaff Way = "made-staff"
+	// ByFinding: stating that a patient cannot decide or has died, or taking that
+	// back, which the patient's log shows.
+	ByFinding Way = "finding"
 )
 
 // More is what opens besides, counted apart from Opens.
 type More struct {
-	Way      Way
-	Patients int
-	House    bool          // an organisation's own lines too: its directory, its quarantine
-	Records  int           // of those counted
-	PerDay   int           // patients a day at each keeper; zero: no such bound
-	Wait     time.Duration // before the first
+	Way       Way
+	Patients  int
+	House     bool          // an organisation's own lines too: its directory, its quarantine
+	Records   int           // of those counted
+	Uncounted int           // owners whose records nobody counted
+	PerDay    int           // patients a day at each keeper; zero: no such bound
+	Wait      time.Duration // before the first
 }
 
 // gain is a More being counted; a batch counts once.
 type gain struct {
-	w        *World
-	m        More
-	patients map[abaton.ActorID]bool
-	lines    map[place]bool
+	w         *World
+	m         More
+	patients  map[abaton.ActorID]bool
+	segments  map[segmentAt]bool
+	uncounted map[abaton.ActorID]bool
+}
+
+// segmentAt is one epoch of one line.
+type segmentAt struct {
+	place
+	id abaton.SegmentID
 }
 
 func (w *World) gain(way Way, perDay int) *gain {
-	return &gain{w: w, m: More{Way: way, PerDay: perDay}, patients: make(map[abaton.ActorID]bool), lines: make(map[place]bool)}
+	return &gain{w: w, m: More{Way: way, PerDay: perDay}, patients: make(map[abaton.ActorID]bool), segments: make(map[segmentAt]bool),
+		uncounted: make(map[abaton.ActorID]bool)}
 }
 
 func (g *gain) add(owner *actor.State, lines []abaton.Line) {
+	for _, line := range lines {
+		g.addEpochs(owner, line, owner.Segments(line))
+	}
+}
+
+// addEpochs adds what one line has under these segments.
+func (g *gain) addEpochs(owner *actor.State, line abaton.Line, epochs []actor.Segment) {
 	if owner.Kind() == actor.Organisation {
 		g.m.House = true
 	} else {
 		g.patients[owner.Actor()] = true
 	}
-	for _, line := range lines {
-		at := place{owner.Actor(), line}
-		if g.lines[at] {
-			continue
-		}
-		g.lines[at] = true
-		for _, b := range g.w.batches[at] {
+	if !g.w.f.Counted[owner.Actor()] {
+		g.uncounted[owner.Actor()] = true
+	}
+	at := place{owner.Actor(), line}
+	for _, b := range g.w.batches[at] {
+		has := func(seg actor.Segment) bool { return seg.ID == b.Segment }
+		if seg := (segmentAt{at, b.Segment}); !g.segments[seg] && slices.ContainsFunc(epochs, has) {
 			g.m.Records += b.Records
 		}
 	}
+	for _, seg := range epochs {
+		g.segments[segmentAt{at, seg.ID}] = true
+	}
 }
 
-func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (all []More) {
+func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (all []More, patients int) {
 	emergency, custody := w.gain(ByEmergency, abaton.EmergencyPersonMax), w.gain(ByCustody, abaton.CustodyPersonMax)
 	recovery, made := w.gain(ByRecovery, 0), w.gain(ByMadeStaff, abaton.EmergencyOrganisationMax)
+	finding := w.gain(ByFinding, 0)
 	made.m.Wait = abaton.EmergencyRoleAge
 	if w.f.Set != nil {
 		made.m.Wait = w.f.Set.RecoveryWait()
 	}
 	for _, owner := range w.owners {
+		w.turned(h, askers, owner, cut, finding)
+		if owner.Frozen() {
+			continue // no escrow opens of somebody who has died
+		}
 		for _, e := range owner.Escrows() {
 			switch e.Kind {
 			case actor.EscrowEmergency:
 				if slices.ContainsFunc(askers, func(a *asker) bool { return w.unsealsEmergency(a, owner, e) }) {
 					emergency.add(owner, unshielded(owner, e.Lines))
 				}
-				if w.makesStaff(h) && e.Need == 1 {
+				if w.makesDoctors(h) && e.Need == 1 {
 					made.add(owner, unshielded(owner, e.Lines))
 				}
 			case actor.EscrowCustody:
@@ -92,19 +120,22 @@ func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (a
 				}
 			case actor.EscrowKit, actor.EscrowTrustees:
 				if h.returns(owner, e) {
-					recovery.add(owner, linesOf(owner))
+					w.comesBack(owner, cut, recovery)
 					recovery.m.Wait = max(recovery.m.Wait, time.Duration(e.Delay)*time.Second)
 				}
 			}
 		}
 	}
 	w.madeSeats(h, made)
-	for _, g := range []*gain{emergency, custody, recovery, made} {
+	later := make(map[abaton.ActorID]bool)
+	for _, g := range []*gain{emergency, custody, recovery, finding, made} {
+		maps.Copy(later, g.patients)
+		g.m.Uncounted = len(g.uncounted)
 		if g.m.Patients = len(g.patients); g.m.Patients > 0 || g.m.House {
 			all = append(all, g.m)
 		}
 	}
-	return all
+	return all, len(later)
 }
 
 // unsealsEmergency: somebody in an emergency role with a passkey at hand. A
@@ -113,11 +144,14 @@ func (w *World) more(h *hold, askers []*asker, cut func(abaton.ActorID) bool) (a
 // theirs to know.
 func (w *World) unsealsEmergency(a *asker, owner *actor.State, e *actor.Escrow) bool {
 	if !a.touch || a.check.Actor.Kind() != actor.Clinician || a.st.Role != abaton.RoleEmergency ||
-		a.st.Behalf != (abaton.ActorID{}) || e.Need != 1 || owner.Kind() != actor.Patient {
+		a.st.Behalf != (abaton.ActorID{}) || !w.served(a.st.Organisation) || e.Need != 1 || owner.Kind() != actor.Patient {
 		return false
 	}
 	return w.policyPermits(a, policy.Unseal, abaton.Emergency, highest(owner, e.Lines), nil)
 }
+
+// served: the authorities lend for doctors of this house.
+func (w *World) served(org abaton.ActorID) bool { return w.f.Served == nil || w.f.Served[org] }
 
 func highest(owner *actor.State, lines []abaton.Line) (level uint8) {
 	for _, line := range lines {
@@ -172,10 +206,34 @@ func (h *hold) returns(owner *actor.State, e *actor.Escrow) bool {
 	return parts >= int(e.Need)
 }
 
+// comesBack is what opens for who came back as a patient: the own record, and what
+// others gave, for a kit and helpers hold the box too.
+func (w *World) comesBack(owner *actor.State, cut func(abaton.ActorID) bool, into *gain) {
+	into.add(owner, linesOf(owner))
+	own := map[abaton.ActorID]bool{owner.Actor(): true}
+	for _, a := range w.sessionsOf(owner.Actor(), nil) {
+		a.touch, a.seeds = true, seeds{roots: own, boxes: own}
+		for _, other := range w.owners {
+			for _, r := range w.rights(a, other, cut) {
+				for _, line := range r.lines {
+					if epochs := w.epochs(a.seeds, other, line); len(epochs) > 0 && w.opens(a, other, r, line, nil) {
+						into.addEpochs(other, line, epochs)
+					}
+				}
+			}
+		}
+	}
+}
+
 // makesStaff: as many managing keys of an organisation as it demands. They
 // take on whom they like; keepers ask a new emergency role to be a day old.
 func (w *World) makesStaff(h *hold) bool {
 	return slices.ContainsFunc(w.houses, h.governs)
+}
+
+// makesDoctors: staff of a house for which authorities lend.
+func (w *World) makesDoctors(h *hold) bool {
+	return slices.ContainsFunc(w.houses, func(org *actor.State) bool { return h.governs(org) && w.served(org.Actor()) })
 }
 
 func (h *hold) governs(org *actor.State) bool {
@@ -197,32 +255,6 @@ func (w *World) madeSeats(h *hold, into *gain) {
 		for _, t := range org.Teams() {
 			if h.boxes[t.Team] {
 				w.madeMembers(org, t.Team, into)
-			}
-		}
-	}
-}
-
-// madeMembers is what the grants to a team open for a new member of it.
-func (w *World) madeMembers(org *actor.State, team abaton.ActorID, into *gain) {
-	nobody := abaton.ActorID{1} // no log has this name
-	for _, owner := range w.owners {
-		for _, id := range sorted(owner.Grants()) {
-			g, _ := owner.Grant(id)
-			if g == nil || g.Grantee != team {
-				continue
-			}
-			var lines []abaton.Line
-			for _, line := range g.Lines {
-				f := owner.Facts(actor.Asker{Actor: nobody, Organisation: org.Actor()}, id, line, 0, w.f.Now)
-				f.ActsFor, f.Person = team, true
-				d := grant.Decide(f, grant.Access{Actor: nobody, Patient: owner.Actor(), Action: grant.Read, Purpose: g.Purposes[0], Line: line}, w.f.Now)
-				if d.Permit {
-					lines = append(lines, line)
-				}
-			}
-			if len(lines) > 0 {
-				into.add(owner, lines)
-				into.m.Wait, into.m.PerDay = 0, 0
 			}
 		}
 	}

@@ -73,6 +73,12 @@ func TestEmergencySets(t *testing.T) {
 			t.Errorf("%s: got %+v besides %d patients, want %d", c.name, m, r.Patients, c.want)
 		}
 	}
+	h.served = map[abaton.ActorID]bool{h.registry.ID: true}
+	for _, thing := range []blast.Thing{{Kind: blast.Person, Actor: eve.ID, Device: eve.Device.ID}, {Kind: blast.ManageKey, Actor: h.org.ID}} {
+		if r := h.world().Reach(thing); len(r.More) != 0 {
+			t.Errorf("%s of a house for which no authority lends: got %+v, want nothing", thing.Kind, r.More)
+		}
+	}
 }
 
 // TestWaysBack: a kit, or as many helpers as it takes, begin to come in; each

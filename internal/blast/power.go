@@ -19,6 +19,10 @@ const (
 	CanVouch    Can = "vouch"     // call enrolled devices in order
 	CanOwnLog   Can = "own-log"   // act for a patient: stop grants, erase, end ways back in
 	CanGive     Can = "give"      // let others read what the thief can open
+	CanHandOn   Can = "hand-on"   // hand on a patient's grant, where the patient allowed it
+	CanCutOff   Can = "cut-off"   // take away what others were given, as a registrar
+	CanState    Can = "state"     // state that a patient cannot decide or has died, or take that back
+	CanClaim    Can = "claim"     // take over records in custody, as if their patients had come
 	CanLogs     Can = "read-logs" // read who granted whom, by pseudonym
 	CanWithhold Can = "withhold"  // keep back or falsify one keeper's answers
 )
@@ -31,9 +35,9 @@ type Power struct {
 }
 
 // Changes reports whether the power changes what stands in records.
-func (p Power) Changes() bool { return p.Can == CanAdd || p.Can == CanOwnLog }
+func (p Power) Changes() bool { return p.Can == CanAdd || p.Can == CanOwnLog || p.Can == CanClaim }
 
-func (w *World) powers(h *hold) (all []Power) {
+func (w *World) powers(h *hold, besides []More) (all []Power) {
 	add := func(c Can, patients int, has bool) {
 		if has {
 			all = append(all, Power{Can: c, Patients: patients})
@@ -52,13 +56,19 @@ func (w *World) powers(h *hold) (all []Power) {
 	for _, s := range w.owners {
 		if s.Kind() == actor.Patient && h.passkeys[s.Actor()] {
 			own++
-			if h.roots[s.Actor()] {
+			if h.roots[s.Actor()] && !s.Frozen() {
 				gives++
 			}
 		}
 	}
 	add(CanOwnLog, own, own > 0)
 	add(CanGive, gives, gives > 0)
+	for _, m := range besides { // a root that is opened manages the log too
+		add(CanClaim, m.Patients, m.Way == ByCustody && m.Patients > 0)
+	}
+	for _, p := range []Power{{CanHandOn, w.handsOn(h)}, {CanCutOff, w.narrows(h)}, {CanState, w.statesFor(h)}} {
+		add(p.Can, p.Patients, p.Patients > 0)
+	}
 	logs := manages || alarms || attests || writes || len(h.keepers) > 0
 	for _, signs := range []map[abaton.ActorID]bool{h.roots, h.devices} { // whose own signing key came along
 		for id, has := range signs {

@@ -23,6 +23,7 @@ type Reach struct {
 	More      []More
 	Powers    []Power
 	Until     time.Time // when the last of Opens ends by itself; zero: never
+	later     int       // patients of More, each once
 }
 
 // Open is what opens of one owner by one right.
@@ -30,7 +31,8 @@ type Open struct {
 	Owner   abaton.ActorID
 	House   bool           // the owner is an organisation: its directory, its quarantine
 	Grant   abaton.GrantID // zero: as the owner
-	Grantee abaton.ActorID // whom the grant names: a person or a team
+	Grantee abaton.ActorID // whom the grant names, or whom it was handed on to: a person or a team
+	Onward  abaton.Handed  // who handed it on; zero normally
 	Lines   []Line
 	Records int
 	Until   time.Time // zero: until somebody ends it
@@ -50,11 +52,13 @@ type gathering struct {
 	seen  map[abaton.SegmentID]int // records of a segment that open already
 	lines map[place]bool
 	opens map[openName]*Open
+	used  map[abaton.GrantID]int // records that a grant opens, by whomever
 }
 
 type openName struct {
-	owner abaton.ActorID
-	grant abaton.GrantID
+	owner  abaton.ActorID
+	grant  abaton.GrantID
+	onward abaton.Handed
 }
 
 // Reach computes what a thief of all these things together reaches.
@@ -64,14 +68,16 @@ func (w *World) Reach(things ...Thing) *Reach {
 
 // reach leaves out what a cut would end.
 func (w *World) reach(h *hold, things []Thing, cut func(grantee abaton.ActorID) bool) *Reach {
-	g := &gathering{w: w, seen: make(map[abaton.SegmentID]int), lines: make(map[place]bool), opens: make(map[openName]*Open)}
+	g := &gathering{w: w, seen: make(map[abaton.SegmentID]int), lines: make(map[place]bool), opens: make(map[openName]*Open), used: make(map[abaton.GrantID]int)}
 	askers := w.askers(h)
 	for _, owner := range w.owners {
 		for _, a := range askers {
 			g.owner(a, owner, cut)
 		}
 	}
-	r := &Reach{Things: slices.Clone(things), More: w.more(h, askers, cut), Powers: w.powers(h)}
+	r := &Reach{Things: slices.Clone(things)}
+	r.More, r.later = w.more(h, askers, cut)
+	r.Powers = w.powers(h, r.More)
 	r.add(g, w)
 	return r
 }
@@ -93,7 +99,7 @@ func (r *Reach) add(g *gathering, w *World) {
 		}
 	}
 	slices.SortFunc(r.Opens, func(a, b Open) int {
-		return cmp.Or(compare(a.Owner, b.Owner), bytes.Compare(a.Grant[:], b.Grant[:]))
+		return cmp.Or(compare(a.Owner, b.Owner), bytes.Compare(a.Grant[:], b.Grant[:]), bytes.Compare(a.Onward.ID[:], b.Onward.ID[:]))
 	})
 	r.Patients, r.Uncounted = len(patients), len(uncounted)
 	for i, o := range r.Opens {
@@ -107,17 +113,43 @@ func (r *Reach) add(g *gathering, w *World) {
 	}
 }
 
-// owner is what one session opens of one owner.
-func (g *gathering) owner(a *asker, owner *actor.State, cut func(abaton.ActorID) bool) {
+// right is one ground on which a session reads of an owner.
+type right struct {
+	grant    abaton.GrantID // zero: as the owner
+	by       *grant.Grant   // the grant, or the terms on which it was handed on; nil as the owner
+	through  *handing       // nil: not handed on
+	purposes []abaton.Purpose
+	lines    []abaton.Line
+	quota    int // of by
+	whole    int // of the grant, which all hand-ons share
+}
+
+// rights are all grounds on which a session may ask of an owner.
+func (w *World) rights(a *asker, owner *actor.State, cut func(abaton.ActorID) bool) (all []right) {
 	if a.own(owner) {
-		g.right(a, owner, abaton.GrantID{}, nil, []abaton.Purpose{abaton.PatientAccess}, linesOf(owner), math.MaxUint32)
+		all = append(all, right{purposes: []abaton.Purpose{abaton.PatientAccess}, lines: linesOf(owner), quota: math.MaxUint32, whole: math.MaxUint32})
 	}
 	for _, id := range sorted(owner.Grants()) {
 		one, _ := owner.Grant(id)
-		if !a.names(one.Grantee) || cut != nil && cut(one.Grantee) {
+		if cut != nil && cut(one.Grantee) {
 			continue
 		}
-		g.right(a, owner, id, one, one.Purposes, one.Lines, int(one.Quota))
+		if a.names(one.Grantee) {
+			all = append(all, right{id, one, nil, one.Purposes, one.Lines, int(one.Quota), int(one.Quota)})
+		}
+		for _, h := range w.handed[id] {
+			if t := h.Terms; h.live && a.names(t.Grantee) && (cut == nil || !cut(t.Grantee)) {
+				all = append(all, right{id, t, h, t.Purposes, t.Lines, int(t.Quota), int(one.Quota)})
+			}
+		}
+	}
+	return all
+}
+
+// owner is what one session opens of one owner.
+func (g *gathering) owner(a *asker, owner *actor.State, cut func(abaton.ActorID) bool) {
+	for _, r := range g.w.rights(a, owner, cut) {
+		g.right(a, owner, r)
 	}
 }
 
@@ -137,37 +169,43 @@ func linesOf(s *actor.State) (lines []abaton.Line) {
 }
 
 // right is what opens by one right, as far as its quota lets.
-func (g *gathering) right(a *asker, owner *actor.State, id abaton.GrantID, by *grant.Grant, purposes []abaton.Purpose, lines []abaton.Line, quota int) {
-	for _, line := range lines {
+func (g *gathering) right(a *asker, owner *actor.State, r right) {
+	for _, line := range r.lines {
 		at := place{owner.Actor(), line}
-		permitted := slices.ContainsFunc(purposes, func(p abaton.Purpose) bool { return g.w.permits(a, owner, id, p, line) })
-		if !permitted {
+		if !g.w.opens(a, owner, r, line, nil) {
 			continue
 		}
 		epochs := g.w.epochs(a.seeds, owner, line)
 		if len(epochs) == 0 {
 			continue
 		}
-		o := g.open(a, owner, id, by)
-		n := g.take(at, epochs, quota-o.Records)
+		o := g.open(a, owner, r)
+		n := g.take(at, epochs, min(r.quota-o.Records, r.whole-g.used[r.grant]))
 		if g.lines[at] && n == 0 {
 			continue // another right opens it too
 		}
 		g.lines[at] = true
+		g.used[r.grant] += n
 		o.line(Line{ID: line, Level: levelOf(owner, line), Records: n})
 	}
 }
 
-func (g *gathering) open(a *asker, owner *actor.State, id abaton.GrantID, by *grant.Grant) *Open {
-	name := openName{owner.Actor(), id}
+// opens: keepers let this session read a line by this right, for one of its
+// purposes; as is stated of the patient now, or would be.
+func (w *World) opens(a *asker, owner *actor.State, r right, line abaton.Line, as *stated) bool {
+	return slices.ContainsFunc(r.purposes, func(p abaton.Purpose) bool { return w.permits(a, owner, r, p, line, as) })
+}
+
+func (g *gathering) open(a *asker, owner *actor.State, r right) *Open {
+	name := openName{owner.Actor(), r.grant, r.through.handed()}
 	o := g.opens[name]
 	if o == nil {
-		o = &Open{Owner: owner.Actor(), House: owner.Kind() == actor.Organisation, Grant: id}
+		o = &Open{Owner: owner.Actor(), House: owner.Kind() == actor.Organisation, Grant: r.grant, Onward: name.onward}
 		g.opens[name] = o
 	}
 	until := a.until
-	if by != nil {
-		o.Grantee, until = by.Grantee, min(until, by.Expires)
+	if r.by != nil {
+		o.Grantee, until = r.by.Grantee, min(until, r.by.Expires)
 	}
 	switch {
 	case until == math.MaxInt64:
@@ -217,7 +255,8 @@ func (w *World) epochs(s seeds, owner *actor.State, line abaton.Line) (out []act
 	have := make(map[uint32]bool)
 	for _, id := range owner.EverGranted() {
 		g, revoked := owner.Grant(id)
-		if g.Actions&grant.Read == 0 || !s.boxes[g.Grantee] || s.live && (revoked || g.Expires <= w.f.Now.Unix()) {
+		over := revoked || g.Expires <= w.f.Now.Unix()
+		if g.Actions&grant.Read == 0 || s.live && over || !s.boxes[g.Grantee] && !w.handedTo(s, id, line) {
 			continue
 		}
 		for _, e := range owner.EpochsGiven(id, line) {
@@ -230,4 +269,12 @@ func (w *World) epochs(s seeds, owner *actor.State, line abaton.Line) (out []act
 		}
 	}
 	return out
+}
+
+// handedTo: a hand-on of the grant was sealed to one of these boxes. It can have
+// brought whatever the grant brought.
+func (w *World) handedTo(s seeds, id abaton.GrantID, line abaton.Line) bool {
+	return slices.ContainsFunc(w.handed[id], func(h *handing) bool {
+		return s.boxes[h.Terms.Grantee] && (h.live || !s.live) && h.Terms.Covers(line)
+	})
 }

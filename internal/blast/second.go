@@ -10,7 +10,7 @@ import (
 // Second is another thing with which a thief reaches what neither opens alone.
 type Second struct {
 	Kind     Kind
-	Patients int // that open at once with the best of that kind
+	Patients int // that open at once with the best of that kind: at once counts before later
 	Records  int
 	Later    int // patients that open in the ways of More
 	Things   int // how many of that kind would do, of those looked at
@@ -39,7 +39,7 @@ func (w *World) Seconds(others []Thing, stolen ...Thing) (all []Second) {
 			best[other.Kind] = s
 		}
 		both.Things = s.Things
-		if both.Patients+both.Later > s.Patients+s.Later || both.Patients == s.Patients && both.Records > s.Records {
+		if cmp.Or(cmp.Compare(both.Patients, s.Patients), cmp.Compare(both.Records, s.Records), cmp.Compare(both.Later, s.Later)) > 0 {
 			*s = both
 		}
 		s.Things++
@@ -61,9 +61,7 @@ func (r *Reach) second(k Kind) Second {
 	for _, o := range r.Opens {
 		s.lines += len(o.Lines)
 	}
-	for _, m := range r.More {
-		s.Later += m.Patients
-	}
+	s.Later = r.later
 	return s
 }
 

@@ -129,11 +129,12 @@ type verdict struct {
 	asker   asker
 	patient *actor.State
 	used    uint64
-	handed  *grant.Onward // what is known of the hand-on asked by; nil without one
-	asksFor []abaton.Line // the lines that the grant covers
-	strict  []abaton.Line // those of assurance level 3 among them
-	level   uint8         // the highest of their assurance levels
-	stepped bool          // the step-up over strict was verified
+	handing *session.Handing // the logs of the hand-on asked by; nil without one
+	handed  *grant.Onward    // what they say; nil without one
+	asksFor []abaton.Line    // the lines that the grant covers
+	strict  []abaton.Line    // those of assurance level 3 among them
+	level   uint8            // the highest of their assurance levels
+	stepped bool             // the step-up over strict was verified
 	rows    []ledger.Row
 	granted []Row
 	lines   []abaton.Line

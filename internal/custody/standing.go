@@ -78,10 +78,9 @@ func (v *verdict) facts(line abaton.Line) (grant.Facts, abaton.Reason) {
 	if err != nil {
 		return grant.Facts{}, v.broken(err)
 	}
-	if v.handed != nil {
-		return v.handedFacts(line)
-	}
-	return v.asker.check.Facts(&st, session.Reading{Patient: v.patient, Colleague: colleague, Grant: v.r.Asked.Grant, Line: line, Used: v.used})
+	reading := v.reading(colleague)
+	reading.Line = line
+	return v.asker.check.Facts(&st, reading)
 }
 
 // actsFor reports whether a grantee is a team that the asker is in now, by an

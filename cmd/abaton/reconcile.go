@@ -359,7 +359,8 @@ func (e *env) directoryPrints(ctx context.Context, n *local.Network, into *print
 		if err != nil {
 			return fmt.Errorf("open directory: %w", err)
 		}
-		r := &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID), caveat: opened.Caveat, missing: len(opened.Missing)}
+		r := newOwnRecord()
+		r.caveat, r.missing = opened.Caveat, len(opened.Missing)
 		if err := r.fill(opened.Records, nil); err != nil {
 			return err
 		}

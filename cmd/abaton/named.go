@@ -36,7 +36,7 @@ func (d *device) named(ctx context.Context, who string) (*people.Person, error) 
 		return nil, fmt.Errorf("read key log of %s: %w", short(who), logErr)
 	}
 	p = &people.Person{Handle: short(who), Name: short(who), ID: id, Kind: st.Kind(), Sponsor: st.Organisation()}
-	if box, err := st.Box(); err == nil { // a device has none
+	if box, err := st.Box(); err == nil { // without one nothing can be given
 		p.Public = box
 	}
 	return p, nil

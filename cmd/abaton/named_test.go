@@ -105,6 +105,7 @@ func TestEnrolledElsewhere(t *testing.T) {
 	w.fails("name the device", "", "device", "lost", who)
 	w.fails("name the device", "", "device", "lost", "ana")
 	w.fails("no clinician", "", "team", "set", "ward", "--members", at)
+	w.fails("is a device", "", "grant", "give", "--as", "ana", "--to", at, "--read", "general", "--for", "1h")
 	everywhere(carla, abaton.ReasonStanding)
 	w.must("", "staff", "add", who, "--roles", "nurse")
 	w.must("", "staff", "roles", who, "physician")

@@ -86,6 +86,9 @@ func (m *employer) membersOf(ctx context.Context, handles string) (ids []abaton.
 // grantee is who --to names: a person, or a team of the clinic.
 func (d *device) grantee(ctx context.Context, to string) (*people.Person, *people.Team, error) {
 	p, err := d.named(ctx, to)
+	if err == nil && p.Kind == actor.Device {
+		return nil, nil, usage("%s is a device; give to a person or a team", p.Handle)
+	}
 	if !errors.Is(err, people.ErrNobody) {
 		return p, nil, err
 	}

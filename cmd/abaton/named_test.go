@@ -57,12 +57,20 @@ func TestEnrolledElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	registry, err := n.People().Find("registry")
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := browser.NewDevice("theirs", "Theirs", registry)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, closeAll, err := n.Client(org.Manage)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(closeAll)
-	if err := people.Introduce(t.Context(), c, carla, seat, ana); err != nil {
+	if err := people.Introduce(t.Context(), c, carla, seat, ana, theirs); err != nil {
 		t.Fatal(err)
 	}
 	dialled := make(map[abaton.KeeperIndex]*keeper.Client)
@@ -104,6 +112,7 @@ func TestEnrolledElsewhere(t *testing.T) {
 	w.fails("nobody who works here", "", "staff", "suspend", ana.ID.String())
 	w.fails("name the device", "", "device", "lost", who)
 	w.fails("name the device", "", "device", "lost", "ana")
+	w.fails("no device of this clinic", "", "device", "lost", theirs.ID.String())
 	w.fails("no clinician", "", "team", "set", "ward", "--members", at)
 	w.fails("is a device", "", "grant", "give", "--as", "ana", "--to", at, "--read", "general", "--for", "1h")
 	everywhere(carla, abaton.ReasonStanding)

@@ -24,7 +24,7 @@ holds for ever: who is barred by mistake is given to again as another actor.`,
 			if d.Kind != actor.Patient {
 				return usage("%s is no patient; abaton staff leave ends somebody's work", d.Handle)
 			}
-			whom, err := d.at.People().Find(args[0])
+			whom, err := d.named(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -68,18 +68,20 @@ invitation by which it comes in.`,
 }
 
 // deviceNamed is a device, or the one somebody sits at.
-func (m *employer) deviceNamed(who string) (*people.Person, error) {
-	p, err := m.at.People().Find(who)
-	if err != nil {
+func (m *employer) deviceNamed(ctx context.Context, who string) (*people.Person, error) {
+	p, err := m.named(ctx, who)
+	if err == nil && p.Kind == actor.Clinician && p.Device != (abaton.ActorID{}) {
+		p, err = m.named(ctx, p.Device.String())
+	}
+	switch {
+	case err != nil:
 		return nil, err
+	case p.Kind != actor.Device:
+		return nil, usage("%s is no device and has none of the own here; name the device", p.Handle)
+	case p.Sponsor != m.ID:
+		return nil, usage("%s is no device of this clinic", p.Handle)
 	}
-	if p.Kind == actor.Clinician && p.Device != (abaton.ActorID{}) {
-		p, err = m.at.People().Find(p.Device.String())
-	}
-	if err == nil && p.Kind != actor.Device {
-		return nil, usage("%s is no device and sits at none", p.Handle)
-	}
-	return p, err
+	return p, nil
 }
 
 func newDeviceLost(e *env) *cobra.Command {
@@ -94,7 +96,7 @@ hear; abaton device held lists what it can have shown.`,
 				return err
 			}
 			defer m.hangUp()
-			d, err := m.deviceNamed(args[0])
+			d, err := m.deviceNamed(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -134,7 +136,7 @@ whose devices this network plays.`,
 				return err
 			}
 			defer m.hangUp()
-			d, err := m.deviceNamed(args[0])
+			d, err := m.deviceNamed(c.Context(), args[0])
 			if err != nil {
 				return err
 			}

@@ -27,7 +27,7 @@ func newDutyGive(e *env) *cobra.Command {
 				return err
 			}
 			defer d.hangUp()
-			whom, err := d.at.People().Find(to)
+			whom, err := d.named(c.Context(), to)
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ import (
 
 func newEmergencyCommand(e *env) *cobra.Command {
 	return noun("emergency", "What opens when a patient cannot speak, and who opened it",
-		newEmergencyOpen(e), newEmergencyWiden(e), newEmergencyConfirm(e), newEmergencyList(e), newEmergencyPrepare(e))
+		newEmergencyOpen(e), newEmergencyWiden(e), newEmergencyConfirm(e), newEmergencyList(e), newEmergencyPrepare(e), newEmergencyCard(e))
 }
 
 // reasons are the words on the screen, and what they stand for.

@@ -52,7 +52,7 @@ func newGrantGive(e *env) *cobra.Command {
 			if d.Kind != actor.Patient {
 				return usage("%s is no patient and has no record to give", d.Handle)
 			}
-			whom, team, err := grantee(d.at, to)
+			whom, team, err := d.grantee(c.Context(), to)
 			if err != nil {
 				return err
 			}
@@ -64,7 +64,7 @@ func newGrantGive(e *env) *cobra.Command {
 					return err
 				}
 			}
-			within, err := onwardTo(d.at, onward)
+			within, err := onwardTo(c.Context(), d, onward)
 			if err != nil {
 				return err
 			}
@@ -175,7 +175,7 @@ func (d *device) toStop(ctx context.Context, args []string, to string) ([]abaton
 		}
 		return []abaton.GrantID{id}, nil
 	}
-	whom, team, err := grantee(d.at, to)
+	whom, team, err := d.grantee(ctx, to)
 	if err != nil {
 		return nil, err
 	}

@@ -13,16 +13,15 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/fhir"
-	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/people"
 )
 
 // onwardTo is where a grant may be handed on: a team, the clinic, or nowhere.
-func onwardTo(n *local.Network, name string) (abaton.ActorID, error) {
+func onwardTo(ctx context.Context, d *device, name string) (abaton.ActorID, error) {
 	if name == "" {
 		return abaton.ActorID{}, nil
 	}
-	whom, team, err := grantee(n, name)
+	whom, team, err := d.grantee(ctx, name)
 	switch {
 	case err != nil:
 		return abaton.ActorID{}, err
@@ -63,7 +62,7 @@ take it back (grant stop), or when you leave. The patient sees it at once.`,
 			if d.Kind != actor.Clinician {
 				return usage("%s is no clinician; only people hand on", d.Handle)
 			}
-			whom, team, err := grantee(d.at, to)
+			whom, team, err := d.grantee(c.Context(), to)
 			if err != nil {
 				return err
 			}

@@ -204,7 +204,7 @@ func (e *env) answerRequest(c *cobra.Command, as, id string, quota uint32) error
 		return usage("%q is no request that can be given; abaton grant requests lists them", id)
 	}
 	r := list[at]
-	whom, err := d.at.People().Find(r.Actor)
+	whom, err := d.named(c.Context(), r.Actor)
 	if err != nil {
 		return err
 	}

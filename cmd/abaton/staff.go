@@ -153,14 +153,8 @@ func newStaffAdd(e *env) *cobra.Command {
 			}
 			defer m.hangUp()
 			m.managers = t.managers
-			if p, err := m.staffNamed(c, args[0]); !errors.Is(err, people.ErrNobody) {
-				if err != nil {
-					return err
-				}
-				return e.takeOnNamed(c, m, p, roles, &t, "taken on as "+t.roles)
-			}
-			p, err := m.at.People().Load(args[0])
-			if errors.Is(err, people.ErrNobody) {
+			p, err := m.named(c.Context(), args[0])
+			if errors.Is(err, people.ErrNobody) && !isActor(args[0]) {
 				p, err = m.at.People().NewClinician(args[0], name, m.Person, roles...)
 			}
 			if err != nil {
@@ -187,8 +181,10 @@ func (e *env) takeOn(ctx context.Context, m *employer, p *people.Person, roles [
 		}
 		known = append(known, d)
 	}
-	if err := people.Introduce(ctx, m.net, known...); err != nil {
-		return err
+	if p.Manage != nil { // who enrolled in a browser is known already
+		if err := people.Introduce(ctx, m.net, known...); err != nil {
+			return err
+		}
 	}
 	p.Roles = roles
 	body, err := t.member(m, p)
@@ -200,15 +196,17 @@ func (e *env) takeOn(ctx context.Context, m *employer, p *people.Person, roles [
 	if err != nil {
 		return err
 	}
-	if err := m.at.People().Amend(p); err != nil {
-		return err
+	if p.Manage != nil {
+		if err := m.at.People().Amend(p); err != nil {
+			return err
+		}
 	}
 	return e.sayDone(t.asJSON, did, p.Handle, p.ID, published, began)
 }
 
 func newStaffRoles(e *env) *cobra.Command {
 	var t memberTerms
-	c := &cobra.Command{Use: "roles HANDLE ROLE[,ROLE]", Short: "Give somebody other roles", Args: cobra.ExactArgs(2),
+	c := &cobra.Command{Use: "roles HANDLE|ACTOR ROLE[,ROLE]", Short: "Give somebody other roles", Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			roles, err := rolesOf(args[1])
 			if err != nil {
@@ -220,7 +218,7 @@ func newStaffRoles(e *env) *cobra.Command {
 			}
 			defer m.hangUp()
 			m.managers = t.managers
-			p, err := m.at.People().Load(args[0])
+			p, err := m.named(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -232,7 +230,7 @@ func newStaffRoles(e *env) *cobra.Command {
 
 func newStaffLeave(e *env) *cobra.Command {
 	var t memberTerms
-	c := &cobra.Command{Use: "leave HANDLE", Short: "Somebody leaves, for ever", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "leave HANDLE|ACTOR", Short: "Somebody leaves, for ever", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return e.bar(c, args[0], 0, "has left", t.asJSON) }}
 	c.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
 	return c
@@ -240,7 +238,7 @@ func newStaffLeave(e *env) *cobra.Command {
 
 func newStaffSuspend(e *env) *cobra.Command {
 	var t memberTerms
-	c := &cobra.Command{Use: "suspend HANDLE", Short: "Suspend somebody for a time", Args: cobra.ExactArgs(1),
+	c := &cobra.Command{Use: "suspend HANDLE|ACTOR", Short: "Suspend somebody for a time", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if t.life <= 0 {
 				return usage("--for is not a time")
@@ -259,9 +257,12 @@ func (e *env) bar(c *cobra.Command, who string, life time.Duration, did string, 
 		return err
 	}
 	defer m.hangUp()
-	p, err := m.at.People().Find(who)
+	p, err := m.named(c.Context(), who)
 	if err != nil {
 		return err
+	}
+	if p.Kind != actor.Clinician && p.Kind != actor.Agent {
+		return usage("%s is nobody who works here; abaton device lost ends a device", p.Handle)
 	}
 	began, until := time.Now(), int64(0)
 	if life > 0 {

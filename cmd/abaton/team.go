@@ -37,7 +37,7 @@ moves on: what was given before is to be given again.`,
 			}
 			defer m.hangUp()
 			m.managers = t.managers
-			ids, err := membersOf(m.at, members)
+			ids, err := m.membersOf(c.Context(), members)
 			if err != nil {
 				return err
 			}
@@ -69,9 +69,9 @@ moves on: what was given before is to be given again.`,
 	return c
 }
 
-func membersOf(n *local.Network, handles string) (ids []abaton.ActorID, err error) {
+func (m *employer) membersOf(ctx context.Context, handles string) (ids []abaton.ActorID, err error) {
 	for handle := range strings.SplitSeq(handles, ",") {
-		p, err := n.People().Find(strings.TrimSpace(handle))
+		p, err := m.named(ctx, strings.TrimSpace(handle))
 		if err != nil {
 			return nil, err
 		}
@@ -84,12 +84,15 @@ func membersOf(n *local.Network, handles string) (ids []abaton.ActorID, err erro
 }
 
 // grantee is who --to names: a person, or a team of the clinic.
-func grantee(n *local.Network, to string) (*people.Person, *people.Team, error) {
-	p, err := n.People().Find(to)
+func (d *device) grantee(ctx context.Context, to string) (*people.Person, *people.Team, error) {
+	p, err := d.named(ctx, to)
+	if err == nil && p.Kind == actor.Device {
+		return nil, nil, usage("%s is a device; give to a person or a team", p.Handle)
+	}
 	if !errors.Is(err, people.ErrNobody) {
 		return p, nil, err
 	}
-	team, found := teamOf(n, to)
+	team, found := teamOf(d.at, to)
 	if found != nil {
 		return nil, nil, err
 	}

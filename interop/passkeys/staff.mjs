@@ -101,6 +101,22 @@ try {
   assert.equal((await fhir("/Patient")).status, 401);
   console.log("signed in with key, computer, the clinic's word and a role, and not with less");
 
+  // The computer is stolen: the help desk ends it by its name. A gateway may go by
+  // what it heard of the clinic up to a minute ago.
+  await network.run("device", "lost", seat);
+  for (const began = Date.now(); ;) {
+    await signIn("physician");
+    const refused = page.locator("#problem");
+    await refused.or(page.getByRole("button", { name: "Sign out" })).waitFor();
+    if (await refused.count()) break;
+    assert.ok(Date.now() - began < 60_000, "a minute after it was reported lost staff sign in there");
+    await press(page, "Sign out");
+    await heading(page, "Sign in for work");
+  }
+  assert.match(await told(page), /this computer is not one of its own any more/);
+  await network.run("staff", "leave", actor);
+  console.log("a computer that is reported lost signs nobody in");
+
   // The word about one computer is of no use at another.
   await visit(other.page, (await network.run("invite", "--device")).trim());
   await press(other.page, "Make it one of ours");

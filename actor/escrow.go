@@ -163,9 +163,11 @@ func (b *Escrow) Told() (who abaton.ActorID) {
 }
 
 // Tells reports whether this log is a duty copy about somebody, by any custody
-// in force, also one that was ended: what was opened under it stays told.
+// in force, also one that was ended: what was opened under it stays told. A log
+// with a passkey is somebody's own, who alone asks: what a custody said before
+// it was claimed tells nobody.
 func (s *State) Tells(who abaton.ActorID) bool {
-	if who == (abaton.ActorID{}) {
+	if w := s.Ways(); who == (abaton.ActorID{}) || w.Bound || w.Synced {
 		return false
 	}
 	for _, e := range s.escrows {

@@ -102,6 +102,8 @@ func (w *archive) copies(t *testing.T) {
 		w.Publish(t, event)
 		g.custody = abaton.GrantID(actor.HashOf(event.Event))
 	}
+	// A duty chart has no passkey; the test's people always begin with one.
+	w.Publish(t, chart.Event(&actor.CredentialRemove{Name: chart.Passkey.Public().Credential()}))
 	box, err := client.OpenOutbox(t.TempDir(), key.Secret{1})
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +190,7 @@ func TestDutyCopy(t *testing.T) {
 	if n := w.reads(t, reader, w.clinic, root); n != 0 {
 		t.Errorf("after the erasure: opened %d records, want none", n)
 	}
+	w.isOwned(t, root)
 }
 
 // isTold: the keepers show the patient both openings and what was read, and
@@ -233,6 +236,27 @@ func (w *archive) isTold(t *testing.T) {
 		if _, err := careteam.Open(t.Context(), w.net, reader, ask, box); err == nil {
 			t.Errorf("opened for %s: got it, want only for a complaint", why)
 		}
+	}
+}
+
+// isOwned: a log with a passkey is somebody's own, and tells nobody else.
+func (w *archive) isOwned(t *testing.T, root key.Secret) {
+	t.Helper()
+	passkey, err := key.NewPasskey(w.Set.RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &actor.CredentialAdd{Credential: actor.Credential{Public: passkey.Public(), Class: actor.Bound}}
+	if _, err := w.net.Append(t.Context(), client.KeyHand(w.chart, careteam.Key(root)), body); err != nil {
+		t.Fatal(err)
+	}
+	s := w.SignIn(t, w.ana)
+	r, err := w.net.NewReader(client.Login{Signed: s.Signed, Key: s.Key, Reply: s.Reply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.History(t.Context(), w.chart); err == nil {
+		t.Error("the history of somebody's own log: got it, want refused")
 	}
 }
 

@@ -46,6 +46,7 @@ const plan = `
 	NONE < internal/fhir/search/searchtest;
 	client, internal/durable, internal/fhir, internal/gateway/login, internal/smart < internal/gateway, internal/people;
 	internal/careteam, internal/emergency < internal/people;
+	internal/careteam < cmd/abaton-gateway;
 	internal/durable, internal/emergency < cmd/abaton-authority;
 	NONE < internal/qr < cmd/abaton;
 	internal/fhir < internal/ages < cmd/abaton;

@@ -15,12 +15,13 @@ const (
 	Payment       Purpose = "HPAYMT"   // payment
 	PublicHealth  Purpose = "PUBHLTH"  // public health duty
 	Coverage      Purpose = "COVERAGE" // coverage under a policy
+	Legal         Purpose = "HLEGAL"   // a complaint, liability: opens duty copies alone, and no grant gives it
 )
 
 // Valid reports whether p is a purpose that version 1 knows.
 func (p Purpose) Valid() bool {
 	switch p {
-	case Treatment, Emergency, PatientAccess, Operations, Research, Payment, PublicHealth, Coverage:
+	case Treatment, Emergency, PatientAccess, Operations, Research, Payment, PublicHealth, Coverage, Legal:
 		return true
 	}
 	return false

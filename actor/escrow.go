@@ -136,7 +136,8 @@ func (b *Escrow) kindHolds() bool {
 	case EscrowEmergency: // two authorities, so that the loss of one loses nothing
 		return len(b.Lines) > 0 && len(b.Wraps) >= 2 && b.whole() && b.waitsForNobody() && (b.Need == 1 || b.Need == 2)
 	case EscrowCustody:
-		return len(b.Wraps) >= 1 && b.whole() && b.waitsForNobody() && b.Need == 0
+		return len(b.Wraps) >= 1 && b.whole() && b.Delay == 0 && b.Need == 0 &&
+			(len(b.Provers) == 0 || len(b.Provers) == 1 && b.Provers[0].Key == abaton.KeyID{})
 	case EscrowKit:
 		return len(b.Lines) == 0 && len(b.Wraps) == 0 && len(b.Provers) == 1 && b.Provers[0].Actor == (abaton.ActorID{}) &&
 			b.Need == 1 && b.Delay > 0
@@ -149,6 +150,32 @@ func (b *Escrow) kindHolds() bool {
 // whole: any one holder opens all of half A.
 func (b *Escrow) whole() bool {
 	return !slices.ContainsFunc(b.Wraps, func(w HalfWrap) bool { return w.X != 0 })
+}
+
+// Told is whom a duty copy is about: a custody that names an actor opens for
+// abaton.Legal alone, and that actor is told of every opening. Zero for any
+// other escrow (PROTOCOL.md#custody).
+func (b *Escrow) Told() (who abaton.ActorID) {
+	if b.Kind == EscrowCustody && len(b.Provers) == 1 {
+		who = b.Provers[0].Actor
+	}
+	return who
+}
+
+// Tells reports whether this log is a duty copy about somebody, by any custody
+// in force, also one that was ended: what was opened under it stays told. A log
+// with a passkey is somebody's own, who alone asks: what a custody said before
+// it was claimed tells nobody.
+func (s *State) Tells(who abaton.ActorID) bool {
+	if w := s.Ways(); who == (abaton.ActorID{}) || w.Bound || w.Synced {
+		return false
+	}
+	for _, e := range s.escrows {
+		if body, ok := e.first(); ok && body.Told() == who {
+			return true
+		}
+	}
+	return false
 }
 
 // waitsForNobody: nothing of such an escrow is proven or waited for; who may

@@ -112,6 +112,11 @@ func TestEscrowForms(t *testing.T) {
 		{"an emergency that takes nobody", emergency, func(e *actor.Escrow) { e.Need = 0 }, abaton.ReasonMalformed},
 		{"an emergency that takes three", emergency, func(e *actor.Escrow) { e.Need = 3 }, abaton.ReasonMalformed},
 		{"a custody that takes a clinician", custody, func(e *actor.Escrow) { e.Need = 1 }, abaton.ReasonMalformed},
+		{"a duty copy", custody, func(e *actor.Escrow) { e.Provers = []actor.Prover{{Actor: abaton.ActorID{1}}} }, ""},
+		{"a duty copy about two", custody, func(e *actor.Escrow) {
+			e.Provers = []actor.Prover{{Actor: abaton.ActorID{1}}, {Actor: abaton.ActorID{2}}}
+		}, abaton.ReasonMalformed},
+		{"a duty copy about a key", custody, func(e *actor.Escrow) { e.Provers = []actor.Prover{{Key: signing("x").ID()}} }, abaton.ReasonMalformed},
 		{"a custody in parts", custody, func(e *actor.Escrow) { e.Wraps[0].X = 1 }, abaton.ReasonMalformed},
 		{"a custody by nobody", custody, func(e *actor.Escrow) { e.Wraps = nil }, abaton.ReasonMalformed},
 		{"a custody that waits", custody, func(e *actor.Escrow) { e.Delay = 1 }, abaton.ReasonMalformed},

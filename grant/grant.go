@@ -118,7 +118,7 @@ func sortedLines(lines []abaton.Line) bool {
 
 func sortedPurposes(purposes []abaton.Purpose) bool {
 	for i, p := range purposes {
-		if !p.Valid() || i > 0 && purposes[i-1] >= p {
+		if !p.Valid() || p == abaton.Legal || i > 0 && purposes[i-1] >= p {
 			return false
 		}
 	}

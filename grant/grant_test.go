@@ -55,6 +55,7 @@ var defects = []struct {
 	{"line twice", abaton.ReasonMalformed, func(g *grant.Grant) { g.Lines = []abaton.Line{lineA, lineA} }},
 	{"too many lines", abaton.ReasonTooLarge, func(g *grant.Grant) { g.Lines = manyLines(abaton.GrantLinesMax + 1) }},
 	{"no purposes", abaton.ReasonMalformed, func(g *grant.Grant) { g.Purposes = nil }},
+	{"for a complaint", abaton.ReasonMalformed, func(g *grant.Grant) { g.Purposes = []abaton.Purpose{abaton.Legal} }},
 	{"unknown purpose", abaton.ReasonMalformed, func(g *grant.Grant) { g.Purposes = []abaton.Purpose{"CURIOUS"} }},
 	{"purposes unsorted", abaton.ReasonMalformed, func(g *grant.Grant) {
 		g.Purposes = []abaton.Purpose{abaton.Treatment, abaton.Operations}

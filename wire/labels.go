@@ -74,6 +74,8 @@ const (
 	SaidInWords  Label = "abaton/v1/emergency-words"
 	Approval     Label = "abaton/v1/approval"
 	Released     Label = "abaton/v1/released"
+	DutyNote     Label = "abaton/v1/duty-note"
+	DutyPart     Label = "abaton/v1/duty-part"
 	LentHalf     Label = "abaton/v1/authority-half"
 	CustodyKey   Label = "abaton/v1/custody-key"
 	ReplyCtx     Label = "abaton/v1/reply-ctx"

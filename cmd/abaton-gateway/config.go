@@ -42,6 +42,9 @@ type config struct {
 	// (docs/OPERATING.md#authenticators), relative to the file; empty takes
 	// none.
 	Authenticators string `toml:"authenticators"`
+	// Duty is the list of duty charts (docs/OPERATING.md#duty-copies), relative
+	// to the file; empty makes no duty copies. What is added to it holds at once.
+	Duty string `toml:"duty"`
 	// URL is where apps and browsers reach this gateway; needed with apps.
 	URL string `toml:"url"`
 	// PerPerson and PerAddress are how many requests a second one session, and
@@ -74,7 +77,7 @@ func loadConfig(path string) (config, error) {
 	if err != nil {
 		return c, err
 	}
-	settings.Under(base, &c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Authenticators, &c.Intake.ClientCA)
+	settings.Under(base, &c.Dir, &c.Set, &c.TLSCert, &c.TLSKey, &c.Apps, &c.Authenticators, &c.Duty, &c.Intake.ClientCA)
 	return c, c.check()
 }
 

@@ -111,13 +111,13 @@ func TestCheckPrintsTheEffectiveSettings(t *testing.T) {
 	}
 	// Every setting and its default: a change here is a change for operators.
 	for _, want := range []string{"dir = ", "listen = '127.0.0.1:8080'", "tls_cert = ''", "tls_key = ''", "admin = ''", "set = ",
-		"set_id = '" + set.ID().String(), "organisation = 'act1", "shutdown_seconds = 20", "validate = 'off'", "object_max_mb = 8192", "apps = ''", "authenticators = ''", "url = ''", "requests_per_person = 2000", "requests_per_address = 50", "notify_origins = []", "writer key1", "keeper set act1"} {
+		"set_id = '" + set.ID().String(), "organisation = 'act1", "shutdown_seconds = 20", "validate = 'off'", "object_max_mb = 8192", "apps = ''", "authenticators = ''", "duty = ''", "url = ''", "requests_per_person = 2000", "requests_per_address = 50", "notify_origins = []", "writer key1", "keeper set act1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("-check: no %q in\n%s", want, out)
 		}
 	}
-	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 17 {
-		t.Errorf("-check: got %d settings, want 17", n)
+	if n := strings.Count(out[:strings.Index(out, "\n\n")], "\n") + 1; n != 18 {
+		t.Errorf("-check: got %d settings, want 18", n)
 	}
 }
 

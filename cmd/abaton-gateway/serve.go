@@ -18,6 +18,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/careteam"
 	"github.com/abaton-health/abaton/internal/gateway"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -89,15 +90,32 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 	if err != nil {
 		return nil, err
 	}
+	box := key.BoxFromSeed(key.Secret(id.Box))
+	duty, err := dutyCharts(c.Duty, org, box)
+	if err != nil {
+		return nil, err
+	}
 	return gateway.New(gateway.Config{
 		URL: c.URL, Apps: apps.reader(), Set: set, Keepers: keepers, Org: org, Writer: key.SigningFromSeed(key.Secret(id.Writer)),
-		OrgBox: key.BoxFromSeed(key.Secret(id.Box)), IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
+		OrgBox: box, Duty: duty, IDKey: key.Secret(id.IDs), OutboxKey: key.Secret(id.Outbox),
 		Outbox: filepath.Join(c.Dir, "outbox"), Release: release, Log: log, Notify: c.NotifyOrigins,
 		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()), Validate: validation,
 		Authenticators: authenticators,
 		Wraps:          filepath.Join(c.Dir, "wraps"),
 		Uploads:        filepath.Join(c.Dir, "uploads"), ObjectBytesMax: c.ObjectMaxMB << 20,
 	})
+}
+
+// dutyCharts reads the list of duty charts; nil for an empty path.
+func dutyCharts(path string, org abaton.ActorID, box *key.Box) (gateway.DutyCharts, error) {
+	if path == "" {
+		return nil, nil
+	}
+	list, err := careteam.OpenDutyList(path, org, box)
+	if err != nil {
+		return nil, fmt.Errorf("settings: duty: %w", err)
+	}
+	return list.Chart, nil
 }
 
 // rateOf is a rate with as many seconds' worth at once as the usual one has.

@@ -13,7 +13,7 @@ import (
 )
 
 func newAccessCommand(e *env) *cobra.Command {
-	var as string
+	var as, duty string
 	var asJSON bool
 	var only accessFilter
 	list := &cobra.Command{Use: "list", Short: "Who looked at a patient's record, from the keepers' ledgers", Args: cobra.NoArgs,
@@ -32,7 +32,11 @@ func newAccessCommand(e *env) *cobra.Command {
 				return err
 			}
 			defer reader.Close()
-			h, err := reader.History(c.Context(), d.ID)
+			of, err := historyOf(d, duty)
+			if err != nil {
+				return err
+			}
+			h, err := reader.History(c.Context(), of)
 			if err != nil {
 				return fmt.Errorf("read ledgers: %w", err)
 			}
@@ -45,7 +49,7 @@ func newAccessCommand(e *env) *cobra.Command {
 			}
 			known[d.ID] = d.Handle // also one of --keys
 			if asJSON {
-				return e.json(accessJSON(h, d.ID, known))
+				return e.json(accessJSON(h, of, known))
 			}
 			return e.accessTable(h, known)
 		}}
@@ -53,8 +57,22 @@ func newAccessCommand(e *env) *cobra.Command {
 	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	list.Flags().StringVar(&only.since, "since", "", "only what lasted beyond this instant, as 2026-01-31T08:00:00Z")
 	list.Flags().StringVar(&only.record, "record", "", "only who was given this resource, TYPE/ID, in any version")
+	list.Flags().StringVar(&duty, "duty", "", "of a duty copy about the patient, act1..., in place of the record")
 	list.MarkFlagRequired("as")
 	return noun("access", "Who looked, and who can", list, newAccessWho(e))
+}
+
+// historyOf is whose history is asked for: the device's own, or a duty copy's,
+// which keepers tell to whom it is about.
+func historyOf(d *device, duty string) (abaton.ActorID, error) {
+	if duty == "" {
+		return d.ID, nil
+	}
+	of, err := abaton.ParseActorID(duty)
+	if err != nil {
+		return of, usage("--duty names a duty copy, as act1...")
+	}
+	return of, nil
 }
 
 // disclosureCounts are the records of a line: those of which at least one

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/people"
 )
@@ -51,35 +50,11 @@ func newEmergencyScreen(got *people.Unconscious, handle string, wide bool) (*eme
 	s := &emergencyScreen{V: 1, Patient: handle, Opening: hex.EncodeToString(got.Request[:]), Escrow: got.Escrow.String(),
 		Until: got.Until.Unix(), Missing: len(got.Chart.Missing), Caveat: got.Chart.Caveat}
 	r := newOwnRecord()
-	if err := r.fill(got.Chart.Records, make(map[abaton.Line]fhir.Category)); err != nil {
+	if err := r.fill(got.Chart.Records, nil); err != nil {
 		return nil, err
 	}
-	items, further := make(map[string][]string), make(map[string]int)
-	for _, v := range r.current() {
-		one, err := fhir.ParseResource(v.Body)
-		if err != nil || !wide && !fhir.InEmergency(one) {
-			continue
-		}
-		if !fhir.InEmergency(one) {
-			further[one.Type]++
-			continue
-		}
-		if one.Type == "Patient" {
-			s.Person = personLine(one)
-			items[one.Type] = append(items[one.Type], contacts(one)...)
-			continue
-		}
-		items[one.Type] = append(items[one.Type], emergencyLine(one))
-	}
-	for _, p := range emergencyParts {
-		part := emergencyPart{Name: p.name, Items: []string{}}
-		for _, kind := range p.kinds {
-			part.Items = append(part.Items, items[kind]...)
-		}
-		slices.Sort(part.Items)
-		part.Items = slices.Compact(part.Items)
-		s.Parts = append(s.Parts, part)
-	}
+	var further map[string]int
+	s.Person, s.Parts, further = inEmergency(r)
 	if wide {
 		rest := emergencyPart{Name: "Further records", Items: []string{}}
 		for kind, count := range further {
@@ -91,19 +66,41 @@ func newEmergencyScreen(got *people.Unconscious, handle string, wide bool) (*eme
 	return s, nil
 }
 
+// inEmergency is who somebody is, what stands under each heading, and how many
+// resources of each type belong under none.
+func inEmergency(r *ownRecord) (person string, parts []emergencyPart, further map[string]int) {
+	items := make(map[string][]string)
+	further = make(map[string]int)
+	for _, v := range r.current() {
+		one, err := fhir.ParseResource(v.Body)
+		switch {
+		case err != nil:
+		case !fhir.InEmergency(one):
+			further[one.Type]++
+		case one.Type == "Patient":
+			person = personLine(one)
+			items[one.Type] = append(items[one.Type], contacts(one)...)
+		default:
+			items[one.Type] = append(items[one.Type], emergencyLine(one))
+		}
+	}
+	for _, p := range emergencyParts {
+		part := emergencyPart{Name: p.name, Items: []string{}}
+		for _, kind := range p.kinds {
+			part.Items = append(part.Items, items[kind]...)
+		}
+		slices.Sort(part.Items)
+		part.Items = slices.Compact(part.Items)
+		parts = append(parts, part)
+	}
+	return person, parts, further
+}
+
 // showEmergency prints the screen. A heading with nothing under it says so:
 // nothing known is not the same as nothing there.
 func (e *env) showEmergency(s *emergencyScreen, opener string) {
 	e.print("%s\n", s.Person)
-	for _, p := range s.Parts {
-		e.print("\n%s\n", p.Name)
-		if len(p.Items) == 0 {
-			e.print("  none known\n")
-		}
-		for _, item := range p.Items {
-			e.print("  %s\n", item)
-		}
-	}
+	e.printParts(s.Parts)
 	if s.Caveat != "" {
 		e.say("%s", s.Caveat)
 	}
@@ -113,6 +110,18 @@ func (e *env) showEmergency(s *emergencyScreen, opener string) {
 	e.say("Opened in %s s, until %s. The patient, the helpers and the security office see it.", s.Seconds, time.Unix(s.Until, 0).Format(time.TimeOnly))
 	if !s.Confirmed {
 		e.say("Another clinician confirms it within 24 hours: abaton emergency confirm %s --as WHO --opener %s", short(s.Opening), opener)
+	}
+}
+
+func (e *env) printParts(parts []emergencyPart) {
+	for _, p := range parts {
+		e.print("\n%s\n", p.Name)
+		if len(p.Items) == 0 {
+			e.print("  none known\n")
+		}
+		for _, item := range p.Items {
+			e.print("  %s\n", item)
+		}
 	}
 }
 

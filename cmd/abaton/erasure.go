@@ -290,7 +290,7 @@ were written together with it. What stays are the ledgers' commitments and the T
 			if len(rows) == 0 {
 				return fmt.Errorf("%s: %w", one.Of, abaton.ErrErased)
 			}
-			return e.eraseRows(c.Context(), d, one.Of, rows, asJSON)
+			return e.eraseRows(c.Context(), d, d.Hand(), one.Of, rows, asJSON)
 		}}
 	c.Flags().StringVar(&as, "as", "", "the patient")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -311,9 +311,9 @@ func rowsOf(records []abaton.RecordName) (rows []client.Row) {
 	return rows
 }
 
-func (e *env) eraseRows(ctx context.Context, d *device, what string, rows []client.Row, asJSON bool) error {
+func (e *env) eraseRows(ctx context.Context, d *device, by client.Hand, what string, rows []client.Row, asJSON bool) error {
 	began := time.Now()
-	p, err := d.net.Erase(ctx, d.Hand(), rows...)
+	p, err := d.net.Erase(ctx, by, rows...)
 	if err != nil {
 		return fmt.Errorf("erase: %w", err)
 	}

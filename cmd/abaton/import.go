@@ -10,6 +10,7 @@ import (
 func newImportCommand(e *env) *cobra.Command {
 	var keepGoing, asJSON bool
 	var custody string
+	var duty guards
 	c := &cobra.Command{Use: "import PATH...", Short: "Bring FHIR files into a network on this machine", Args: cobra.MinimumNArgs(1),
 		Long: `Bring FHIR files into a network on this machine: Bundles, lines (.ndjson),
 single resources, each also compressed (.gz), and folders of them. The network
@@ -19,7 +20,10 @@ to the byte.
 
 With --custody, nobody has the keys of a new patient's record but the named team,
 half of them, and the keepers; the patient makes it the own later: abaton custody
-claim. Whoever is in the team can open the record meanwhile, under the own name.`,
+claim. Whoever is in the team can open the record meanwhile, under the own name.
+
+With --team, --trustee and --trustee-team, a duty copy of each new patient is kept from
+the first record on, as abaton duty-copy begin does.`,
 		Example: "  abaton import --dir run/demo ~/synthea/",
 		RunE: func(c *cobra.Command, paths []string) error {
 			n, err := e.network()
@@ -39,6 +43,13 @@ claim. Whoever is in the team can open the record meanwhile, under the own name.
 					return errors.Join(err, m.journal.Close())
 				}
 			}
+			if duty.team != "" {
+				done, err := m.keepsDuty(c.Context(), duty)
+				if err != nil {
+					return errors.Join(err, m.journal.Close())
+				}
+				defer done()
+			}
 			out, err := m.run(c.Context(), sources)
 			if asJSON {
 				err = errors.Join(err, e.json(out))
@@ -51,6 +62,8 @@ claim. Whoever is in the team can open the record meanwhile, under the own name.
 		}}
 	c.Flags().BoolVar(&keepGoing, "keep-going", false, "exit 0 even if some resources were refused")
 	c.Flags().StringVar(&custody, "custody", "", "the team that keeps new patients' records until they claim them (default: the patients' own devices, played here)")
+	duty.flags(c)
+	c.MarkFlagsRequiredTogether("team", "trustee", "trustee-team")
 	c.Flags().BoolVar(&asJSON, "json", false, "print the counts as JSON")
 	return c
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/local"
@@ -69,8 +70,9 @@ type importer struct {
 	n       *local.Network
 	c       *client.Network // asks with the office's key
 	staff   *staff
-	readers []people.Terms // what new patients give at once, beside the importing grant
-	custody *keeping       // who keeps new patients' records; nil: the patients themselves
+	readers []people.Terms                              // what new patients give at once, beside the importing grant
+	custody *keeping                                    // who keeps new patients' records; nil: the patients themselves
+	duty    func(context.Context, abaton.ActorID) error // begins a new patient's duty copy; nil: none is kept
 	journal *journal
 	bar     *progress
 
@@ -285,11 +287,27 @@ func (m *importer) admit(ctx context.Context, units []*unit) error {
 	if err := people.Introduce(ctx, m.c, all...); err != nil {
 		return err
 	}
+	if err := m.keeps(ctx, all); err != nil {
+		return err
+	}
 	if err := m.lend(ctx, all); err != nil {
 		return err
 	}
 	for _, p := range all {
 		m.lent[string(p.Source)] = true
+	}
+	return nil
+}
+
+// keeps begins the duty copies of patients, before anything of them is filed.
+func (m *importer) keeps(ctx context.Context, all []*people.Person) error {
+	for _, p := range all {
+		if m.duty == nil {
+			return nil
+		}
+		if err := m.duty(ctx, p.ID); err != nil {
+			return fmt.Errorf("%s: %w", p.Handle, err)
+		}
 	}
 	return nil
 }

@@ -65,13 +65,20 @@ type ownRecord struct {
 	faults     []client.Fault
 }
 
+// newOwnRecord is one with nothing in it yet, to be filled.
 func newOwnRecord() *ownRecord {
-	return &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID), sizes: make(map[string]int),
-		names: make(map[string][]abaton.RecordName)}
+	return &ownRecord{categories: make(map[string]fhir.Category), persons: make(map[string]abaton.ActorID),
+		names: make(map[string][]abaton.RecordName), sizes: make(map[string]int)}
 }
 
 // record opens all of the device's own record.
 func (d *device) record(ctx context.Context) (*ownRecord, error) {
+	// Copies of what lies in the general line, and deletions of copies, are left out.
+	return d.recordIn(ctx, func(c fhir.Category) bool { return c != fhir.Emergency })
+}
+
+// recordIn opens what of the own record lies in some categories.
+func (d *device) recordIn(ctx context.Context, wanted func(fhir.Category) bool) (*ownRecord, error) {
 	if d.Kind != actor.Patient {
 		return nil, usage("%s is no patient and has no record", d.Handle)
 	}
@@ -91,8 +98,8 @@ func (d *device) record(ctx context.Context) (*ownRecord, error) {
 	ask := client.Ask{Patient: d.ID, Purpose: abaton.PatientAccess}
 	lines := make(map[abaton.Line]fhir.Category)
 	for _, s := range own.Seeds {
-		if c, _ := fhir.CategoryByID(s.Category); c == fhir.Emergency {
-			continue // copies of what lies in the general line, and deletions of copies
+		if c, _ := fhir.CategoryByID(s.Category); !wanted(c) {
+			continue
 		}
 		if _, ok := lines[s.Line]; !ok {
 			ask.Lines = append(ask.Lines, s.Line)

@@ -62,6 +62,7 @@ func commands(e *env) []*cobra.Command {
 		newRecordCommand(e),
 		newPatientCommand(e),
 		newErasureCommand(e),
+		newDutyCopyCommand(e),
 		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),

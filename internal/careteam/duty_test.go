@@ -32,6 +32,7 @@ type archive struct {
 	net             *client.Network
 	chart           abaton.ActorID
 	line            abaton.Line
+	ana             *custodytest.Person // whom it is about
 	rows            []client.Row
 }
 
@@ -55,6 +56,9 @@ func newArchive(t *testing.T) *archive {
 		t.Fatal(err)
 	}
 	t.Cleanup(w.net.Close)
+	w.ana = custodytest.NewPatient(t, set, w.clinic.org, 1)
+	w.Publish(t, w.ana.Inception)
+	w.Enrol(t, w.ana)
 	w.copies(t)
 	return w
 }
@@ -88,7 +92,7 @@ func (w *archive) copies(t *testing.T) {
 	root := key.NewSecret()
 	chart := custodytest.NewKept(t, w.Set, w.clinic.org, key.NewRoot(root), careteam.Key(root))
 	w.chart, w.line = chart.ID, chart.Root.Line(custodytest.General)
-	parts, err := careteam.KeepDuty(w.Set, chart.ID, root, w.clinic.as(t), w.trustee.as(t))
+	parts, err := careteam.KeepDuty(w.Set, chart.ID, w.ana.ID, root, w.clinic.as(t), w.trustee.as(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +102,8 @@ func (w *archive) copies(t *testing.T) {
 		w.Publish(t, event)
 		g.custody = abaton.GrantID(actor.HashOf(event.Event))
 	}
+	// A duty chart has no passkey; the test's people always begin with one.
+	w.Publish(t, chart.Event(&actor.CredentialRemove{Name: chart.Passkey.Public().Credential()}))
 	box, err := client.OpenOutbox(t.TempDir(), key.Secret{1})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +143,7 @@ func (w *archive) opens(t *testing.T, g *guardian) (*client.Reader, key.Secret) 
 }
 
 func (w *archive) ask(g *guardian) client.Ask {
-	return client.Ask{Patient: w.chart, Grant: g.custody, Purpose: abaton.Operations, Lines: []abaton.Line{w.line}}
+	return client.Ask{Patient: w.chart, Grant: g.custody, Purpose: abaton.Legal, Lines: []abaton.Line{w.line}}
 }
 
 // reads counts what a reader opens with a root.
@@ -179,9 +185,78 @@ func TestDutyCopy(t *testing.T) {
 	if p, err := w.net.Erase(t.Context(), client.KeyHand(w.chart, careteam.Key(root)), w.rows...); err != nil || !p.InForce {
 		t.Fatalf("both together erase: in force %v, %v", p.InForce, err)
 	}
+	w.isTold(t)
 	reader, _ = w.opens(t, w.clinic)
 	if n := w.reads(t, reader, w.clinic, root); n != 0 {
 		t.Errorf("after the erasure: opened %d records, want none", n)
+	}
+	w.isOwned(t, root)
+}
+
+// isTold: the keepers show the patient both openings and what was read, and
+// show nobody else's history; the same team opens nothing for treatment.
+func (w *archive) isTold(t *testing.T) {
+	t.Helper()
+	s := w.SignIn(t, w.ana)
+	r, err := w.net.NewReader(client.Login{Signed: s.Signed, Key: s.Key, Reply: s.Reply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := r.History(t.Context(), w.chart)
+	if err != nil {
+		t.Fatalf("the patient asks who opened the duty copy: %v", err)
+	}
+	seen := make(map[abaton.ActorID]bool)
+	for _, l := range h.Lines {
+		if l.Purpose == abaton.Legal {
+			seen[l.Actor] = true
+		}
+	}
+	if !seen[w.clinic.person.ID] || !seen[w.trustee.person.ID] {
+		t.Errorf("told: got %d of the two who opened it", len(seen))
+	}
+	for _, other := range []abaton.ActorID{w.clinic.person.ID, w.clinic.org.ID} {
+		if _, err := r.History(t.Context(), other); err == nil {
+			t.Error("another log's history: got it, want refused")
+		}
+	}
+	g := w.clinic
+	box, err := actor.OpenTeamSeed(g.person.Box, g.team.Team, g.team.Public, g.team.Seats[0].Sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := w.SignIn(t, g.person)
+	reader, err := w.net.NewReader(client.Login{Signed: in.Signed, Key: in.Key, Reply: in.Reply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, why := range []abaton.Purpose{abaton.Treatment, abaton.Operations} {
+		ask := w.ask(g)
+		ask.Purpose = why
+		if _, err := careteam.Open(t.Context(), w.net, reader, ask, box); err == nil {
+			t.Errorf("opened for %s: got it, want only for a complaint", why)
+		}
+	}
+}
+
+// isOwned: a log with a passkey is somebody's own, and tells nobody else.
+func (w *archive) isOwned(t *testing.T, root key.Secret) {
+	t.Helper()
+	passkey, err := key.NewPasskey(w.Set.RelyingParty)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &actor.CredentialAdd{Credential: actor.Credential{Public: passkey.Public(), Class: actor.Bound}}
+	if _, err := w.net.Append(t.Context(), client.KeyHand(w.chart, careteam.Key(root)), body); err != nil {
+		t.Fatal(err)
+	}
+	s := w.SignIn(t, w.ana)
+	r, err := w.net.NewReader(client.Login{Signed: s.Signed, Key: s.Key, Reply: s.Reply})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.History(t.Context(), w.chart); err == nil {
+		t.Error("the history of somebody's own log: got it, want refused")
 	}
 }
 
@@ -190,15 +265,18 @@ func TestDutyTakesTwo(t *testing.T) {
 	w := newArchive(t)
 	a, b := w.clinic.as(t), w.trustee.as(t)
 	for name, c := range map[string]struct {
-		root key.Secret
-		b    careteam.Guardian
-		want error
+		root  key.Secret
+		about abaton.ActorID
+		b     careteam.Guardian
+		want  error
 	}{
-		"one team":         {key.NewSecret(), careteam.Guardian{Organisation: b.Organisation, Team: a.Team}, careteam.ErrOneTeam},
-		"one organisation": {key.NewSecret(), careteam.Guardian{Organisation: a.Organisation, Team: b.Team}, careteam.ErrOneTeam},
-		"no root":          {key.Secret{}, b, key.ErrKey},
+		"about nobody":     {key.NewSecret(), abaton.ActorID{}, b, careteam.ErrNobodyTold},
+		"about itself":     {key.NewSecret(), w.chart, b, careteam.ErrNobodyTold},
+		"one team":         {key.NewSecret(), w.ana.ID, careteam.Guardian{Organisation: b.Organisation, Team: a.Team}, careteam.ErrOneTeam},
+		"one organisation": {key.NewSecret(), w.ana.ID, careteam.Guardian{Organisation: a.Organisation, Team: b.Team}, careteam.ErrOneTeam},
+		"no root":          {key.Secret{}, w.ana.ID, b, key.ErrKey},
 	} {
-		if _, err := careteam.KeepDuty(w.Set, w.chart, c.root, a, c.b); !errors.Is(err, c.want) {
+		if _, err := careteam.KeepDuty(w.Set, w.chart, c.about, c.root, a, c.b); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}

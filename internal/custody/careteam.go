@@ -34,13 +34,15 @@ func (v *verdict) decideEscrow(e *actor.Escrow, ended bool, line abaton.Line) ab
 }
 
 // keepsFor: the asker is in a team that keeps the record, as its organisation's
-// log says now, and treats or runs the practice. The patient's bar holds.
+// log says now, and treats or runs the practice; a duty copy opens for a complaint
+// or liability alone. The patient's bar holds.
 func (v *verdict) keepsFor(e *actor.Escrow) abaton.Reason {
 	q := v.r.Asked
 	if v.barred() || v.patient.Barred(v.r.Session.Statement().Behalf, v.t.now) {
 		return abaton.ReasonBarred
 	}
-	if q.Purpose != abaton.Treatment && q.Purpose != abaton.Operations {
+	duty := e.Told() != (abaton.ActorID{})
+	if duty != (q.Purpose == abaton.Legal) || !duty && q.Purpose != abaton.Treatment && q.Purpose != abaton.Operations {
 		return abaton.ReasonPurpose
 	}
 	for _, w := range e.Wraps {

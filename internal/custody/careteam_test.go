@@ -98,9 +98,11 @@ func TestCareTeamKeeps(t *testing.T) {
 	ben := p.signIn(t, p.ben)
 	p.mustAsk(t, ben, 1, p.unseal(), keeper.Refused, abaton.ReasonGrant)
 	p.mustAsk(t, ben, 1, p.readsKept(rec), keeper.Refused, abaton.ReasonNotFound)
-	wrong := p.unseal()
-	wrong.Purpose = abaton.Research
-	p.mustAsk(t, s, 1, wrong, keeper.Refused, abaton.ReasonPurpose)
+	for _, why := range []abaton.Purpose{abaton.Research, abaton.Legal} { // a complaint opens duty copies alone
+		wrong := p.unseal()
+		wrong.Purpose = why
+		p.mustAsk(t, s, 1, wrong, keeper.Refused, abaton.ReasonPurpose)
+	}
 	urgent := p.opensBy(t, p.eve, s, p.keptID, nil)
 	p.mustAsk(t, s, 1, urgent, keeper.Refused, abaton.ReasonGrant)
 }

@@ -312,10 +312,11 @@ func (v *verdict) grantLines() abaton.Reason {
 	return ""
 }
 
-// grantHistory: who looked is for the patient alone.
+// grantHistory: who looked is for the patient alone; who looked at a duty copy
+// is for whom it is about (PROTOCOL.md#custody).
 func (v *verdict) grantHistory() abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
-	if st.Actor != q.Patient || q.Grant != (abaton.GrantID{}) || q.Purpose != abaton.PatientAccess {
+	if st.Actor != q.Patient && !v.patient.Tells(st.Actor) || q.Grant != (abaton.GrantID{}) || q.Purpose != abaton.PatientAccess {
 		return abaton.ReasonGrant
 	}
 	return ""

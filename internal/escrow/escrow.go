@@ -123,6 +123,14 @@ func Emergency(authorities []Holder, clinicians int, lines ...abaton.Line) Terms
 // of them opens half A.
 func Custody(teams ...Holder) Terms { return Terms{Kind: actor.EscrowCustody, Holders: teams} }
 
+// Duty are the terms of a part of a duty copy's root: Custody, for a complaint or
+// liability alone, and about is told of every opening.
+func Duty(about abaton.ActorID, teams ...Holder) Terms {
+	t := Custody(teams...)
+	t.Provers = []actor.Prover{{Actor: about}}
+	return t
+}
+
 // Make seals a payload under half A and a fresh half B that is shared over the
 // set. Log is whose event it will be. Half A is NewHalf's but for a kit.
 func Make(set *actor.Set, log abaton.ActorID, t Terms, a key.Secret, p Payload) (*actor.Escrow, error) {

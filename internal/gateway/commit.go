@@ -39,7 +39,11 @@ func (g *Gateway) put(ctx context.Context, p *person, changes []*change) (writte
 	if err != nil {
 		return nil, false, err
 	}
-	t.Writes = append(t.Writes, copies...)
+	kept, err := g.dutyCopies(ctx, p, changes)
+	if err != nil {
+		return nil, false, err
+	}
+	t.Writes = append(append(t.Writes, copies...), kept...)
 	// Once it is in the outbox it will be written, whether the caller waits
 	// or not; the answer and the charts must know how it ended.
 	written, err = g.writer.Put(context.WithoutCancel(ctx), t)

@@ -66,6 +66,7 @@ type Config struct {
 	Wraps          string        // folder for roots wrapped by passkeys; empty: nobody enrols here
 	Uploads        string        // folder for the sealed state of large uploads; empty: they cannot be resumed
 	ObjectBytesMax int64         // the largest object, in bytes; zero is 8 GiB
+	Duty           DutyCharts    // where copies that must be kept go; nil: none are made
 }
 
 // Gateway serves FHIR. It is an http.Handler; safe for concurrent use.
@@ -77,6 +78,7 @@ type Gateway struct {
 	writer        *client.Writer
 	writerID      abaton.KeyID
 	orgBox        *key.Box
+	duty          DutyCharts
 	ids           ids
 	log           *slog.Logger
 	clock         func() time.Time
@@ -142,7 +144,7 @@ func New(c Config) (*Gateway, error) {
 	g.jobs.by = make(map[string]*job)
 	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
 	g.origins.by = make(map[netip.Prefix]*bucket)
-	g.authenticators, g.signing = c.Authenticators, c.Writer
+	g.authenticators, g.signing, g.duty = c.Authenticators, c.Writer, c.Duty
 	g.release, g.listen = c.Release, c.Observe
 	g.rates.person, g.rates.origin = cmp.Or(c.PerPerson, DefaultPerPerson()), cmp.Or(c.PerOrigin, DefaultPerOrigin())
 	g.sessions.by = make(map[[32]byte]*person)

@@ -172,6 +172,13 @@ func (n *Network) SetApps(text []byte) error {
 	return durable.WriteFile(filepath.Join(n.GatewayDir(), appsFile), text, 0o644)
 }
 
+// dutyFile is the gateway's list of duty charts, beside its settings.
+const dutyFile = "duty"
+
+// DutyFile is the list of duty charts of the gateway, which reads it again when it
+// grows.
+func (n *Network) DutyFile() string { return filepath.Join(n.GatewayDir(), dutyFile) }
+
 // PortalURL is where a browser on this machine reaches the gateway's pages: by
 // the name that its passkeys are bound to.
 func (n *Network) PortalURL() string {

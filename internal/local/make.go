@@ -240,8 +240,11 @@ func (n *Network) writeSettings(o Options, agent *people.Person) error {
 	}
 	settings := map[string]any{"dir": ".", "listen": n.form.Gateway.Listen, "admin": n.form.Gateway.Admin,
 		"set": "../" + setFile, "set_id": n.form.SetID, "organisation": n.form.Organisation,
-		"url": n.GatewayURL(), "apps": appsFile, "intake": n.intakeSettings(agent)}
+		"url": n.GatewayURL(), "apps": appsFile, "duty": dutyFile, "intake": n.intakeSettings(agent)}
 	if err := n.SetApps([]byte(noApps)); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(n.DutyFile(), nil, 0o600); err != nil {
 		return err
 	}
 	if err := writeTOML(filepath.Join(n.GatewayDir(), gatewaySettings), settings); err != nil {

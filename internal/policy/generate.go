@@ -87,7 +87,7 @@ func (v *vocabulary) ordinary(c clock) iter.Seq[*Facts] {
 	}
 	return func(yield func(*Facts) bool) {
 		for _, who := range v.askers() {
-			for _, p := range []abaton.Purpose{abaton.Treatment, abaton.Emergency, abaton.Operations, abaton.Research, abaton.Payment, abaton.PublicHealth, abaton.Coverage} {
+			for _, p := range []abaton.Purpose{abaton.Treatment, abaton.Emergency, abaton.Operations, abaton.Research, abaton.Payment, abaton.PublicHealth, abaton.Coverage, abaton.Legal} {
 				for level := int64(1); level <= 3; level++ {
 					for _, m := range []Mode{Release, Permit, List, Index, Parts, Unseal} {
 						touched := int64(0)

@@ -89,3 +89,11 @@ func (k *Keeper) Findings() (map[abaton.Reason]uint64, error) {
 	}
 	return out, nil
 }
+
+// copied counts a finding if the passkey that touched is held twice.
+func (v *verdict) copied(r abaton.Reason) abaton.Reason {
+	if r == abaton.ReasonCloned {
+		v.core.find(v.t, r)
+	}
+	return r
+}

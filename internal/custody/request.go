@@ -344,14 +344,6 @@ func (v *verdict) stepUp() abaton.Reason {
 	return ""
 }
 
-// copied counts a finding if the passkey that touched is held twice.
-func (v *verdict) copied(r abaton.Reason) abaton.Reason {
-	if r == abaton.ReasonCloned {
-		v.core.find(v.t, r)
-	}
-	return r
-}
-
 // budget bounds the patients one actor may open here in an hour and in a day,
 // whatever any policy says. Detection grows here.
 func (v *verdict) budget() abaton.Reason {

@@ -21,6 +21,9 @@ type theftTried struct {
 // real keepers and a gateway, tries to open every record with it, and holds
 // what opened against what abaton blast computed before anything was stolen.
 func TestThefts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a whole network; run without -short")
+	}
 	v := newVictims(t)
 	v.into(&v.computed, "blast", "ben", "cora", "eve", "fay", "scribe", "bo", "dee", "ana", "clinic", "registry", "authority-1", "keeper1", "gateway", "kit", "helper", "--records", "--json")
 	v.world = v.surveyed()

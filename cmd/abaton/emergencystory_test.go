@@ -100,6 +100,9 @@ func (s *emergencyScreen) part(name string) []string {
 // moment; the patient, a helper and the security officer know; at the next
 // sign-in it is burned.
 func TestUnconsciousAtNight(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a whole network; run without -short")
+	}
 	w := newNight(t)
 	org, err := w.run.Organisation()
 	if err != nil {
@@ -232,6 +235,9 @@ func (w *town) burns() {
 // doctor whom the patient bars does not open, unless nobody else is there, and
 // then everybody sees that the bar did not hold.
 func TestMisuse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a whole network; run without -short")
+	}
 	w := newNight(t)
 	s := w.opens("dr-eda")
 	w.fails("refused: second-clinician", "", "emergency", "confirm", s.Opening, "--as", "dr-eda", "--opener", "dr-eda")

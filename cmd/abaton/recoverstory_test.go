@@ -180,6 +180,9 @@ func (w *town) whole(old *people.Person) {
 
 // TestLosingEveryDevice is H16: each way back in, and each way it must not go.
 func TestLosingEveryDevice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a whole network; run without -short")
+	}
 	w := newStoryTown(t)
 	if s := w.status(); !s.Enough || strings.Join(s.Ways, " ") != "device kit" || s.Wait != int64(storyWait/time.Second) {
 		t.Fatalf("status at first: got %+v, want a device and a kit", s)

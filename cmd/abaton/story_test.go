@@ -37,6 +37,9 @@ func buildAndRun(m *testing.M) int {
 
 // TestStories runs testdata/*.txtar against real daemons on loopback.
 func TestStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts daemons for each story; run without -short")
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {

@@ -24,12 +24,12 @@ import (
 // dataAtOnce is how many Bundles are under way at the gateway, as in an import.
 const dataAtOnce = 4
 
-// wholeData is the folder of a whole data set: under ABATON_FHIR_DATA, or
-// beside the repository; "" where it is absent.
+// wholeData is the folder of a whole data set: under ABATON_FHIR_DATA; ""
+// where it is absent.
 func wholeData(sub string) string {
 	folder := os.Getenv("ABATON_FHIR_DATA")
 	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared", "data")
+		return ""
 	}
 	folder = filepath.Join(folder, sub)
 	if _, err := os.Stat(folder); err != nil {

@@ -99,11 +99,8 @@ func cases(t *testing.T, kind string, set []*Index, list [][2]string) {
 func syntheaFiles(t testing.TB) []string {
 	t.Helper()
 	folder := os.Getenv("ABATON_FHIR_DATA")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "..", "shared", "data")
-	}
 	names, err := filepath.Glob(filepath.Join(folder, "synthea", "*.json.gz"))
-	if err == nil && len(names) > 0 && !testing.Short() && !raceEnabled {
+	if folder != "" && err == nil && len(names) > 0 && !testing.Short() && !raceEnabled {
 		return names
 	}
 	names, err = filepath.Glob(filepath.Join("..", "..", "..", "testdata", "patients", "*.json.gz"))

@@ -354,15 +354,19 @@ func TestUploadGoesOn(t *testing.T) {
 	if err := k.breakOff(path, 2*part, content[2*part:3*part+1]); err == nil {
 		t.Error("a connection that broke got an answer")
 	}
-	if at, done := k.offset(path); at != 3*part || done {
-		t.Errorf("after a broken connection: at %d, want %d", at, 3*part)
+	// Whether the third part was durable before the connection broke is chance;
+	// what the gateway says it has, it has.
+	kept, done := k.offset(path)
+	if kept != 2*part && kept != 3*part || done {
+		t.Errorf("after a broken connection: at %d, want %d or %d", kept, 2*part, 3*part)
 	}
 	k.restart()
 	k.noPlaintext(content)
-	if at, _ := k.offset(path); at != 3*part {
-		t.Errorf("after a restart: at %d, want %d", at, 3*part)
+	at, _ := k.offset(path)
+	if at < kept || at > 3*part || at%part != 0 {
+		t.Errorf("after a restart: at %d, want at least %d", at, kept)
 	}
-	resp = k.more(http.StatusCreated, path, 3*part, whole, content[3*part:])
+	resp = k.more(http.StatusCreated, path, at, whole, content[at:])
 	if _, got := k.c.want(http.StatusOK, "GET", "/Binary/"+idOf(resp), "", nil); !bytes.Equal(got, content) {
 		t.Errorf("read: got %d bytes, want the very %d", len(got), len(content))
 	}

@@ -337,7 +337,7 @@ func TestDevicesRace(t *testing.T) {
 				switch {
 				case err == nil && p.InForce:
 					ids = append(ids, id)
-				case !errors.Is(err, abaton.ErrPending):
+				case !errors.Is(err, abaton.ErrPending) && !beaten(err): // told that it was not given
 					t.Errorf("share: got %+v, %v", p, err)
 				}
 				mu.Unlock()
@@ -359,6 +359,12 @@ func TestDevicesRace(t *testing.T) {
 	if len(slices.Compact(ids)) != len(ids) {
 		t.Error("two wishes were told one grant")
 	}
+}
+
+// beaten reports whether other devices had the slot each time.
+func beaten(err error) bool {
+	_, conflict := errors.AsType[*client.ConflictError](err)
+	return conflict
 }
 
 // TestAddKey: a second device's key is added with its own proof, and works; a

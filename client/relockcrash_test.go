@@ -15,6 +15,9 @@ import (
 // locker is killed, a keeper's power fails, and any one keeper is lost for
 // good: every record opens all the same (T6). Then the re-lock is finished.
 func TestRelockKilledBetweenMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; run without -short")
+	}
 	w := newWorld(t)
 	w.put(w.writer(t.TempDir()), w.writes(general, "a", 2))
 	if _, err := w.net.NewEpoch(t.Context(), w.patient.hand(), w.root.Line(general), true, w.seedOf); err != nil {
@@ -35,9 +38,6 @@ func TestRelockKilledBetweenMessages(t *testing.T) {
 		}
 	}
 	for i, cut := range cuts {
-		if testing.Short() && i%2 == 1 {
-			continue
-		}
 		w.killAfter(cut.route, cut.after, cut.reply)
 		x := abaton.KeeperIndex(1 + i%5)
 		k := w.keepers.Keepers[x]

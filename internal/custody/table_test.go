@@ -367,6 +367,9 @@ func (h held) unlike(was held) string {
 
 // TestEveryStatementEveryDefect walks the table.
 func TestEveryStatementEveryDefect(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long; run without -short")
+	}
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
 		"events":   eventRows,
 		"requests": requestRows,

@@ -36,6 +36,21 @@ func (a Admit) decide(c *Core, t *tx) Output {
 	return Output{}
 }
 
+// Again is a statement that was admitted here before: whoever lost the device
+// or the seat since then hears it now, not at the first request.
+type Again struct {
+	Session *session.Session
+}
+
+func (Again) slot() string { return "" }
+
+func (a Again) decide(c *Core, t *tx) Output {
+	if reason := c.live(t, a.Session); reason != "" {
+		return refused(reason)
+	}
+	return Output{}
+}
+
 // Party asks where an organisation's staff use their passkeys: the keeper
 // set's relying party unless its log certifies another (RULINGS 4).
 type Party struct {

@@ -238,6 +238,9 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	if o := k.sessions.find(session.Challenge(signed.Statement), k.cfg.Now()); o != nil {
+		if _, err := k.one(ctx, Again{Session: o.session}); err != nil {
+			return nil, err
+		}
 		return o.answer, nil
 	}
 	var st session.Statement

@@ -25,16 +25,7 @@ Settings: docs/OPERATING.md#gateway
 
 // run is main without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	return daemon.Main{
-		Name: "abaton-gateway", Usage: usage, Check: runCheck, Serve: serve,
-		Sub: map[string]func([]string) error{"init": func(args []string) error {
-			dir, err := daemon.Folder(args)
-			if err != nil {
-				return err
-			}
-			return initGateway(dir, stdout)
-		}},
-	}.Run(ctx, args, stdout, stderr)
+	return daemon.Main{Name: "abaton-gateway", Usage: usage, Init: initGateway, Check: runCheck, Serve: serve}.Run(ctx, args, stdout, stderr)
 }
 
 // runCheck prints the effective settings and what they lead to. It prints no

@@ -33,6 +33,9 @@ type Main struct {
 	Name string
 	// Usage is printed where the command line is wrong.
 	Usage string
+	// Init makes the keys of a new daemon in its folder and prints their public
+	// halves: `NAME init -dir DIR`. Nil where the daemon's own asks for more (Sub).
+	Init func(dir string, stdout io.Writer) error
 	// Sub are the other things it does, by their first word; each gets the words
 	// after that.
 	Sub map[string]func(args []string) error
@@ -49,6 +52,9 @@ func (m Main) Run(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	if len(args) > 0 {
 		if do := m.Sub[args[0]]; do != nil {
 			return m.report(stderr, do(args[1:]))
+		}
+		if args[0] == "init" && m.Init != nil {
+			return m.report(stderr, m.init(args[1:], stdout))
 		}
 	}
 	flags := Flags(m.Name)
@@ -85,12 +91,11 @@ func Flags(name string) *flag.FlagSet {
 	return flags
 }
 
-// Folder is the one flag of a command `init -dir DIR`; ErrUsage.
-func Folder(args []string) (dir string, err error) {
+func (m Main) init(args []string, stdout io.Writer) error {
 	flags := Flags("init")
-	flags.StringVar(&dir, "dir", "", "the daemon's folder")
-	if flags.Parse(args) != nil || dir == "" || flags.NArg() > 0 {
-		return "", ErrUsage
+	dir := flags.String("dir", "", "the daemon's folder")
+	if flags.Parse(args) != nil || *dir == "" || flags.NArg() > 0 {
+		return ErrUsage
 	}
-	return dir, nil
+	return m.Init(*dir, stdout)
 }

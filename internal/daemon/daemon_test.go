@@ -37,11 +37,8 @@ func TestRun(t *testing.T) {
 	var loud bool
 	m := Main{
 		Name: "abaton-sample", Usage: "how to use it\n",
-		Sub: map[string]func([]string) error{"init": func(args []string) error {
-			dir, err := Folder(args)
-			did = "init " + dir
-			return err
-		}},
+		Init:  func(dir string, _ io.Writer) error { did = "init " + dir; return nil },
+		Sub:   map[string]func([]string) error{"sign": func(args []string) error { did = "sign " + strings.Join(args, ","); return nil }},
 		Flags: func(f *flag.FlagSet) { f.BoolVar(&loud, "loud", false, "") },
 		Check: func(path string, _ io.Writer) error { did = "check " + path; return nil },
 		Serve: func(_ context.Context, path string, _ *slog.Logger) error {
@@ -56,8 +53,9 @@ func TestRun(t *testing.T) {
 		{"-config a.toml -check", "check a.toml", "", ExitOK},
 		{"-config a.toml -loud", "serve a.toml true", "abaton-sample: it broke\n", ExitFailed},
 		{"init -dir d", "init d", "", ExitOK},
-		{"init", "init ", m.Usage, ExitUsage},
-		{"init -dir d more", "init ", m.Usage, ExitUsage},
+		{"init", "", m.Usage, ExitUsage},
+		{"init -dir d more", "", m.Usage, ExitUsage},
+		{"sign a b", "sign a,b", "", ExitOK},
 		{"", "", m.Usage, ExitUsage},
 		{"-check", "", m.Usage, ExitUsage},
 		{"-config a.toml more", "", m.Usage, ExitUsage},

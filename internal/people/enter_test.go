@@ -59,8 +59,8 @@ func TestAReturnIsSignedOnce(t *testing.T) {
 	if err := finish(); !refusedFor(err, abaton.ReasonWait) {
 		t.Fatalf("two keepers let her in: got %v, want %s", err, abaton.ReasonWait)
 	}
+	l.down(true, 1, 2) // before the others would take the event from them
 	l.pass(3, 4, 5)
-	l.down(true, 1, 2)
 	if err := finish(); err == nil {
 		t.Fatal("three keepers let her in, want four needed")
 	}

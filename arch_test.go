@@ -40,6 +40,7 @@ const plan = `
 	NONE < internal/fhir, internal/durable;
 	NONE < internal/dice < bench/hl7, bench/kill, bench/peer, cmd/abaton;
 	NONE < internal/settings < cmd/abaton-authority, cmd/abaton-keeper, cmd/abaton-gateway;
+	internal/durable, keeper < internal/daemon < cmd/abaton-authority, cmd/abaton-keeper, cmd/abaton-gateway;
 	internal/fhir < internal/smart;
 	session < internal/gateway/login;
 	internal/fhir < internal/fhir/search;

@@ -59,6 +59,9 @@ const (
 	// EmergencyPersonMax is how many emergency openings one keeper allows one
 	// clinician in 24 h: two an hour through half a shift.
 	EmergencyPersonMax = 12
+	// EmergencyPatientMax is how many times in 24 hours one keeper lets one
+	// clinician open sets of one patient, again while the right lasts included.
+	EmergencyPatientMax = 64
 	// EmergencyDeviceMax is the same for one device that a shift shares.
 	EmergencyDeviceMax = 24
 	// EmergencyOrganisationMax is the same for one organisation: it bounds what

@@ -4,21 +4,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"github.com/abaton-health/abaton/internal/durable"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
-	"github.com/abaton-health/abaton/wire"
 )
-
-// identityFile holds an authority's private keys, in its own folder, mode 0600.
-const identityFile = "identity.key"
 
 // identity is what makes an authority itself. A thief of it has half A of every
 // set that names this authority, and opens nothing without three keepers, each
@@ -30,7 +21,10 @@ type identity struct {
 	TLS  []byte `cbor:"4,keyasint"` // P-256 scalar
 }
 
-func (id *identity) fields() []*[]byte { return []*[]byte{&id.Asks, &id.Box, &id.TLS} }
+// Fields are daemon.Identity.
+func (id *identity) Fields() (version *uint8, secrets []*[]byte) {
+	return &id.V, []*[]byte{&id.Asks, &id.Box, &id.TLS}
+}
 
 func (id *identity) asks() *key.Signing { return key.SigningFromSeed(key.Secret(id.Asks)) }
 func (id *identity) box() *key.Box      { return key.BoxFromSeed(key.Secret(id.Box)) }
@@ -51,23 +45,12 @@ func (id *identity) announcement() (announcement, error) {
 // initAuthority makes the keys of a new authority and prints their public
 // halves. It never overwrites keys.
 func initAuthority(dir string, stdout io.Writer) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make authority folder: %w", err)
-	}
-	path := filepath.Join(dir, identityFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s exists: an authority keeps its keys", identityFile)
-	}
-	id := &identity{V: wire.Version}
-	for _, field := range id.fields() {
-		s := key.NewSecret()
-		*field = s[:]
+	id := new(identity)
+	if err := daemon.MakeIdentity(dir, "an authority", id); err != nil {
+		return err
 	}
 	said, err := id.announcement()
 	if err != nil {
-		return err
-	}
-	if err := durable.WriteFile(path, wire.Marshal(id), 0o600); err != nil {
 		return err
 	}
 	return json.NewEncoder(stdout).Encode(said)
@@ -76,25 +59,9 @@ func initAuthority(dir string, stdout io.Writer) error {
 // loadIdentity reads the key file strictly, and only if it is closed to
 // others.
 func loadIdentity(dir string) (*identity, error) {
-	path := filepath.Join(dir, identityFile)
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("read identity: %s is open to others; chmod 600", identityFile)
-	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
-	}
 	id := new(identity)
-	bad := wire.Unmarshal(file, id) != nil || id.V != wire.Version
-	for _, field := range id.fields() {
-		bad = bad || len(*field) != len(key.Secret{})
-	}
-	if bad {
-		return nil, fmt.Errorf("read identity: %s is damaged or of another version", identityFile)
+	if err := daemon.ReadIdentity(dir, id); err != nil {
+		return nil, err
 	}
 	return id, nil
 }

@@ -2,20 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/pelletier/go-toml/v2"
-)
 
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	"github.com/abaton-health/abaton/internal/daemon"
 )
 
 const usage = `abaton-authority lends its half of emergency sets.
@@ -27,50 +19,9 @@ const usage = `abaton-authority lends its half of emergency sets.
 Settings: docs/OPERATING.md#authority
 `
 
-var errUsage = errors.New("usage")
-
 // run is main without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "init" {
-		return report(stderr, runInit(args[1:], stdout))
-	}
-	flags := newFlags("abaton-authority")
-	path := flags.String("config", "", "settings file")
-	check := flags.Bool("check", false, "check and print the settings, then end")
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
-		return report(stderr, errUsage)
-	}
-	if *check {
-		return report(stderr, runCheck(*path, stdout))
-	}
-	return report(stderr, serve(ctx, *path, slog.New(slog.NewTextHandler(stderr, nil))))
-}
-
-func report(stderr io.Writer, err error) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage):
-		fmt.Fprint(stderr, usage)
-		return exitUsage
-	}
-	fmt.Fprintf(stderr, "abaton-authority: %v\n", err)
-	return exitFailed
-}
-
-func newFlags(name string) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	return flags
-}
-
-func runInit(args []string, stdout io.Writer) error {
-	flags := newFlags("init")
-	dir := flags.String("dir", "", "the authority's folder")
-	if flags.Parse(args) != nil || *dir == "" || flags.NArg() > 0 {
-		return errUsage
-	}
-	return initAuthority(*dir, stdout)
+	return daemon.Main{Name: "abaton-authority", Usage: usage, Init: initAuthority, Check: runCheck, Serve: serve}.Run(ctx, args, stdout, stderr)
 }
 
 // runCheck prints the effective settings and what they lead to. It prints no
@@ -84,7 +35,7 @@ func runCheck(path string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := c.loadSet()
+	set, err := daemon.ReadSet(c.Set, c.SetID)
 	if err != nil {
 		return err
 	}

@@ -8,11 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
-	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/emergency"
 	"github.com/abaton-health/abaton/keeper"
 )
@@ -41,25 +40,13 @@ func serve(ctx context.Context, path string, log *slog.Logger) error {
 
 // network asks the keepers for key logs, with the authority's own key.
 func (c *config) network(id *identity) (n *client.Network, closeAll func(), err error) {
-	set, err := c.loadSet()
+	set, err := daemon.ReadSet(c.Set, c.SetID)
 	if err != nil {
 		return nil, nil, err
 	}
-	keepers := make(map[abaton.KeeperIndex]client.Keeper)
-	var dialled []*keeper.Client
-	hangUp := func() {
-		for _, k := range dialled {
-			k.Close()
-		}
-	}
-	for i := range set.Keepers {
-		e := &set.Keepers[i]
-		k, err := keeper.Dial(e.URL, e.SPKI)
-		if err != nil {
-			hangUp()
-			return nil, nil, fmt.Errorf("keeper %d: %w", e.X, err)
-		}
-		keepers[e.X], dialled = k, append(dialled, k)
+	keepers, hangUp, err := daemon.Dial(set, 0, func(k *keeper.Client) client.Keeper { return k })
+	if err != nil {
+		return nil, nil, err
 	}
 	if n, err = client.New(client.Config{Set: set, Keepers: keepers, Asker: id.asks()}); err != nil {
 		hangUp()
@@ -96,42 +83,14 @@ func (c *config) listen(ctx context.Context, id *identity, a *emergency.Authorit
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	admin, err := listenAdmin(c.Admin)
+	routes := http.NewServeMux()
+	routes.HandleFunc("GET /health", daemon.Alive)
+	admin, err := daemon.Admin(c.Admin, routes)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(fmt.Errorf("listen: admin: %w", err), ln.Close())
 	}
-	failed := make(chan error, 1)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := front.Serve(tls.NewListener(ln, front.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serve: %w", err)
-		}
-	})
 	log.InfoContext(ctx, "authority started", "listen", ln.Addr().String(), "serves", len(c.Organisations))
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), c.shutdown())
-	defer stop()
-	err = errors.Join(err, front.Shutdown(grace), admin.Close())
-	wg.Wait()
+	err = daemon.Service{Front: front, Listener: tls.NewListener(ln, front.TLSConfig), Admin: admin, Grace: c.shutdown()}.Run(ctx)
 	log.Info("authority stopped")
 	return err
-}
-
-// listenAdmin serves health to this machine; with no address it serves nothing.
-func listenAdmin(addr string) (*http.Server, error) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	admin := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	if addr == "" {
-		return admin, nil
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: admin: %w", err)
-	}
-	go admin.Serve(ln) // ends with admin.Close
-	return admin, nil
 }

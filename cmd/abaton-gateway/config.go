@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
-	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/gateway"
 	"github.com/abaton-health/abaton/internal/settings"
 )
@@ -140,22 +138,6 @@ func (c *config) organisation() (abaton.ActorID, error) {
 		return id, fmt.Errorf("settings: organisation: %w", err)
 	}
 	return id, nil
-}
-
-// loadSet reads the keeper set and compares it with the pinned name.
-func (c *config) loadSet() (*actor.Set, error) {
-	file, err := os.ReadFile(c.Set)
-	if err != nil {
-		return nil, fmt.Errorf("read keeper set: %w", err)
-	}
-	set, err := actor.ParseSet(file)
-	if err != nil {
-		return nil, fmt.Errorf("keeper set: %w", err)
-	}
-	if set.ID().String() != c.SetID {
-		return nil, errors.New("keeper set: the file is not the set named by set_id")
-	}
-	return set, nil
 }
 
 func (c *config) shutdown() time.Duration { return time.Duration(c.ShutdownSeconds) * time.Second }

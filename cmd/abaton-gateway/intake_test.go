@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	"github.com/abaton-health/abaton"
+
+	"github.com/abaton-health/abaton/internal/daemon"
 )
 
 func TestIntakeSettings(t *testing.T) {
 	dir, set := folder(t)
-	if code, _, stderr := initIn(t, dir); code != exitOK {
+	if code, _, stderr := initIn(t, dir); code != daemon.ExitOK {
 		t.Fatalf("init: %s", stderr)
 	}
 	actor := fmt.Sprintf("actor = %q\n", abaton.ActorID{2})
@@ -26,7 +28,7 @@ func TestIntakeSettings(t *testing.T) {
 		"unknown":                {"[intake]\nport = 2575\n", "unknown setting"},
 	} {
 		code, _, stderr := runWith(t, dir, settingsFile(set, c.text), "-check")
-		if (code == exitOK) != (c.want == "") || !strings.Contains(stderr, c.want) {
+		if (code == daemon.ExitOK) != (c.want == "") || !strings.Contains(stderr, c.want) {
 			t.Errorf("%s: got %d %q, want %q", name, code, stderr, c.want)
 		}
 	}

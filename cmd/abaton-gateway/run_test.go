@@ -17,6 +17,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
 )
@@ -71,7 +72,7 @@ func runWith(t *testing.T, dir, text string, args ...string) (code int, stdout, 
 func TestInitMakesKeysOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "g")
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"init", "-dir", dir}, &out, &errs); code != exitOK {
+	if code := run(t.Context(), []string{"init", "-dir", dir}, &out, &errs); code != daemon.ExitOK {
 		t.Fatalf("init: got %d %s, want 0", code, errs.String())
 	}
 	var a announcement
@@ -85,14 +86,14 @@ func TestInitMakesKeysOnce(t *testing.T) {
 	if id.announcement() != a {
 		t.Error("the key file holds other keys than were announced")
 	}
-	info, err := os.Stat(filepath.Join(dir, identityFile))
+	info, err := os.Stat(filepath.Join(dir, daemon.IdentityFile))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("key file mode: got %v, %v, want 0600", info.Mode(), err)
 	}
-	if code := run(t.Context(), []string{"init", "-dir", dir}, &out, &errs); code != exitFailed {
+	if code := run(t.Context(), []string{"init", "-dir", dir}, &out, &errs); code != daemon.ExitFailed {
 		t.Errorf("init again: got %d, want it refused", code)
 	}
-	if err := os.Chmod(filepath.Join(dir, identityFile), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(dir, daemon.IdentityFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := loadIdentity(dir); err == nil {
@@ -106,7 +107,7 @@ func TestCheckPrintsTheEffectiveSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := runWith(t, dir, settingsFile(set, ""), "-check")
-	if code != exitOK {
+	if code != daemon.ExitOK {
 		t.Fatalf("-check: got %d %s", code, errs)
 	}
 	// Every setting and its default: a change here is a change for operators.
@@ -146,13 +147,13 @@ func TestBadSettings(t *testing.T) {
 		"shutdown":       {good + "shutdown_seconds = 0\n", "shutdown_seconds"},
 	} {
 		code, _, errs := runWith(t, dir, c.text)
-		if code != exitFailed || !strings.Contains(errs, c.want) {
+		if code != daemon.ExitFailed || !strings.Contains(errs, c.want) {
 			t.Errorf("%s: got %d %q, want 1 and %q", name, code, errs, c.want)
 		}
 	}
 	for _, args := range [][]string{nil, {"-config"}, {"-x"}, {"init"}, {"-config", "x", "y"}} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), args, &out, &errs); code != exitUsage {
+		if code := run(t.Context(), args, &out, &errs); code != daemon.ExitUsage {
 			t.Errorf("run(%q): got %d, want 2", args, code)
 		}
 	}
@@ -184,7 +185,7 @@ func TestServesAndStops(t *testing.T) {
 		t.Errorf("/metrics: got %d, want 200", resp.StatusCode)
 	}
 	stop()
-	if code := <-ended; code != exitOK {
+	if code := <-ended; code != daemon.ExitOK {
 		t.Errorf("stopped: got %d, want 0: %s", code, errs.String())
 	}
 	if !strings.Contains(errs.String(), "gateway stopped") {

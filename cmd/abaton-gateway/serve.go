@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -19,6 +17,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/careteam"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/gateway"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -37,11 +36,11 @@ func serve(ctx context.Context, path string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	set, err := c.loadSet()
+	set, err := daemon.ReadSet(c.Set, c.SetID)
 	if err != nil {
 		return err
 	}
-	keepers, closeKeepers, err := dial(set)
+	keepers, closeKeepers, err := daemon.Dial(set, 0, func(k *keeper.Client) client.Keeper { return k })
 	if err != nil {
 		return err
 	}
@@ -55,26 +54,6 @@ func serve(ctx context.Context, path string, log *slog.Logger) error {
 		return err
 	}
 	return errors.Join(listen(ctx, &c, g, log), g.Close())
-}
-
-func dial(set *actor.Set) (keepers map[abaton.KeeperIndex]client.Keeper, closeAll func(), err error) {
-	keepers = make(map[abaton.KeeperIndex]client.Keeper)
-	var dialled []*keeper.Client
-	closeAll = func() {
-		for _, k := range dialled {
-			k.Close()
-		}
-	}
-	for i := range set.Keepers {
-		e := &set.Keepers[i]
-		k, err := keeper.Dial(e.URL, e.SPKI)
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		keepers[e.X], dialled = k, append(dialled, k)
-	}
-	return keepers, closeAll, nil
 }
 
 func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperIndex]client.Keeper, apps *appsFile, log *slog.Logger) (*gateway.Gateway, error) {
@@ -133,36 +112,14 @@ func listen(ctx context.Context, c *config, g *gateway.Gateway, log *slog.Logger
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	admin, err := listenAdmin(c.Admin, append(g.Collectors(), legacy.collectors()...))
+	admin, err := daemon.Admin(c.Admin, adminRoutes(append(g.Collectors(), legacy.collectors()...)))
 	if err != nil {
-		return errors.Join(err, ln.Close(), legacy.close())
+		return errors.Join(fmt.Errorf("listen: admin: %w", err), ln.Close(), legacy.close())
 	}
 	front := &http.Server{Handler: g, ReadHeaderTimeout: gateway.ReadHeaderTimeout, ReadTimeout: gateway.ReadTimeout,
 		IdleTimeout: gateway.IdleTimeout, MaxHeaderBytes: headerBytesMax, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
-	failed := make(chan error, 2)
-	var wg sync.WaitGroup
-	taking, endIntake := context.WithCancel(ctx)
-	defer endIntake()
-	wg.Go(func() {
-		if err := legacy.serve(taking); err != nil {
-			failed <- err
-		}
-	})
-	wg.Go(func() {
-		if err := front.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serve: %w", err)
-		}
-	})
 	log.InfoContext(ctx, "gateway started", "listen", ln.Addr().String(), "tls", c.TLSCert != "")
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), c.shutdown())
-	defer stop()
-	endIntake()
-	err = errors.Join(err, front.Shutdown(grace), admin.Close())
-	wg.Wait()
+	err = daemon.Service{Front: front, Listener: ln, Admin: admin, Beside: []func(context.Context) error{legacy.serve}, Grace: c.shutdown()}.Run(ctx)
 	log.Info("gateway stopped")
 	return err
 }
@@ -186,22 +143,12 @@ func listener(c *config) (net.Listener, error) {
 	return ln, nil
 }
 
-// listenAdmin serves metrics and health to this machine; with no address it
-// serves nothing.
-func listenAdmin(addr string, metrics []prometheus.Collector) (*http.Server, error) {
+// adminRoutes are metrics and health, for this machine.
+func adminRoutes(metrics []prometheus.Collector) *http.ServeMux {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics...)
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	admin := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	if addr == "" {
-		return admin, nil
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen: admin: %w", err)
-	}
-	go admin.Serve(ln) // ends with admin.Close
-	return admin, nil
+	routes := http.NewServeMux()
+	routes.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	routes.HandleFunc("GET /health", daemon.Alive)
+	return routes
 }

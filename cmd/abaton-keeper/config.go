@@ -8,6 +8,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/settings"
 )
 
@@ -95,7 +96,7 @@ func checkAdmin(addr string) error {
 // loadSet reads the keeper set and compares it with the pinned name and with
 // this keeper's own keys.
 func (c *config) loadSet(id *identity) (*actor.Set, error) {
-	set, err := c.readSet()
+	set, err := daemon.ReadSet(c.Set, c.SetID)
 	if err != nil {
 		return nil, err
 	}

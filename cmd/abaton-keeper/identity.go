@@ -2,22 +2,18 @@ package main
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/durable"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/wire"
 )
-
-// identityFile holds a keeper's private keys, in its own folder, mode 0600.
-const identityFile = "identity.key"
 
 // entryFile holds the public entry for the keeper-set document.
 const entryFile = "entry.cbor"
@@ -32,14 +28,9 @@ type identity struct {
 	Incarnation [16]byte `cbor:"5,keyasint"`
 }
 
-func newIdentity() identity {
-	id := identity{V: wire.Version}
-	for _, field := range []*[]byte{&id.Signing, &id.Box, &id.TLS} {
-		s := key.NewSecret()
-		*field = s[:]
-	}
-	rand.Read(id.Incarnation[:])
-	return id
+// Fields are daemon.Identity.
+func (id *identity) Fields() (version *uint8, secrets []*[]byte) {
+	return &id.V, []*[]byte{&id.Signing, &id.Box, &id.TLS}
 }
 
 func (id *identity) signing() *key.Signing { return key.SigningFromSeed(key.Secret(id.Signing)) }
@@ -47,29 +38,25 @@ func (id *identity) box() *key.Box         { return key.BoxFromSeed(key.Secret(i
 
 // loadIdentity reads the key file strictly.
 func loadIdentity(dir string) (*identity, error) {
-	data, err := os.ReadFile(filepath.Join(dir, identityFile))
+	file, err := os.ReadFile(filepath.Join(dir, daemon.IdentityFile))
 	if err != nil {
 		return nil, fmt.Errorf("read identity: %w", err)
 	}
-	var id identity
-	if wire.Unmarshal(data, &id) != nil || id.V != wire.Version ||
-		len(id.Signing) != 32 || len(id.Box) != 32 || len(id.TLS) != 32 {
-		return nil, fmt.Errorf("read identity: %s is damaged or of another version", identityFile)
+	id := new(identity)
+	if err := daemon.ParseIdentity(file, id); err != nil {
+		return nil, err
 	}
-	return &id, nil
+	return id, nil
 }
 
 // initKeeper makes the keys of a new keeper and its public entry. It never
 // overwrites keys.
 func initKeeper(dir string, x abaton.KeeperIndex, url, operator string) (*actor.Keeper, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make keeper folder: %w", err)
+	id := new(identity)
+	rand.Read(id.Incarnation[:])
+	if err := daemon.MakeIdentity(dir, "a keeper", id); err != nil {
+		return nil, err
 	}
-	path := filepath.Join(dir, identityFile)
-	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s exists: a keeper keeps its keys", path)
-	}
-	id := newIdentity()
 	_, pin, err := keeper.NewCertificate(id.TLS)
 	if err != nil {
 		return nil, err
@@ -77,9 +64,6 @@ func initKeeper(dir string, x abaton.KeeperIndex, url, operator string) (*actor.
 	entry := &actor.Keeper{
 		X: x, Key: id.signing().ID(), Box: id.box().Public().Bytes(), URL: url, Operator: operator,
 		Incarnation: id.Incarnation, SPKI: pin, Origin: originOf(operator, x),
-	}
-	if err := durable.WriteFile(path, wire.Marshal(id), 0o600); err != nil {
-		return nil, err
 	}
 	return entry, durable.WriteFile(filepath.Join(dir, entryFile), wire.Marshal(entry), 0o644)
 }

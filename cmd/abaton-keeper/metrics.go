@@ -2,8 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -94,29 +92,13 @@ func (m *metrics) status(w http.ResponseWriter, _ *http.Request) {
 	})
 }
 
-// closer ends the admin address.
-type closer interface{ Close() error }
-
-type noAdmin struct{}
-
-func (noAdmin) Close() error { return nil }
-
-// listenAdmin serves metrics, health and repair on a loopback address.
-func listenAdmin(addr string, m *metrics, d *repairDesk) (closer, error) {
-	if addr == "" {
-		return noAdmin{}, nil
-	}
-	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("listen on admin: %w", err)
-	}
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /health", m.health)
-	mux.HandleFunc("GET /status", m.status)
-	mux.HandleFunc("GET /repair", d.tell)
-	mux.HandleFunc("POST /repair", d.begin)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go server.Serve(ln) // ends with Close
-	return server, nil
+// adminRoutes are metrics, health and repair, for this machine.
+func adminRoutes(m *metrics, d *repairDesk) *http.ServeMux {
+	routes := http.NewServeMux()
+	routes.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	routes.HandleFunc("GET /health", m.health)
+	routes.HandleFunc("GET /status", m.status)
+	routes.HandleFunc("GET /repair", d.tell)
+	routes.HandleFunc("POST /repair", d.begin)
+	return routes
 }

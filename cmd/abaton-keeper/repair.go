@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/custody"
+	"github.com/abaton-health/abaton/internal/daemon"
 )
 
 // repairDesk starts repairs of the running keeper and tells how far they are,
@@ -62,10 +63,10 @@ const askEvery = 500 * time.Millisecond
 // it is done. Ended early it can be run again: what is there is not fetched
 // twice.
 func runRepair(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	flags := newFlags("repair", stderr)
+	flags := daemon.Flags("repair")
 	path := flags.String("config", "", "")
 	if flags.Parse(args) != nil || *path == "" || flags.NArg() != 0 {
-		return errUsage
+		return daemon.ErrUsage
 	}
 	c, err := loadConfig(*path)
 	if err != nil {

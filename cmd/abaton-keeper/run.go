@@ -14,14 +14,9 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/custody"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/wire"
-)
-
-// Exit codes.
-const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
 )
 
 const usage = `abaton-keeper keeps a piece of every record, and opens none.
@@ -43,62 +38,31 @@ Settings: docs/OPERATING.md#keeper
 
 // run is main without the process.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 {
-		switch args[0] {
-		case "init":
-			return report(stderr, runInit(args[1:], stderr))
-		case "sign":
-			return report(stderr, runSign(args[1:], stdout, stderr))
-		case "recover":
-			return report(stderr, runRecover(ctx, args[1:], stderr))
-		case "amend":
-			return report(stderr, runAmend(args[1:], stdout, stderr))
-		case "repair":
-			return report(stderr, runRepair(ctx, args[1:], stdout, stderr))
-		}
-	}
-	flags := newFlags("abaton-keeper", stderr)
-	path := flags.String("config", "", "settings file")
-	check := flags.Bool("check", false, "check and print the settings, then end")
-	mutation := mutationFlags(flags)
-	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || *path == "" {
-		fmt.Fprint(stderr, usage)
-		return exitUsage
-	}
-	if *check {
-		return report(stderr, runCheck(*path, stdout))
-	}
-	return report(stderr, serve(ctx, *path, mutation(), slog.New(slog.NewTextHandler(stderr, nil))))
+	var mutation func() custody.Mutation
+	return daemon.Main{
+		Name: "abaton-keeper", Usage: usage, Check: runCheck,
+		Flags: func(flags *flag.FlagSet) { mutation = mutationFlags(flags) },
+		Serve: func(ctx context.Context, path string, log *slog.Logger) error {
+			return serve(ctx, path, mutation(), log)
+		},
+		Sub: map[string]func([]string) error{
+			"init":    runInit,
+			"sign":    func(args []string) error { return runSign(args, stdout, stderr) },
+			"recover": func(args []string) error { return runRecover(ctx, args, stderr) },
+			"amend":   func(args []string) error { return runAmend(args, stdout, stderr) },
+			"repair":  func(args []string) error { return runRepair(ctx, args, stdout, stderr) },
+		},
+	}.Run(ctx, args, stdout, stderr)
 }
 
-var errUsage = errors.New("usage")
-
-func report(stderr io.Writer, err error) int {
-	switch {
-	case err == nil:
-		return exitOK
-	case errors.Is(err, errUsage):
-		fmt.Fprint(stderr, usage)
-		return exitUsage
-	}
-	fmt.Fprintf(stderr, "abaton-keeper: %v\n", err)
-	return exitFailed
-}
-
-func newFlags(name string, stderr io.Writer) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	return flags
-}
-
-func runInit(args []string, stderr io.Writer) error {
-	flags := newFlags("init", stderr)
+func runInit(args []string) error {
+	flags := daemon.Flags("init")
 	dir := flags.String("dir", "", "")
 	index := flags.Uint("index", 0, "")
 	url := flags.String("url", "", "")
 	operator := flags.String("operator", "", "")
 	if flags.Parse(args) != nil || *dir == "" || *index == 0 || *index > abaton.KeepersMax || *url == "" || *operator == "" {
-		return errUsage
+		return daemon.ErrUsage
 	}
 	_, err := initKeeper(*dir, abaton.KeeperIndex(*index), *url, *operator)
 	return err
@@ -107,11 +71,11 @@ func runInit(args []string, stderr io.Writer) error {
 // runSign proves a keeper-set inception that names this keeper's own entry, or,
 // with the set, a change of it.
 func runSign(args []string, stdout, stderr io.Writer) error {
-	flags := newFlags("sign", stderr)
+	flags := daemon.Flags("sign")
 	dir := flags.String("dir", "", "")
 	setFile := flags.String("set", "", "")
 	if flags.Parse(args) != nil || *dir == "" || flags.NArg() != 1 {
-		return errUsage
+		return daemon.ErrUsage
 	}
 	id, err := loadIdentity(*dir)
 	if err != nil {
@@ -123,7 +87,7 @@ func runSign(args []string, stdout, stderr io.Writer) error {
 	}
 	if *setFile == "" {
 		err = namesOwnEntry(*dir, event)
-	} else if set, e := parseSetFile(*setFile); e != nil {
+	} else if set, e := daemon.ParseSet(*setFile); e != nil {
 		err = e
 	} else {
 		err = signsChange(set, id, event, stderr)

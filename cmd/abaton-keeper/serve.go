@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/custody"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 )
@@ -74,59 +74,25 @@ func listen(ctx context.Context, c *config, id *identity, set *actor.Set, k *cus
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	peers, closePeers, err := dialPeers(c, set)
+	peers, closePeers, err := daemon.Dial(set, abaton.KeeperIndex(c.Index), func(k *keeper.Client) custody.Peer { return k })
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	defer closePeers()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var wg sync.WaitGroup
-	admin, err := listenAdmin(c.Admin, metrics, &repairDesk{keeper: k, peers: peers, start: wg.Go, ctx: ctx})
+	repairing, end := context.WithCancel(ctx)
+	var repairs sync.WaitGroup
+	defer repairs.Wait()
+	defer end()
+	admin, err := daemon.Admin(c.Admin, adminRoutes(metrics, &repairDesk{keeper: k, peers: peers, start: repairs.Go, ctx: repairing}))
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(fmt.Errorf("listen on admin: %w", err), ln.Close())
 	}
-	wg.Go(func() { k.Converse(ctx, peers) })
-	failed := make(chan error, 1)
-	wg.Go(func() {
-		server.TLSConfig = keeper.TLSConfig(cert)
-		if err := server.Serve(tls.NewListener(ln, server.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("serve: %w", err)
-		}
-	})
+	server.TLSConfig = keeper.TLSConfig(cert)
 	log.InfoContext(ctx, "keeper started", "index", c.Index, "listen", ln.Addr().String(), "set", set.ID().String())
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	cancel()
-	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), c.shutdown())
-	defer stop()
-	err = errors.Join(err, server.Shutdown(grace), admin.Close())
-	wg.Wait()
+	err = daemon.Service{
+		Front: server, Listener: tls.NewListener(ln, server.TLSConfig), Admin: admin, Grace: c.shutdown(),
+		Beside: []func(context.Context) error{func(ctx context.Context) error { k.Converse(ctx, peers); return nil }},
+	}.Run(ctx)
 	log.Info("keeper stopped", "index", c.Index)
 	return err
-}
-
-// dialPeers prepares calls to the other keepers of the set.
-func dialPeers(c *config, set *actor.Set) (map[abaton.KeeperIndex]custody.Peer, func(), error) {
-	peers := make(map[abaton.KeeperIndex]custody.Peer)
-	var clients []*keeper.Client
-	for i := range set.Keepers {
-		e := &set.Keepers[i]
-		if e.X == abaton.KeeperIndex(c.Index) {
-			continue
-		}
-		p, err := keeper.Dial(e.URL, e.SPKI)
-		if err != nil {
-			return nil, nil, fmt.Errorf("keeper %d: %w", e.X, err)
-		}
-		peers[e.X] = p
-		clients = append(clients, p)
-	}
-	return peers, func() {
-		for _, p := range clients {
-			p.Close()
-		}
-	}, nil
 }

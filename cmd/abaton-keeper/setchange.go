@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/daemon"
 	"github.com/abaton-health/abaton/internal/durable"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
@@ -27,10 +29,10 @@ const recoverNeeds = 3
 // runRecover makes the change of the keeper set that gives this keeper a new
 // ledger: after a rollback with its own keys, after a loss with those of init.
 func runRecover(ctx context.Context, args []string, stderr io.Writer) error {
-	flags := newFlags("recover", stderr)
+	flags := daemon.Flags("recover")
 	path := flags.String("config", "", "")
 	if flags.Parse(args) != nil || *path == "" || flags.NArg() != 1 {
-		return errUsage
+		return daemon.ErrUsage
 	}
 	c, err := loadConfig(*path)
 	if err != nil {
@@ -40,7 +42,7 @@ func runRecover(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	set, err := c.readSet()
+	set, err := daemon.ReadSet(c.Set, c.SetID)
 	if err != nil {
 		return err
 	}
@@ -75,8 +77,8 @@ func again(dir string, id *identity, old *actor.Keeper) (*actor.Keeper, error) {
 			return nil, errors.New("read entry: it is damaged or of another index")
 		}
 	} else if id.Incarnation == old.Incarnation {
-		id.Incarnation = newIdentity().Incarnation
-		if err := durable.WriteFile(filepath.Join(dir, identityFile), wire.Marshal(id), 0o600); err != nil {
+		rand.Read(id.Incarnation[:])
+		if err := durable.WriteFile(filepath.Join(dir, daemon.IdentityFile), wire.Marshal(id), 0o600); err != nil {
 			return nil, err
 		}
 	}
@@ -178,9 +180,9 @@ func signsChange(set *actor.Set, id *identity, event []byte, stderr io.Writer) e
 // runAmend adds a signed change to a set file; the new file goes to stdout. It
 // refuses what keepers would refuse.
 func runAmend(args []string, stdout, stderr io.Writer) error {
-	flags := newFlags("amend", stderr)
+	flags := daemon.Flags("amend")
 	if flags.Parse(args) != nil || flags.NArg() < 3 {
-		return errUsage
+		return daemon.ErrUsage
 	}
 	file, err := os.ReadFile(flags.Arg(0))
 	if err != nil {
@@ -215,29 +217,4 @@ func runAmend(args []string, stdout, stderr io.Writer) error {
 	}
 	_, err = stdout.Write(next)
 	return err
-}
-
-// readSet reads the set file and compares it with the pinned name; whose keys
-// this keeper has is not asked.
-func (c *config) readSet() (*actor.Set, error) {
-	set, err := parseSetFile(c.Set)
-	if err != nil {
-		return nil, err
-	}
-	if set.ID().String() != c.SetID {
-		return nil, errors.New("keeper set: the file is not the set named by set_id")
-	}
-	return set, nil
-}
-
-func parseSetFile(path string) (*actor.Set, error) {
-	file, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read keeper set: %w", err)
-	}
-	set, err := actor.ParseSet(file)
-	if err != nil {
-		return nil, fmt.Errorf("keeper set: %w", err)
-	}
-	return set, nil
 }

@@ -9,41 +9,48 @@ import (
 	"github.com/abaton-health/abaton/internal/blast"
 )
 
-// thingWords are how a stolen thing is called.
+// thingWords are how a stolen thing is called; %s is whose it is.
 func thingWords(k blast.Kind, who string) string {
-	switch k {
-	case blast.Session:
-		return "an open session of " + who
-	case blast.Passkey:
-		return "a passkey of " + who + ", without the device,"
-	case blast.Device:
-		return "the locked device " + who
-	case blast.Person:
-		return "everything of " + who + ", unlocked,"
-	case blast.ManageKey:
-		return "one managing key of " + who
-	case blast.AlarmKey:
-		return "the alarm key of " + who
-	case blast.AttestKey:
-		return "the attesting key of " + who
-	case blast.Organisation:
-		return "every key of " + who
-	case blast.TeamSeed:
-		return "the key of team " + who
-	case blast.Gateway:
-		return "the disk of the gateway of " + who
-	case blast.GatewayMemory:
-		return "the running gateway of " + who + ", with the whole staff signed in,"
-	case blast.Kit:
-		return "the paper kit of " + who
-	case blast.Authority:
-		return "the key of emergency authority " + who
-	case blast.Trustee:
-		return "all that helper " + who + " has"
-	case blast.Keeper:
-		return "the disk and keys of " + who
+	words, known := map[blast.Kind]string{
+		blast.Session:       "an open session of %s",
+		blast.Passkey:       "a passkey of %s, without the device,",
+		blast.Device:        "the locked device %s",
+		blast.Person:        "everything of %s, unlocked,",
+		blast.ManageKey:     "one managing key of %s",
+		blast.AlarmKey:      "the alarm key of %s",
+		blast.AttestKey:     "the attesting key of %s",
+		blast.Organisation:  "every key of %s",
+		blast.TeamSeed:      "the key of team %s",
+		blast.Gateway:       "the disk of the gateway of %s",
+		blast.GatewayMemory: "the running gateway of %s, with the whole staff signed in,",
+		blast.Kit:           "the paper kit of %s",
+		blast.Authority:     "the key of emergency authority %s",
+		blast.Trustee:       "all that helper %s has",
+		blast.Keeper:        "the disk and keys of %s",
+	}[k]
+	if !known {
+		return who
 	}
-	return who
+	return strings.ReplaceAll(words, "%s", who)
+}
+
+// powerWords are what a thief can do besides reading; %s is to how many patients.
+func powerWords(p blastPower) string {
+	words := map[blast.Can]string{
+		blast.CanAdd:      "can add records for %s",
+		blast.CanBar:      "can bar staff and devices",
+		blast.CanTakeOn:   "can take on staff and devices of its own",
+		blast.CanVouch:    "can call enrolled devices in order",
+		blast.CanOwnLog:   "can stop grants and erase for %s",
+		blast.CanGive:     "can let others in",
+		blast.CanHandOn:   "can hand on what %s allowed to go on",
+		blast.CanCutOff:   "can take away what %s gave others",
+		blast.CanState:    "can state a case about %s, or take it back",
+		blast.CanClaim:    "can take over the records of %s in custody",
+		blast.CanWithhold: "can keep back one keeper's answers",
+		blast.CanLogs:     "can read who granted whom, by pseudonym",
+	}[p.Can]
+	return strings.ReplaceAll(words, "%s", patientsOf(p.Patients))
 }
 
 // say is one theft in a few plain sentences.
@@ -152,31 +159,8 @@ func (l *blastLine) words() string {
 func (t *blastThing) changes() string {
 	var words []string
 	for _, p := range t.Can {
-		switch p.Can {
-		case blast.CanAdd:
-			words = append(words, "can add records for "+patientsOf(p.Patients))
-		case blast.CanBar:
-			words = append(words, "can bar staff and devices")
-		case blast.CanTakeOn:
-			words = append(words, "can take on staff and devices of its own")
-		case blast.CanVouch:
-			words = append(words, "can call enrolled devices in order")
-		case blast.CanOwnLog:
-			words = append(words, "can stop grants and erase for "+patientsOf(p.Patients))
-		case blast.CanGive:
-			words = append(words, "can let others in")
-		case blast.CanHandOn:
-			words = append(words, "can hand on what "+patientsOf(p.Patients)+" allowed to go on")
-		case blast.CanCutOff:
-			words = append(words, "can take away what "+patientsOf(p.Patients)+" gave others")
-		case blast.CanState:
-			words = append(words, "can state a case about "+patientsOf(p.Patients)+", or take it back")
-		case blast.CanClaim:
-			words = append(words, "can take over the records of "+patientsOf(p.Patients)+" in custody")
-		case blast.CanWithhold:
-			words = append(words, "can keep back one keeper's answers")
-		case blast.CanLogs:
-			words = append(words, "can read who granted whom, by pseudonym")
+		if w := powerWords(p); w != "" {
+			words = append(words, w)
 		}
 	}
 	changes := slices.ContainsFunc(t.Can, func(p blastPower) bool { return blast.Power{Can: p.Can}.Changes() })

@@ -160,7 +160,8 @@ func newEmergencyConfirm(e *env) *cobra.Command {
 	c := &cobra.Command{Use: "confirm OPENING", Short: "Say as another clinician that an opening was right, or was not", Args: cobra.ExactArgs(1),
 		Long: `Say as another clinician that an emergency opening was right, or was not. Without
 a word the opener opens nothing more after 24 hours; one that was wrong ends the
-opening and the opener's right at once. The last word stands.`,
+opening and the opener's right at once. The last word stands, but a security
+officer's "wrong" against any clinician's.`,
 		Example: "  abaton emergency confirm 5f3c... --as dr-ben --opener dr-eda",
 		RunE: func(c *cobra.Command, args []string) error {
 			d, err := e.device(as)

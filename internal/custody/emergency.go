@@ -26,7 +26,8 @@ type emergency struct {
 	Verdict      session.Verdict `cbor:"8,keyasint"` // the second clinician's; zero while owed
 	Second       abaton.ActorID  `cbor:"9,keyasint"` // whose verdict it is
 	Urgency      session.Urgency `cbor:"10,keyasint"`
-	Loud         bool            `cbor:"11,keyasint"` // a bar did not hold
+	Loud         bool            `cbor:"11,keyasint"`           // a bar did not hold
+	Officer      bool            `cbor:"12,keyasint,omitempty"` // the verdict is a security officer's: no clinician's undoes it
 
 	words []byte // for the ledger
 }
@@ -135,8 +136,8 @@ func (v *verdict) mayJudge(s *session.Session, organisation abaton.ActorID) abat
 }
 
 // mayOpen: nothing owed, and room in the budgets of person, device and
-// organisation. Whoever opens the same set again while the right lasts moves no
-// budget.
+// organisation. Whoever opens the same set again while the right lasts moves only
+// the count of this patient.
 func (v *verdict) mayOpen(o *emergency) abaton.Reason {
 	st := v.r.Session.Statement()
 	all, err := v.core.openings(v.t, st.Actor)
@@ -149,10 +150,14 @@ func (v *verdict) mayOpen(o *emergency) abaton.Reason {
 			return abaton.ReasonUnconfirmed
 		}
 	}
-	if v.repeat != nil || slices.ContainsFunc(all, func(had emergency) bool { return had.same(o) && had.gives(now) }) {
+	if v.repeat != nil {
 		return ""
 	}
-	for _, b := range budgetsOf(o, st.Actor) {
+	budgets := []budget{patientBudget(o, st.Actor)}
+	if !slices.ContainsFunc(all, func(had emergency) bool { return had.same(o) && had.gives(now) }) {
+		budgets = append(budgets, budgetsOf(o, st.Actor)...)
+	}
+	for _, b := range budgets {
 		within, err := v.core.hasRoom(v.t, b.name, b.max, now)
 		if err != nil {
 			return v.broken(err)
@@ -168,6 +173,12 @@ func (v *verdict) mayOpen(o *emergency) abaton.Reason {
 type budget struct {
 	name string
 	max  int
+}
+
+// patientBudget counts every opening of one patient by one person, so that what
+// is remembered of both stays bounded while a right lasts.
+func patientBudget(o *emergency, who abaton.ActorID) budget {
+	return budget{"emergencies/" + string(who[:]) + string(o.Patient[:]), abaton.EmergencyPatientMax}
 }
 
 func budgetsOf(o *emergency, who abaton.ActorID) []budget {
@@ -228,7 +239,8 @@ func (v *verdict) mayRead(e *actor.Escrow, line abaton.Line) abaton.Reason {
 }
 
 // grantConfirm: a second clinician's word about an opening that this keeper
-// remembers. The last word stands, whoever gave it, but never the opener's.
+// remembers, or a security officer's. The last word stands, but never the
+// opener's, and no clinician's after an officer's.
 func (v *verdict) grantConfirm() abaton.Reason {
 	p, err := v.r.Asked.Agrees(v.r.Session, v.r.Party, v.t.now)
 	if err != nil {
@@ -247,12 +259,40 @@ func (v *verdict) grantConfirm() abaton.Reason {
 	if i < 0 {
 		return abaton.ReasonNotFound
 	}
-	if reason := v.mayJudge(v.r.Session, all[i].Organisation); reason != "" {
+	if reason := v.mayAnswer(&all[i], p.Verdict); reason != "" {
 		return reason
 	}
-	all[i].Verdict, all[i].Second = p.Verdict, v.r.Session.Statement().Actor
+	all[i].answer(p.Verdict, v.r.Session.Statement())
 	v.answer = &answered{opener: p.Opener, openings: all, judged: &all[i]}
 	return ""
+}
+
+// mayAnswer: a second clinician, or a security officer of the organisation. What
+// an officer called wrong only an officer takes back, and takes back nothing else.
+func (v *verdict) mayAnswer(o *emergency, said session.Verdict) abaton.Reason {
+	st := v.r.Session.Statement()
+	if !oversight(&st) {
+		if o.Officer {
+			return abaton.ReasonSecond
+		}
+		return v.mayJudge(v.r.Session, o.Organisation)
+	}
+	if st.Organisation != o.Organisation || said == session.Right && !o.Officer {
+		return abaton.ReasonSecond
+	}
+	return ""
+}
+
+// oversight reports whether somebody asks as a security officer.
+func oversight(st *session.Statement) bool { return st.Role == abaton.RoleSecurityOfficer }
+
+// answer notes a word that mayAnswer let pass. An officer's "right" leaves the
+// opening as if nobody had judged it: a second clinician's word is owed.
+func (o *emergency) answer(said session.Verdict, st session.Statement) {
+	o.Verdict, o.Second, o.Officer = said, st.Actor, oversight(&st)
+	if o.Officer && said == session.Right {
+		o.Verdict, o.Second, o.Officer = 0, abaton.ActorID{}, false
+	}
 }
 
 // note makes an opening, or a word about one, durable with its ledger entry.
@@ -279,6 +319,7 @@ func (v *verdict) noteOpening(o *emergency) {
 	all = slices.DeleteFunc(all, func(had emergency) bool { return had.Verdict == session.Right && !had.gives(now) })
 	v.core.jot(v.t, openingsName(who), wire.Marshal(append(all, *o)))
 	v.tellPatient(who, o)
+	v.core.spend(v.t, patientBudget(o, who).name, now)
 	if counted {
 		return
 	}

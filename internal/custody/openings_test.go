@@ -121,15 +121,17 @@ func TestTheLastOpeningOfAStandingSetIsKept(t *testing.T) {
 		t.Skip("runs once, without the race detector")
 	}
 	w := newShift(t)
-	s, eve := w.signIn(t, w.ben), w.signIn(t, w.eve)
+	amy := w.colleague(t)
+	s, eve, other := w.signIn(t, w.ben), w.signIn(t, w.eve), w.signIn(t, amy)
 	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteSession, eve.Signed); err != nil {
 		t.Fatal(err)
 	}
 	agreed := w.opens(t, s, w.wideID, nil)
 	agreed.Approval = custodytest.Agree(t, w.eve, eve, w.ana.ID, w.wideID, w.ben.ID, w.clock(), nil)
 	first := w.mustAsk(t, s, 1, agreed, keeper.Permitted, "").Request
-	for range 70 {
+	for range 35 {
 		w.mustAsk(t, s, 1, w.opens(t, s, w.setID, nil), keeper.Permitted, "")
+		w.mustAsk(t, other, 1, w.opensBy(t, amy, other, w.setID, nil), keeper.Permitted, "")
 	}
 	got, _ := w.told(t, w.ana.Manage, w.ana.ID)
 	if len(got) != 64 || got[0].Request != first {

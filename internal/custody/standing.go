@@ -52,7 +52,8 @@ type asker struct {
 
 // standing: session.Live has asked whether the organisation has the person as
 // a member in this role. Who runs a place reads nobody's record, and a
-// patient's app no other patient's.
+// patient's app no other patient's. A security officer says what an emergency
+// opening was, and nothing else.
 func (v *verdict) standing() abaton.Reason {
 	check, err := v.core.parties(v.r.Session, v.t.now)
 	if err != nil {
@@ -63,6 +64,9 @@ func (v *verdict) standing() abaton.Reason {
 		return ""
 	}
 	st := v.r.Session.Statement()
+	if !v.left && v.r.Asked.Mode == session.Confirm && oversight(&st) {
+		return "" // it opens nothing; mayAnswer asks of what
+	}
 	_, only, reads := check.Reads(&st)
 	if v.left || !reads || only != (abaton.ActorID{}) && only != v.r.Asked.Patient {
 		return abaton.ReasonStanding

@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"bytes"
 	"errors"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
 )
 
 // clocked is the network of an office whose clock the test moves.
@@ -57,8 +59,8 @@ func TestAReturnIsSignedOnce(t *testing.T) {
 	if err := finish(); !refusedFor(err, abaton.ReasonWait) {
 		t.Fatalf("two keepers let her in: got %v, want %s", err, abaton.ReasonWait)
 	}
+	l.down(true, 1, 2) // before the others would take the event from them
 	l.pass(3, 4, 5)
-	l.down(true, 1, 2)
 	if err := finish(); err == nil {
 		t.Fatal("three keepers let her in, want four needed")
 	}
@@ -84,6 +86,39 @@ func TestAReturnNeedsNoMerge(t *testing.T) {
 	l.pass(1, 2, 3, 4, 5)
 	if _, err := l.Finish(t.Context(), l.net, r); err != nil {
 		t.Fatalf("finish in a split log: got %v, want her in", err)
+	}
+}
+
+// TestAReturnThatLostItsPlace: one keeper let the new passkey in, then another
+// device's event took the place at the others. The first can never count, so
+// another is made.
+func TestAReturnThatLostItsPlace(t *testing.T) {
+	l := newLost(t)
+	n, move := l.clocked(t)
+	r, _, err := l.BeginWithKit(t.Context(), n, "ana", l.code)
+	if err != nil {
+		t.Fatalf("begin: %v", err)
+	}
+	l.pass(1)
+	if _, err := l.Finish(t.Context(), n, r); !refusedFor(err, abaton.ReasonWait) {
+		t.Fatalf("one keeper let her in: got %v, want %s", err, abaton.ReasonWait)
+	}
+	first := r.Entry
+	move(2 * time.Second)
+	l.down(true, 1) // the other device hears nothing of it
+	if _, err := n.AddKey(t.Context(), l.old.Hand(), key.NewSigning(), actor.Manage); err != nil {
+		t.Fatalf("another device's event: %v", err)
+	}
+	l.down(false, 1)
+	l.pass(2, 3, 4, 5)
+	if r, err = l.Returning("ana"); err != nil || !bytes.Equal(r.Entry, first) {
+		t.Fatalf("another run of the program: %v, or not the event that was sent", err)
+	}
+	if _, err := l.Finish(t.Context(), n, r); err != nil {
+		t.Fatalf("finish: got %v, want her in", err)
+	}
+	if bytes.Equal(r.Entry, first) {
+		t.Error("got in with an event that lost its place")
 	}
 }
 

@@ -132,7 +132,7 @@ func (v *view) slow() (l Level) {
 // drift is D4: a one-sided cumulative sum over new patients (Page 1954), up by
 // 1 - k for an unrelated one, down by k for another.
 func (v *view) drift() Level {
-	if v.newlyUnrelated() && v.drifted() > int32(v.w.t.DriftLimit) {
+	if v.drifted() > int32(v.w.t.DriftLimit) {
 		return Log
 	}
 	return 0

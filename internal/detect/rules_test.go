@@ -50,7 +50,8 @@ func stories() []story {
 		next("two days in one", D1, SuspendSession, 300, 61, touched),
 		next("a program's own profile", D1, 0, 28, 20, program(abaton.RoleBatch)),
 		next("an app", D1, StepUp, 10, 20, program(abaton.RoleApp)),
-		{"one of the ward again", D1, 0, line(28, 20), opening(start+28*20, 3)},
+		{"one of the ward again", D1, 0, line(29, 20), opening(start+29*20, 3)},
+		{"one of the day again", D1, 0, line(151, 120), opening(start+151*120, 3)},
 
 		next("five in an hour", D2, 0, 4, 300, unrelated),
 		next("six in an hour", D2, StepUp, 5, 300, unrelated),
@@ -70,6 +71,7 @@ func stories() []story {
 
 		next("four in a row", D4, 0, 3, 2*hour, unrelated),
 		next("five in a row", D4, Log, 4, 2*hour, unrelated),
+		{"somebody looked a moment ago", D4, 0, line(5, 2*hour, unrelated), with(opening(start+10*hour, 9), unrelated)},
 		{"five among twenty", D4, 0, mixed(20, 4), with(opening(start+20*60, 99), unrelated)},
 		{"every other one", D4, Log, mixed(11, 2), with(opening(start+11*60, 99), unrelated)},
 
@@ -79,12 +81,14 @@ func stories() []story {
 		next("five by a storage fault", D5, 0, 4, 10, refused(abaton.ReasonStorage)),
 		{"five at one patient", D5, 0, alike(4, with(opening(start, 1), miss)), with(opening(start, 1), miss)},
 		{"whatever comes after five", D5, SuspendSession, line(5, 1, miss), opening(start+10, 20)},
+		{"a fifth at one of the four", D5, 0, line(4, 1, miss), with(opening(start+9, 1), miss)},
 		{"ten step-ups not given", D5, SuspendSession, line(10, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
 		{"nine", D5, 0, line(9, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
 
 		{"kin", D6, StepUp, nil, with(opening(start, 1), unrelated, delicate)},
 		{"kin, stepped", D6, Notify, nil, with(opening(start, 1), unrelated, delicate, touched)},
 		{"kin, stepped just now", D6, Notify, []Act{with(opening(start, 1), unrelated, delicate, touched)}, with(opening(at(10), 1), unrelated, delicate)},
+		{"kin, stepped for another", D6, StepUp, []Act{with(opening(start, 2), unrelated, delicate, touched)}, with(opening(at(10), 1), unrelated, delicate)},
 		{"kin, stepped a while ago", D6, StepUp, []Act{with(opening(start, 1), unrelated, delicate, touched)}, with(opening(at(15), 1), unrelated, delicate)},
 		{"kin, stepped in another session", D6, StepUp, []Act{with(opening(start, 1), unrelated, delicate, touched, on(1, 7))}, with(opening(at(1), 1), unrelated, delicate)},
 		{"a colleague in one's care", D6, Notify, nil, with(opening(start, 1), delicate)},
@@ -93,6 +97,7 @@ func stories() []story {
 		{"the own record, as staff", D6, StepUp, nil, with(opening(start, 1), unrelated, delicate, func(a *Act) { a.Patient = a.Actor })},
 
 		{"a session on another device", D7, SuspendSession, two[:1], with(opening(at(30), 1), on(2, 1))},
+		{"refused on another device", D7, 0, two[:1], with(opening(at(30), 1), on(2, 1), miss)},
 		{"moving on", D7, 0, two[:1], two[1]},
 		{"back and forth", D7, StepUp, two, opening(at(2), 3)},
 		{"back and forth, stepped", D7, Notify, two, with(opening(at(2), 3), touched)},
@@ -109,6 +114,7 @@ func stories() []story {
 		next("five, in the emergency department", D8, Notify, 4, 600, urgent, as(abaton.RoleEmergency)),
 		next("six, there", D8, SuspendSession, 5, 600, urgent, as(abaton.RoleEmergency)),
 		next("three in a day", D8, Notify, 2, 4*hour, urgent),
+		{"an emergency of a patient known", D8, Notify, line(1, 60), with(opening(at(5), 1), urgent)},
 		{"the same emergency goes on", D8, 0, line(2, 60, urgent), with(opening(at(5), 2), urgent)},
 
 		{"honey", D9, SuspendPerson, nil, with(opening(start, 1), func(a *Act) { a.Honey = true })},
@@ -127,6 +133,8 @@ func stories() []story {
 
 		{"a second unrelated reader", D12, 0, readers(1), with(opening(at(5), 9), by(20), unrelated)},
 		{"a third", D12, StepUp, readers(2), with(opening(at(5), 9), by(20), unrelated)},
+		{"a third, after two with a reason", D12, 0, []Act{with(opening(start, 9), by(10)), with(opening(start, 9), by(11))}, with(opening(at(5), 9), by(20), unrelated)},
+		{"a third, after two programs", D12, 0, []Act{with(opening(start, 9), by(10), unrelated, program("")), with(opening(start, 9), by(11), unrelated, program(""))}, with(opening(at(5), 9), by(20), unrelated)},
 		{"the second again", D12, 0, readers(2), with(opening(at(5), 9), by(11), unrelated)},
 		{"the second again, after a third", D12, StepUp, readers(3), with(opening(at(5), 9), by(11), unrelated)},
 		{"a related one, after a third", D12, Notify, readers(3), with(opening(at(5), 9), by(20))},
@@ -217,6 +225,12 @@ func TestWhatIsNotCounted(t *testing.T) {
 		}
 	}
 	w := New(Default())
+	for _, a := range line(100, 0, refused(abaton.ReasonStorage)) {
+		w.Note(&a, true) // says two things: counts as refused
+	}
+	if len(w.trails) != 0 {
+		t.Error("refused and released: got a trail, want none")
+	}
 	acts := line(100, 1)
 	for i := range acts {
 		w.Note(&acts[i], false) // refused by the watch itself

@@ -165,8 +165,9 @@ func (k *keepers) ask(a Act, first int) bool {
 	return false
 }
 
-// TestBoundOverFiveKeepers: who turns the keepers round opens what audit.md
-// 3.2 says and no more, before any verdict travels.
+// TestBoundOverFiveKeepers: who turns the keepers round opens about
+// (threshold + 1) * 5 / 3 patients before any verdict travels, and no more
+// (docs/adr/0031).
 func TestBoundOverFiveKeepers(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -211,7 +212,7 @@ func TestMemoryOfALargeHospital(t *testing.T) {
 	if len(w.trails) != len(staff) || most > len(staff)*PersonBytesMax {
 		t.Errorf("got %d people in %d bytes, want %d in at most %d each", len(w.trails), most, len(staff), PersonBytesMax)
 	}
-	if each := most / len(staff); each > 12<<10 { // audit.md 3.4 measured 12.8 KiB
+	if each := most / len(staff); each > 12<<10 { // what the prototype took
 		t.Errorf("an ordinary person takes %d bytes, want at most 12 KiB", each)
 	}
 	w.Settle(start + 60*day)

@@ -7,7 +7,7 @@ import (
 	"github.com/abaton-health/abaton"
 )
 
-// Spans of the rules in seconds; audit.md 3.3 fixes them.
+// Spans of the rules, in seconds (docs/DETECTION.md).
 const (
 	minute     = 60
 	tenMinutes = 10 * minute

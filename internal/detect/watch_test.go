@@ -191,6 +191,9 @@ func TestForgets(t *testing.T) {
 	w = New(Default())
 	take(w, line(30, 1, unrelated, func(a *Act) { a.Time += 300 * day })...)
 	w.Settle(start)
+	if n := len(w.trails[actorOf(1)].opens) + len(w.trails[actorOf(1)].pairs); n != 0 {
+		t.Errorf("after a clock ran ahead: got %d patients kept, want 0", n)
+	}
 	last := with(opening(start+minute, 99), unrelated)
 	if got := w.Judge(&last); got.Level >= StepUp {
 		t.Errorf("after a clock ran ahead: got %v, want nothing to stop", got)
@@ -222,8 +225,10 @@ func TestOverTheBoundIsSuspended(t *testing.T) {
 	if n := cap(w.trails[actorOf(1)].opens); n != OpensMax {
 		t.Errorf("opens: got room for %d, want %d", n, OpensMax)
 	}
-	last = with(opening(start+OpensMax*hour, 5000), unrelated, touched)
-	wantFinding(t, w.Judge(&last), D3, SuspendPerson)
+	week := New(alone(D3)) // never more than 20 in a day
+	take(week, line(OpensMax, 75*minute, unrelated)...)
+	last = with(opening(start+OpensMax*75*minute, 5000), unrelated, touched)
+	wantFinding(t, week.Judge(&last), D3, SuspendPerson)
 	if w.Bytes() > PersonBytesMax+len(w.readers)*readersBytes+1<<16 {
 		t.Errorf("bytes: got %d, want at most %d and the rest", w.Bytes(), PersonBytesMax)
 	}

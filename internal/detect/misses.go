@@ -23,6 +23,15 @@ func (m *misses) add(patient uint64, now uint32) {
 	*at = miss{patient, max(now, at.at)}
 }
 
+// drop takes one out: the question was answered.
+func (m *misses) drop(patient uint64) {
+	for i := range m {
+		if m[i].patient == patient {
+			m[i] = miss{}
+		}
+	}
+}
+
 // count is how many patients there are within span.
 func (m *misses) count(now, span uint32) (n int) {
 	for i := range m {

@@ -136,6 +136,7 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 	}
 	t.pair(a, here, oldest, now)
 	if a.Stepped {
+		t.unanswered.drop(v.id)
 		t.step(short(a.Patient), short(a.Session), now)
 	}
 	t.stand(short(a.Session), short(a.Device), now)

@@ -58,6 +58,7 @@ func stories() []story {
 		next("six, stepped", D2, Notify, 5, 300, unrelated, touched),
 		next("eleven, stepped", D2, SuspendPerson, 10, 300, unrelated, touched),
 		next("six in six hours", D2, 0, 5, hour, unrelated),
+		{"the permit of one again", D2, 0, line(5, 300, unrelated), with(opening(at(31), 9), unrelated, func(a *Act) { a.Renewal = true })},
 		next("related ones", D2, 0, 12, 300),
 		{"one of the five again", D2, 0, line(6, 300, unrelated), with(opening(at(31), 2), unrelated)},
 		{"without a reason since this morning", D2, StepUp, append(line(5, 300, unrelated), opening(start, 6)), with(opening(at(30), 6), unrelated)},

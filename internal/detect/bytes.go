@@ -5,7 +5,7 @@ package detect
 const (
 	pairBytes    = 24
 	openBytes    = 72
-	trailBytes   = 1024
+	trailBytes   = 1152
 	readersBytes = 192
 	actorBytes   = 128 // the place in the map, and the name
 	cellBytes    = 24

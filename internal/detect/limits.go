@@ -35,7 +35,7 @@ const (
 	surpriseMax   = 90
 	readersMax    = 6         // unrelated readers of one patient in a day
 	lateMax       = 72 * 3600 // seconds until a look without a reason is listed
-	stepLifeMax   = 3600      // seconds that a step-up lasts for its patient
+	stepLifeMax   = 4 * 3600  // seconds that a step-up lasts for its patient
 	profilesMax   = 32        // rows of a Thresholds
 )
 

@@ -13,10 +13,12 @@ type known struct {
 }
 
 // places is D7. A session on another device is stolen. A person in two places
-// within DeviceSpan steps up: who comes back to the first one with the session
-// that stayed there, while the other was in use. So does who opens an unrelated
-// patient on a device that this person was not at in the last week. Moving on
-// with a new session is what people do, and was a touch of the passkey itself.
+// within DeviceSpan steps up: who comes back to a session that stayed elsewhere
+// while another was in use, for the second time, or for an unrelated patient;
+// once for a related one is a look at the next desk. So does who opens an
+// unrelated patient on a device that this person was not at in the last week.
+// Moving on with a new session is what people do, and was a touch of the passkey
+// itself.
 func (v *view) places() Level {
 	device, session := short(v.a.Device), v.t.session(short(v.a.Session))
 	if session != nil && session.device != device {
@@ -25,14 +27,20 @@ func (v *view) places() Level {
 	if v.a.Program {
 		return 0
 	}
-	span, current := v.w.t.DeviceSpan, v.t.sessions[v.t.current]
-	if session != nil && current.device != device && within(v.now, current.last, span) && within(v.now, session.last, span) {
+	unrelated := v.a.Opens && !v.a.Renewal && v.unrelated()
+	if v.t.returns(session, device, v.now, v.w.t.DeviceSpan) && (unrelated || within(v.now, v.t.returned, v.w.t.DeviceSpan)) {
 		return v.askOnce()
 	}
-	if v.a.Opens && !v.a.Renewal && v.unrelated() && v.t.strange(device, v.now) {
+	if unrelated && v.t.strange(device, v.now) {
 		return v.askOnce()
 	}
 	return 0
+}
+
+// returns: to a session used within span, from another device, where the newest act was.
+func (t *trail) returns(session *place, device uint64, now, span uint32) bool {
+	current := &t.sessions[t.current]
+	return session != nil && current.device != device && within(now, session.last, span)
 }
 
 // session finds a session seen before.
@@ -61,7 +69,10 @@ func (t *trail) strange(device uint64, now uint32) bool {
 }
 
 // stand notes where this person is.
-func (t *trail) stand(session, device uint64, now uint32) {
+func (t *trail) stand(session, device uint64, now, span uint32) {
+	if t.returns(t.session(session), device, now, span) {
+		t.returned = now
+	}
 	at := 0
 	for i, s := range t.sessions {
 		if s.last != 0 && s.session == session {

@@ -26,6 +26,7 @@ func stories() []story {
 	at := func(minutes int64) int64 { return start + minutes*minute }
 	miss := refused(abaton.ReasonGrant)
 	two := []Act{opening(at(0), 1), with(opening(at(1), 2), on(2, 2))} // moved to another device
+	forth := append(two[:2:2], opening(at(2), 3))
 	readers := func(n int) (acts []Act) {
 		for i := range n {
 			acts = append(acts, with(opening(at(int64(i)), 9), by(10+i), unrelated))
@@ -58,6 +59,7 @@ func stories() []story {
 		next("six, stepped", D2, Notify, 5, 300, unrelated, touched),
 		next("eleven, stepped", D2, SuspendPerson, 10, 300, unrelated, touched),
 		next("six in six hours", D2, 0, 5, hour, unrelated),
+		{"after five emergencies", D2, 0, line(5, 300, urgent), with(opening(at(31), 9), unrelated)},
 		{"the permit of one again", D2, 0, line(5, 300, unrelated), with(opening(at(31), 9), unrelated, func(a *Act) { a.Renewal = true })},
 		next("related ones", D2, 0, 12, 300),
 		{"one of the five again", D2, 0, line(6, 300, unrelated), with(opening(at(31), 2), unrelated)},
@@ -68,6 +70,7 @@ func stories() []story {
 		next("twenty-five in a day, stepped", D3, SuspendPerson, 24, hour-60, unrelated, touched),
 		next("twenty-five in a week", D3, 0, 24, 6*hour, unrelated),
 		next("twenty-six in a week", D3, Log, 25, 6*hour, unrelated),
+		{"emergencies do not count", D3, 0, line(25, 6*hour, urgent), with(opening(start+25*6*hour, 99), unrelated)},
 		next("the line was crossed before", D3, 0, 26, 6*hour, unrelated),
 
 		next("four in a row", D4, 0, 3, 2*hour, unrelated),
@@ -91,7 +94,7 @@ func stories() []story {
 		{"kin, stepped", D6, Notify, nil, with(opening(start, 1), unrelated, delicate, touched)},
 		{"kin, stepped just now", D6, Notify, []Act{with(opening(start, 1), unrelated, delicate, touched)}, with(opening(at(10), 1), unrelated, delicate)},
 		{"kin, stepped for another", D6, StepUp, []Act{with(opening(start, 2), unrelated, delicate, touched)}, with(opening(at(10), 1), unrelated, delicate)},
-		{"kin, stepped a while ago", D6, StepUp, []Act{with(opening(start, 1), unrelated, delicate, touched)}, with(opening(at(15), 1), unrelated, delicate)},
+		{"kin, stepped a while ago", D6, StepUp, []Act{with(opening(start, 1), unrelated, delicate, touched)}, with(opening(at(60), 1), unrelated, delicate)},
 		{"kin, stepped in another session", D6, StepUp, []Act{with(opening(start, 1), unrelated, delicate, touched, on(1, 7))}, with(opening(at(1), 1), unrelated, delicate)},
 		{"a colleague in one's care", D6, Notify, nil, with(opening(start, 1), delicate)},
 		{"a colleague in one's care, again", D6, 0, []Act{with(opening(start, 1), delicate)}, with(opening(at(9), 1), delicate)},
@@ -101,9 +104,15 @@ func stories() []story {
 		{"a session on another device", D7, SuspendSession, two[:1], with(opening(at(30), 1), on(2, 1))},
 		{"refused on another device", D7, 0, two[:1], with(opening(at(30), 1), on(2, 1), miss)},
 		{"moving on", D7, 0, two[:1], two[1]},
-		{"back and forth", D7, StepUp, two, opening(at(2), 3)},
-		{"back and forth, stepped", D7, Notify, two, with(opening(at(2), 3), touched)},
-		{"back after a while", D7, 0, two, opening(at(6), 3)},
+		{"a look at the next desk, and back", D7, 0, two, opening(at(2), 3)},
+		{"and back, unrelated", D7, StepUp, two, with(opening(at(2), 3), unrelated)},
+		{"back and forth", D7, StepUp, forth, with(opening(at(3), 3), on(2, 2))},
+		{"back and forth, stepped", D7, Notify, forth, with(opening(at(3), 3), on(2, 2), touched)},
+		{"back and forth, stepped just now", D7, Notify, append(forth[:3:3], with(opening(at(3), 3), on(2, 2), touched), opening(at(4), 3)), with(opening(at(5), 4), on(2, 2))},
+		{"back and forth in hours", D7, 0, []Act{two[0], two[1], opening(at(60), 3)}, with(opening(at(61), 3), on(2, 2))},
+		{"forth after a while", D7, 0, forth, with(opening(at(8), 3), on(2, 2))},
+		{"forth after a while, the first one in use", D7, 0, append(forth[:3:3], opening(at(7), 3)), with(opening(at(8), 3), on(2, 2), unrelated)},
+		{"back after a while, unrelated", D7, 0, two, with(opening(at(6), 3), unrelated)},
 		{"moving on to a known device, unrelated", D7, 0, two, with(opening(at(3), 3), on(1, 9), unrelated)},
 		{"moving on to a new device, unrelated", D7, StepUp, two[:1], with(two[1], unrelated)},
 		{"a new device, unrelated, hours later", D7, StepUp, two[:1], with(opening(at(300), 3), on(2, 2), unrelated)},

@@ -23,7 +23,8 @@ type trail struct {
 	steps              [stepsKept]stepped
 	sessions           [sessionsKept]place // D7
 	devices            [devicesKept]known
-	current            uint8 // of sessions: where the newest opening was
+	returned           uint32 // when last back from another device
+	current            uint8  // of sessions: where the newest opening was
 
 	hour                uint32 // D11: since 1970
 	hourNew, hourTaught uint16
@@ -113,12 +114,9 @@ func (t *trail) seek(id uint64) (here, oldest *pair) {
 
 // pair counts an opening; here and oldest are what seek found.
 func (t *trail) pair(a *Act, here, oldest *pair, now uint32) {
-	switch {
-	case here == nil:
+	if here == nil {
 		here = t.room(oldest, now)
 		*here = pair{id: short(a.Patient)}
-	case !within(now, here.last, day):
-		*here = pair{id: here.id}
 	}
 	here.last = max(here.last, now)
 	if !a.Related && !a.Emergency && !within(now, here.unrelated, day) {

@@ -139,7 +139,7 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 		t.unanswered.drop(v.id)
 		t.step(short(a.Patient), short(a.Session), now)
 	}
-	t.stand(short(a.Session), short(a.Device), now)
+	t.stand(short(a.Session), short(a.Device), now, w.t.DeviceSpan)
 	if v.unrelated() && !a.Program {
 		w.read(v.id, short(a.Actor), now)
 	}

@@ -153,6 +153,11 @@ func TestUnexplained(t *testing.T) {
 	if n := len(w.trails[actorOf(1)].opens); n != 0 {
 		t.Errorf("kept after a week: got %d, want 0", n)
 	}
+	w = New(Default())
+	take(w, with(opening(start, 4), urgent), with(opening(start+hour, 4), unrelated))
+	if got := w.Unexplained(start + 2*day); len(got) != 1 || got[0].Emergency {
+		t.Errorf("an emergency that went on without one: got %d listed, want one that is none", len(got))
+	}
 	off := New(Default().Without(D14))
 	take(off, with(opening(start, 2), unrelated))
 	if got := off.Unexplained(start + 2*day); got != nil {

@@ -16,7 +16,7 @@ type known struct {
 // within DeviceSpan steps up: who comes back to a session that stayed elsewhere
 // while another was in use, for the second time, or for an unrelated patient;
 // once for a related one is a look at the next desk. So does who opens an
-// unrelated patient on a device that this person was not at in the last week.
+// unrelated patient on a device that this person was not at in the last month.
 // Moving on with a new session is what people do, and was a touch of the passkey
 // itself.
 func (v *view) places() Level {
@@ -53,12 +53,12 @@ func (t *trail) session(session uint64) *place {
 	return nil
 }
 
-// strange: this person has devices, and not this one in the last week. The
+// strange: this person has devices, and not this one in the last month. The
 // first device of all is nobody's surprise.
 func (t *trail) strange(device uint64, now uint32) bool {
 	some := false
 	for _, k := range t.devices {
-		if within(now, k.last, week) {
+		if within(now, k.last, month) {
 			if k.device == device {
 				return false
 			}

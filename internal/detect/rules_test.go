@@ -142,15 +142,17 @@ func stories() []story {
 		next("an hour nobody ever has", D11, SuspendSession, 65, 30),
 		{"a new hour", D11, 0, line(45, 60), opening(start+hour, 99)},
 
-		{"a second unrelated reader", D12, 0, readers(1), with(opening(at(5), 9), by(20), unrelated)},
-		{"a third", D12, StepUp, readers(2), with(opening(at(5), 9), by(20), unrelated)},
-		{"a third, after two with a reason", D12, 0, []Act{with(opening(start, 9), by(10)), with(opening(start, 9), by(11))}, with(opening(at(5), 9), by(20), unrelated)},
-		{"a third, after two programs", D12, 0, []Act{with(opening(start, 9), by(10), unrelated, program("")), with(opening(start, 9), by(11), unrelated, program(""))}, with(opening(at(5), 9), by(20), unrelated)},
-		{"the second again", D12, 0, readers(2), with(opening(at(5), 9), by(11), unrelated)},
-		{"the second again, after a third", D12, StepUp, readers(3), with(opening(at(5), 9), by(11), unrelated)},
-		{"a related one, after a third", D12, Notify, readers(3), with(opening(at(5), 9), by(20))},
-		{"a third, the next day", D12, 0, readers(2), with(opening(start+day+5*minute, 9), by(20), unrelated)},
-		{"another patient", D12, 0, readers(3), with(opening(at(5), 8), by(20), unrelated)},
+		{"a third unrelated reader", D12, 0, readers(2), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fourth", D12, StepUp, readers(3), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fourth, stepped", D12, Notify, readers(3), with(opening(at(5), 9), by(20), unrelated, touched)},
+		{"a fourth, after three with a reason", D12, 0, reasoned(readers(3)), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fourth, after three programs", D12, 0, programs(readers(3)), with(opening(at(5), 9), by(20), unrelated)},
+		{"the third again", D12, 0, readers(3), with(opening(at(5), 9), by(12), unrelated)},
+		{"the third again, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(12), unrelated)},
+		{"a program, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(30), unrelated, program(""))},
+		{"a related one, after a fourth", D12, Notify, readers(4), with(opening(at(5), 9), by(20))},
+		{"a fourth, the next day", D12, 0, readers(3), with(opening(start+day+5*minute, 9), by(20), unrelated)},
+		{"another patient", D12, 0, readers(4), with(opening(at(5), 8), by(20), unrelated)},
 	}
 	return all
 }
@@ -159,6 +161,20 @@ func mixed(n, every int) []Act {
 	acts := line(n, 60)
 	for i := every - 1; i < n; i += every {
 		acts[i].Related = false
+	}
+	return acts
+}
+
+func reasoned(acts []Act) []Act {
+	for i := range acts {
+		acts[i].Related = true
+	}
+	return acts
+}
+
+func programs(acts []Act) []Act {
+	for i := range acts {
+		acts[i].Role, acts[i].Program = "", true
 	}
 	return acts
 }

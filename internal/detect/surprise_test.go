@@ -136,3 +136,43 @@ func TestUnrelatedDoesNotTeach(t *testing.T) {
 		t.Error("unrelated openings moved the baseline")
 	}
 }
+
+// TestBoundsOfLearning: one person-hour, one person and old times weigh no more
+// than they may.
+func TestBoundsOfLearning(t *testing.T) {
+	w := New(alone(D11))
+	for i := range 90 {
+		take(w, opening(start+int64(i)*20, i))
+	}
+	take(w, opening(start+2*hour, 1000))
+	row := w.rows.of("nurse", false)
+	if c := w.cellOf(row, clock(start)/hour); c.hours != 1 || c.sum != uint64(w.t.Profiles[row].Hour) {
+		t.Errorf("an hour of 90 taught %d in %d hours, want %d in 1", c.sum, c.hours, w.t.Profiles[row].Hour)
+	}
+	var c cell
+	for range 20_000 {
+		c.learn(3)
+	}
+	if c.hours > cellHoursMax || c.sum > 3*cellHoursMax {
+		t.Errorf("after 20,000 hours: got %d, want at most %d", c.hours, cellHoursMax)
+	}
+	asked := func(factor uint16) int {
+		w := New(alone(D11))
+		take(w, with(opening(start-10*day, 1), by(77)))
+		w.trails[actorOf(77)].factor = factor
+		return surprisesAt(w, start)
+	}
+	if low, one, high := asked(factorMin), asked(one), asked(factorMax); low >= one || one >= high {
+		t.Errorf("asked at %d, %d, %d for half, one and twice the role; want them to grow", low, one, high)
+	}
+	if asked(1) != asked(factorMin) || asked(60_000) != asked(factorMax) {
+		t.Error("a person's share goes beyond its bounds")
+	}
+	tiny := Default()
+	for i := range tiny.Profiles {
+		tiny.Profiles[i].Mean, tiny.Profiles[i].Spread = 1, 1000
+	}
+	if got := surprisesAt(New(tiny), start); got != surpriseFloor {
+		t.Errorf("where nobody does anything: asked at %d, want %d", got, surpriseFloor)
+	}
+}

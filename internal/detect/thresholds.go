@@ -84,7 +84,7 @@ func Default() Thresholds {
 	return Thresholds{
 		Version: RulesVersion, Profiles: profiles,
 		Misses: 5, Unanswered: 10, MissSpan: 120, DriftSlack: 25, DriftLimit: 300, DeviceSpan: 300,
-		Surprise: 60, Astonish: 90, Readers: 3, Late: 24 * 3600, StepLife: 3600,
+		Surprise: 60, Astonish: 90, Readers: 4, Late: 24 * 3600, StepLife: 3600,
 	}
 }
 

@@ -36,7 +36,7 @@ type trail struct {
 const (
 	stepsKept    = 8
 	sessionsKept = 4
-	devicesKept  = 6
+	devicesKept  = 12
 )
 
 // pair is one patient whom this person opened. Times are zero for never.

@@ -15,6 +15,7 @@ const (
 	eightHours = 8 * hour
 	day        = 24 * hour
 	week       = 7 * day
+	month      = 30 * day
 )
 
 // Watch is one keeper's memory of what it was asked. The zero Watch finds
@@ -143,6 +144,34 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 	if v.unrelated() && !a.Program {
 		w.read(v.id, short(a.Actor), now)
 	}
+}
+
+// Answered reports whether the act, or one before it in this session within
+// StepLife, carried the person's step-up, whatever the patient. It is for who
+// holds a person at StepUp for longer than one act: asking at each of them would
+// wear out what an answer means.
+func (w *Watch) Answered(a *Act) bool {
+	if w.trails == nil {
+		return false
+	}
+	v := w.glance(a)
+	return v.askOnce() == Notify
+}
+
+// Onlookers are who opened this patient without a reason in the last day, in no
+// order: whom to Explain when a relation comes that names a team.
+func (w *Watch) Onlookers(patient abaton.ActorID) (all []abaton.ActorID) {
+	if _, some := w.readers[short(patient)]; !some {
+		return nil
+	}
+	for actor, t := range w.trails {
+		for i := range t.opens {
+			if t.opens[i].patient == patient {
+				all = append(all, actor)
+			}
+		}
+	}
+	return all
 }
 
 // Explain says that a reason for this actor to open this patient came

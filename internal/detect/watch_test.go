@@ -175,13 +175,69 @@ func TestExplainedNoLongerCounts(t *testing.T) {
 	wantFinding(t, w.Judge(&last), D2, 0)
 
 	w = New(Default())
-	for i := range 2 {
+	for i := range 3 {
 		take(w, with(opening(start, 9), by(10+i), unrelated))
 	}
 	last = with(opening(start+minute, 9), by(20), unrelated)
 	wantFinding(t, w.Judge(&last), D12, StepUp)
 	w.Explain(actorOf(11), patientOf(9))
 	wantFinding(t, w.Judge(&last), D12, 0)
+
+	// What was raised once stays so for its day.
+	take(w, with(last, touched), with(last, by(21), touched))
+	onlookers := w.Onlookers(patientOf(9))
+	if len(onlookers) != 4 || slices.Contains(onlookers, actorOf(11)) {
+		t.Errorf("onlookers: got %d, want four, and not who had a reason", len(onlookers))
+	}
+	if got := w.Onlookers(patientOf(8)); got != nil {
+		t.Errorf("onlookers of another patient: got %d, want none", len(got))
+	}
+	for _, who := range onlookers {
+		w.Explain(who, patientOf(9))
+	}
+	last = with(opening(start+hour, 9), by(30), unrelated)
+	wantFinding(t, w.Judge(&last), D12, StepUp)
+	last.Time = start + day + hour
+	wantFinding(t, w.Judge(&last), D12, 0)
+}
+
+func TestAnswered(t *testing.T) {
+	w := New(Default())
+	a := opening(start, 1)
+	if w.Answered(&a) || new(Watch).Answered(&a) {
+		t.Error("nobody answered: got true")
+	}
+	take(w, with(a, touched))
+	for name, c := range map[string]struct {
+		a    Act
+		want bool
+	}{
+		"itself":          {with(opening(start, 2), by(9), touched), true},
+		"another patient": {opening(start+59*minute, 2), true},
+		"too late":        {opening(start+hour, 2), false},
+		"another session": {with(opening(start, 1), on(1, 5)), false},
+		"another person":  {with(opening(start, 1), by(2)), false},
+	} {
+		if got := w.Answered(&c.a); got != c.want {
+			t.Errorf("%s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// TestNoRoomForPatients: where readers can no longer be counted, each is asked.
+func TestNoRoomForPatients(t *testing.T) {
+	w := New(alone(D12))
+	for i := range uint64(PatientsMax) {
+		w.readers[1<<50+i] = readers{at: [readersMax]uint32{clock(start)}}
+	}
+	a := with(opening(start, 1), unrelated)
+	wantFinding(t, w.Judge(&a), D12, StepUp)
+	take(w, a)
+	if len(w.readers) != PatientsMax {
+		t.Errorf("patients: got %d, want %d", len(w.readers), PatientsMax)
+	}
+	a.Related = true
+	wantFinding(t, w.Judge(&a), D12, 0)
 }
 
 // TestForgets: after their spans nothing is left, and a clock that ran ahead

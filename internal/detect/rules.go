@@ -119,11 +119,10 @@ func (v *view) slow() (l Level) {
 		return 0
 	}
 	l = v.over(v.c.unrelatedDay+1, v.profile.UnrelatedDay, SuspendPerson)
-	n, whole := v.t.week(v.a.Patient, v.now)
-	switch {
-	case whole && !v.a.Program:
+	switch n := v.t.week(v.a.Patient, v.now) + 1; {
+	case n > 2*int(v.profile.UnrelatedWeek):
 		l = SuspendPerson
-	case n == int(v.profile.UnrelatedWeek):
+	case n == int(v.profile.UnrelatedWeek)+1:
 		l = max(l, Log) // once, when the line is crossed
 	}
 	return l

@@ -70,6 +70,8 @@ func stories() []story {
 		next("twenty-five in a day, stepped", D3, SuspendPerson, 24, hour-60, unrelated, touched),
 		next("twenty-five in a week", D3, 0, 24, 6*hour, unrelated),
 		next("twenty-six in a week", D3, Log, 25, 6*hour, unrelated),
+		next("fifty in a week, stepped", D3, 0, 49, 3*hour, unrelated, touched),
+		next("fifty-one", D3, SuspendPerson, 50, 3*hour, unrelated, touched),
 		{"emergencies do not count", D3, 0, line(25, 6*hour, urgent), with(opening(start+25*6*hour, 99), unrelated)},
 		next("the line was crossed before", D3, 0, 26, 6*hour, unrelated),
 

@@ -53,7 +53,7 @@ type Profile struct {
 	Day           uint16 `cbor:"5,keyasint"`  // D1: patients in 24 h; twice as many suspend
 	UnrelatedHour uint16 `cbor:"6,keyasint"`  // D2: unrelated new patients in 1 h; twice as many suspend
 	UnrelatedDay  uint16 `cbor:"7,keyasint"`  // D3: in 24 h; twice as many suspend
-	UnrelatedWeek uint16 `cbor:"8,keyasint"`  // D3: in 7 d, for a person to look at
+	UnrelatedWeek uint16 `cbor:"8,keyasint"`  // D3: in 7 d, for a person to look at; twice as many suspend
 	Emergencies   uint16 `cbor:"9,keyasint"`  // D8: patients opened in an emergency in 8 h
 	Hour          uint16 `cbor:"10,keyasint"` // D11: new patients in an hour of the clock, whatever was learned
 	Mean          uint16 `cbor:"11,keyasint"` // D11: tenths of new patients in an active hour, until learned
@@ -72,7 +72,7 @@ func Default() Thresholds {
 	urgent.Emergencies = 5
 	program := func(role string, volume, day uint16) Profile {
 		return Profile{Role: role, Burst: 50, Every: 200, Volume: volume, Day: day,
-			UnrelatedHour: 20, UnrelatedDay: 60, UnrelatedWeek: 100, Emergencies: 1, Hour: 6 * volume, Mean: 100, Spread: 10}
+			UnrelatedHour: 20, UnrelatedDay: 60, UnrelatedWeek: 60, Emergencies: 1, Hour: 6 * volume, Mean: 100, Spread: 10}
 	}
 	profiles := []Profile{
 		person(AnyPerson, 10), program(abaton.RoleAgent, 20, 60), program(abaton.RoleApp, 10, 30),

@@ -166,16 +166,14 @@ func (t *trail) open(a *Act, now uint32) {
 	t.opens = append(t.opens, open{patient: a.Patient, session: a.Session, at: now, emergency: a.Emergency})
 }
 
-// week counts the unrelated patients of the last week besides this one; whole
-// says that no more can be remembered.
-func (t *trail) week(patient abaton.ActorID, now uint32) (n int, whole bool) {
+// week counts the unrelated patients of the last week besides this one.
+func (t *trail) week(patient abaton.ActorID, now uint32) (n int) {
 	for i := range t.opens {
-		o := &t.opens[i]
-		if !o.emergency && o.patient != patient && within(now, o.at, week) {
+		if o := &t.opens[i]; !o.emergency && o.patient != patient && within(now, o.at, week) {
 			n++
 		}
 	}
-	return n, n >= OpensMax
+	return n
 }
 
 // forget: there was a reason to open this patient.

@@ -268,7 +268,7 @@ func TestForgets(t *testing.T) {
 // TestOverTheBoundIsSuspended: what does not fit into memory is refused anyway,
 // for every profile that Valid lets through.
 func TestOverTheBoundIsSuspended(t *testing.T) {
-	if 2*dayMax >= PairsMax || 2*programDayMax >= ProgramPairsMax || unrelatedWeekMax >= OpensMax || programWeekMax >= OpensMax {
+	if 2*dayMax >= PairsMax || 2*programDayMax >= ProgramPairsMax || 2*unrelatedWeekMax >= OpensMax || 2*programWeekMax >= OpensMax {
 		t.Error("a cap lies beyond what is remembered")
 	}
 	w := New(Default())

@@ -129,7 +129,7 @@ func TestSoak(t *testing.T) {
 	for _, c := range []struct {
 		unexplained   float64
 		stepUps, hard float64 // per 1000 staff-days, at most
-	}{{0.02, 5, 0.3}, {0.06, 100, 0.3}} {
+	}{{0.02, 3, 0.3}, {0.06, 10, 0.3}} {
 		h := &house{dice: rand.New(rand.NewPCG(1, 5)), unexplained: c.unexplained}
 		staff, w := h.staff(480), New(Default())
 		h.days(w, staff, 0, 4)

@@ -120,7 +120,8 @@ func stories() []story {
 		{"a new device, unrelated, hours later", D7, StepUp, two[:1], with(opening(at(300), 3), on(2, 2), unrelated)},
 		{"a known device, unrelated, hours later", D7, 0, two, with(opening(at(300), 3), unrelated)},
 		{"the first device of all", D7, 0, nil, with(opening(at(1), 3), unrelated)},
-		{"a program in two places", D7, 0, []Act{with(two[0], program(abaton.RoleBatch)), with(two[1], program(abaton.RoleBatch))}, with(opening(at(2), 3), program(abaton.RoleBatch))},
+		{"a program in two places", D7, 0, each(forth, program(abaton.RoleBatch)), with(opening(at(3), 3), on(2, 2), program(abaton.RoleBatch))},
+		{"a program elsewhere, unrelated", D7, 0, each(two[:1], program(abaton.RoleBatch)), with(opening(at(3), 3), on(2, 2), program(abaton.RoleBatch), unrelated)},
 
 		next("two emergencies", D8, Notify, 1, 600, urgent),
 		next("three emergencies", D8, SuspendSession, 2, 600, urgent),
@@ -147,8 +148,9 @@ func stories() []story {
 		{"a third unrelated reader", D12, 0, readers(2), with(opening(at(5), 9), by(20), unrelated)},
 		{"a fourth", D12, StepUp, readers(3), with(opening(at(5), 9), by(20), unrelated)},
 		{"a fourth, stepped", D12, Notify, readers(3), with(opening(at(5), 9), by(20), unrelated, touched)},
-		{"a fourth, after three with a reason", D12, 0, reasoned(readers(3)), with(opening(at(5), 9), by(20), unrelated)},
-		{"a fourth, after three programs", D12, 0, programs(readers(3)), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fourth, after three with a reason", D12, 0, each(readers(3), related), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fourth, after three programs", D12, 0, each(readers(3), program("")), with(opening(at(5), 9), by(20), unrelated)},
+		{"a program as the fourth", D12, 0, readers(3), with(opening(at(5), 9), by(20), unrelated, program(""))},
 		{"the third again", D12, 0, readers(3), with(opening(at(5), 9), by(12), unrelated)},
 		{"the third again, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(12), unrelated)},
 		{"a program, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(30), unrelated, program(""))},
@@ -167,18 +169,12 @@ func mixed(n, every int) []Act {
 	return acts
 }
 
-func reasoned(acts []Act) []Act {
-	for i := range acts {
-		acts[i].Related = true
+// each changes every one of acts.
+func each(acts []Act, change ...func(*Act)) (all []Act) {
+	for _, a := range acts {
+		all = append(all, with(a, change...))
 	}
-	return acts
-}
-
-func programs(acts []Act) []Act {
-	for i := range acts {
-		acts[i].Role, acts[i].Program = "", true
-	}
-	return acts
+	return all
 }
 
 func alike(n int, a Act) (acts []Act) {

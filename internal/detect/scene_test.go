@@ -36,6 +36,7 @@ func with(a Act, change ...func(*Act)) Act {
 }
 
 func unrelated(a *Act) { a.Related = false }
+func related(a *Act)   { a.Related = true }
 func touched(a *Act)   { a.Stepped = true }
 func delicate(a *Act)  { a.Delicate = true }
 func urgent(a *Act)    { a.Emergency, a.Related = true, false }

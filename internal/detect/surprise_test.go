@@ -83,6 +83,9 @@ func TestLearns(t *testing.T) {
 // TestPoisonedBaseline: months of far too much move what is learned as far as
 // the profile lets it, and no hard cap at all.
 func TestPoisonedBaseline(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a hundred thousand acts")
+	}
 	w := New(alone(D11))
 	later := teach(w, 4, 15*24, 70)
 	p := Default().Profiles[w.rows.of("nurse", false)]

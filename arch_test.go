@@ -35,7 +35,8 @@ const plan = `
 	abaton < internal/quorum;
 	wire < internal/policy;
 	session, internal/policy < internal/blast < cmd/abaton;
-	actor < internal/relation < internal/custody, internal/gateway, internal/people, cmd/abaton;
+	actor < internal/relation < internal/custody, internal/people, cmd/abaton;
+	internal/relation, internal/durable, internal/fhir < internal/gateway/feed < internal/gateway;
 	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;

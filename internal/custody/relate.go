@@ -39,7 +39,7 @@ func (r Relate) decide(c *Core, t *tx) Output {
 	if org == nil || org.Kind() != actor.Organisation {
 		return refused(abaton.ReasonActor)
 	}
-	if need := r.Told.Right(); need == 0 || org.KeyRights(r.Told.Key)&need != need {
+	if !r.Told.SaidBy(org.KeyRights(r.Told.Key)) {
 		return refused(abaton.ReasonCredential)
 	}
 	k := keeping{core: c, t: t, told: r.Told, fresh: make(map[abaton.ActorID]int)}

@@ -74,7 +74,7 @@ func (c *Core) relation(t *tx, who opener, patient abaton.ActorID) (Relation, er
 	now := t.now.Unix()
 	for i := range all {
 		s := &all[i]
-		if now < s.from || now >= s.until || org.KeyRights(s.key)&s.kind.Right() == 0 {
+		if now < s.from || now >= s.until || !s.kind.SaidBy(org.KeyRights(s.key)) {
 			continue
 		}
 		if err := c.weigh(t, &r, s, who, org); err != nil {

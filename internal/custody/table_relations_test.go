@@ -106,8 +106,7 @@ func relationRows(t *testing.T) (*custodytest.Network, []row) {
 	at := time.Now().Unix()
 	expected := relation.Entry{Patient: w.ana.ID, Whom: w.doctor.ID, Kind: relation.Appointment, From: at, Until: at + 3600}
 	raised := relation.Entry{Patient: w.ana.ID, Kind: relation.Raised, From: at, Until: at + 3600}
-	// A gateway's key says nothing delicate, and who manages files no
-	// appointments: what one key is for the other is not.
+	// A gateway's key says nothing delicate.
 	return w.Network, []row{
 		w.relationRow("relation, expected", w.org.Writer, w.retired, expected),
 		w.relationRow("relation, delicate", w.org.Manage, w.org.Writer, raised),

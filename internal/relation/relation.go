@@ -47,15 +47,16 @@ func (k Kind) Expected() bool { return k >= Appointment && k <= HandOver }
 // Delicate reports whether the kind makes a read delicate.
 func (k Kind) Delicate() bool { return k >= Own && k <= Raised }
 
-// Right is what a key of the organisation needs to say it: zero for no kind.
-func (k Kind) Right() actor.Rights {
+// SaidBy reports whether a key of the organisation with these rights may say it:
+// the gateway's what is expected, who manages all.
+func (k Kind) SaidBy(rights actor.Rights) bool {
 	switch {
 	case k.Expected():
-		return actor.Write
+		return rights&(actor.Write|actor.Manage) != 0
 	case k.Delicate() || k == Honey:
-		return actor.Manage
+		return rights&actor.Manage != 0
 	}
-	return 0
+	return false
 }
 
 // Life is the longest that one entry of the kind may run, from From to Until;
@@ -225,12 +226,14 @@ func (r *Relations) validate() error {
 	return nil
 }
 
-// Right is what the statement's key needs: all that its entries need.
-func (r *Relations) Right() (need actor.Rights) {
+// SaidBy reports whether a key with these rights may say all of it.
+func (r *Relations) SaidBy(rights actor.Rights) bool {
 	for i := range r.Entries {
-		need |= r.Entries[i].Kind.Right()
+		if !r.Entries[i].Kind.SaidBy(rights) {
+			return false
+		}
 	}
-	return need
+	return len(r.Entries) > 0
 }
 
 // InTime reports whether the statement was made about now: ReasonTime.

@@ -170,25 +170,24 @@ func TestSignSorts(t *testing.T) {
 	}
 }
 
-func TestRights(t *testing.T) {
+func TestSaidBy(t *testing.T) {
+	others := ^(actor.Write | actor.Manage)
 	for k := relation.Kind(0); k <= 12; k++ {
-		want := actor.Rights(0)
-		switch {
-		case k >= relation.Appointment && k <= relation.HandOver:
-			want = actor.Write
-		case k >= relation.Own && k <= relation.Honey:
-			want = actor.Manage
+		write := k >= relation.Appointment && k <= relation.HandOver
+		manage := k >= relation.Appointment && k <= relation.Honey
+		if k.SaidBy(actor.Write) != write || k.SaidBy(actor.Manage) != manage || k.SaidBy(others) || k.SaidBy(0) {
+			t.Errorf("kind %d: said by a writer %t, by who manages %t, by others %t", k, k.SaidBy(actor.Write), k.SaidBy(actor.Manage), k.SaidBy(others))
 		}
-		if got := k.Right(); got != want {
-			t.Errorf("kind %d: got right %d, want %d", k, got, want)
-		}
-		if (k.Life() == 0) != (want == 0) {
+		if (k.Life() > 0) != manage {
 			t.Errorf("kind %d: life %v", k, k.Life())
 		}
 	}
 	r := statement(entry(relation.Order, nil), entry(relation.Kin, nil))
-	if got := r.Right(); got != actor.Write|actor.Manage {
-		t.Errorf("both: got %d, want both rights", got)
+	if r.SaidBy(actor.Write) || !r.SaidBy(actor.Manage) {
+		t.Error("both: want who manages alone")
+	}
+	if none := statement(); none.SaidBy(actor.Manage) {
+		t.Error("a statement of nothing is said by somebody")
 	}
 }
 
@@ -224,7 +223,7 @@ func FuzzParse(f *testing.F) {
 		if wire.Unmarshal(message, &s) != nil || !bytes.Equal(wire.Marshal(r), s.Body) {
 			t.Error("a statement has two forms")
 		}
-		if r.Right() == 0 {
+		if !r.SaidBy(actor.Manage) || r.SaidBy(0) {
 			t.Error("a statement that needs no right")
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/wire"
 )
@@ -36,7 +37,10 @@ func TestVectors(t *testing.T) {
 		if r, err := relation.Parse(message); err != nil {
 			v.Expect = string(reasonOf(err))
 		} else {
-			v.Output = map[string]string{"organisation": r.Organisation.String(), "key": r.Key.String(), "right": hex.EncodeToString([]byte{byte(r.Right())})}
+			v.Output = map[string]string{"organisation": r.Organisation.String(), "key": r.Key.String()}
+			if v.Output["needs"] = "Manage"; r.SaidBy(actor.Write) {
+				v.Output["needs"] = "Write or Manage"
+			}
 		}
 		made = append(made, v)
 	}

@@ -36,6 +36,8 @@ const plan = `
 	wire < internal/policy;
 	wire < internal/detect;
 	session, internal/policy < internal/blast < cmd/abaton;
+	actor < internal/relation < internal/custody, internal/people, cmd/abaton;
+	internal/relation, internal/durable, internal/fhir < internal/gateway/feed < internal/gateway;
 	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
@@ -109,7 +111,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

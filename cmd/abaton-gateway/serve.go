@@ -81,6 +81,7 @@ func open(c *config, id *identity, set *actor.Set, keepers map[abaton.KeeperInde
 		PerPerson: rateOf(c.PerPerson, gateway.DefaultPerPerson()), PerOrigin: rateOf(c.PerAddress, gateway.DefaultPerOrigin()), Validate: validation,
 		Authenticators: authenticators,
 		Wraps:          filepath.Join(c.Dir, "wraps"),
+		Relations:      c.Dir,
 		Uploads:        filepath.Join(c.Dir, "uploads"), ObjectBytesMax: c.ObjectMaxMB << 20,
 	})
 }

@@ -49,6 +49,8 @@ func commands(e *env) []*cobra.Command {
 		newRegistrarCommand(e),
 		newStaffCommand(e),
 		newTeamCommand(e),
+		newRelationCommand(e),
+		newHoneyCommand(e),
 		newDutyCommand(e),
 		newDeviceCommand(e),
 		newBlastCommand(e),

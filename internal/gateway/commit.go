@@ -52,7 +52,9 @@ func (g *Gateway) put(ctx context.Context, p *person, changes []*change) (writte
 		return nil, false, g.notWritten(ctx, err)
 	}
 	g.counters.written(len(changes), pending)
-	return written, pending, g.show(p, changes, written)
+	err = g.show(p, changes, written)
+	g.relate(ctx, p, changes)
+	return written, pending, err
 }
 
 // notWritten tells the caller why nothing was written. What is neither a

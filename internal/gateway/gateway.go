@@ -34,6 +34,7 @@ import (
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/internal/fhir/validate"
+	"github.com/abaton-health/abaton/internal/gateway/feed"
 	"github.com/abaton-health/abaton/internal/smart"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
@@ -66,6 +67,7 @@ type Config struct {
 	Wraps          string        // folder for roots wrapped by passkeys; empty: nobody enrols here
 	Uploads        string        // folder for the sealed state of large uploads; empty: they cannot be resumed
 	ObjectBytesMax int64         // the largest object, in bytes; zero is 8 GiB
+	Relations      string        // folder for what keepers are told of who treats whom; empty: they are told nothing
 	Duty           DutyCharts    // where copies that must be kept go; nil: none are made
 }
 
@@ -79,6 +81,7 @@ type Gateway struct {
 	writerID      abaton.KeyID
 	orgBox        *key.Box
 	duty          DutyCharts
+	feed          *feed.Feed // nil: nothing is told
 	ids           ids
 	log           *slog.Logger
 	clock         func() time.Time
@@ -173,6 +176,10 @@ func New(c Config) (*Gateway, error) {
 	if err := g.connect(c); err != nil {
 		return nil, err
 	}
+	if err := g.openFeed(c); err != nil {
+		g.network.Close()
+		return nil, errors.Join(fmt.Errorf("gateway: %w", err), g.outbox.Close())
+	}
 	g.sweeper.Go(g.sweep)
 	return g, nil
 }
@@ -240,8 +247,11 @@ func (g *Gateway) Close() error {
 		g.sessions.sweep(g.now(), true)
 		g.offers.sweep(g.now(), true)
 		g.sweepApps(true)
+		if g.feed != nil {
+			err = g.feed.Close()
+		}
 		g.network.Close()
-		err = g.outbox.Close()
+		err = errors.Join(err, g.outbox.Close())
 	})
 	return err
 }

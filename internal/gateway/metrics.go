@@ -16,6 +16,7 @@ type counters struct {
 	faults   *prometheus.CounterVec
 	notices  *prometheus.CounterVec
 	logins   prometheus.Counter
+	untold   prometheus.Counter // registered where relations are told
 }
 
 func newCounters() *counters {
@@ -26,6 +27,7 @@ func newCounters() *counters {
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_records_written_total", Help: "Records written, by how far they had come when answered."}, []string{"durable"}),
 		faults:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_faults_total", Help: "Faults proved, by party."}, []string{"party"}),
 		notices: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_notices_total", Help: "Notifications of subscriptions, by how a try ended."}, []string{"end"}),
+		untold:  prometheus.NewCounter(prometheus.CounterOpts{Name: "abaton_gateway_relations_untold_total", Help: "Resources that say who treats whom, and name nobody whom the organisation knows."}),
 		logins:  prometheus.NewCounter(prometheus.CounterOpts{Name: "abaton_gateway_sessions_total", Help: "Sessions begun."}),
 	}
 }
@@ -48,14 +50,14 @@ func (g *Gateway) Collectors() []prometheus.Collector {
 	gauge := func(name, help string, f func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
-	return []prometheus.Collector{
+	return append(g.relationCollectors(), []prometheus.Collector{
 		g.counters.requests, g.counters.seconds, g.counters.records, g.counters.faults, g.counters.notices, g.counters.logins,
 		gauge("abaton_gateway_sessions", "Sessions that are live now.", func() float64 { return float64(g.sessions.len()) }),
 		gauge("abaton_gateway_outbox_batches", "Sealed batches not yet at all keepers.", func() float64 { return float64(g.outbox.Len()) }),
 		gauge("abaton_gateway_batches_below_quorum", "Batches not yet at the write quorum.", func() float64 { return g.backlog(0) }),
 		gauge("abaton_gateway_batches_below_all", "Acknowledged batches not yet at every keeper.", func() float64 { return g.backlog(1) }),
 		gauge("abaton_gateway_batches_refused", "Batches refused when nobody was there to be told.", func() float64 { return g.backlog(2) }),
-	}
+	}...)
 }
 
 // backlog is one of the writer's three counts.

@@ -143,7 +143,7 @@ func (w *world) open(set *actor.Set, event []byte) {
 	w.web = httptest.NewUnstartedServer(nil)
 	w.config = Config{URL: "http://" + w.web.Listener.Addr().String(), Apps: w.apps.Load, Set: set, Keepers: keepers, Org: w.org.id, Writer: w.org.writer, OrgBox: w.org.box,
 		Outbox: t.TempDir(), OutboxKey: key.NewSecret(), IDKey: key.NewSecret(), Release: "test", Now: w.clock.now,
-		Wraps: t.TempDir(), Uploads: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
+		Wraps: t.TempDir(), Uploads: t.TempDir(), Relations: t.TempDir(), ObjectBytesMax: 24 << 20, Log: slog.New(slog.NewTextHandler(w.logged, nil))}
 	if w.gateway, err = New(w.config); err != nil {
 		t.Fatalf("new gateway: %v", err)
 	}

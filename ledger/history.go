@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -84,6 +85,7 @@ type History struct {
 	Liars    int                  // with CompleteUnless: how many liars it would take
 	Since    int64                // unix seconds; older entries are redacted somewhere; 0 for none
 	Faults   []error              // *GapError of each answer that does not count
+	Gaps     []Gap                // what is missing, and at whom
 	Counted  []abaton.KeeperIndex // the keepers behind Answered
 	Renewed  []Renewal            // keepers that answered for less than the whole time, ascending
 }
@@ -143,7 +145,8 @@ type rowDraft struct {
 // verdict. Any n-t+1 honest answers meet every opening; f more stand in for
 // liars.
 func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
-	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain)}
+	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain),
+		spans: make(map[abaton.KeeperIndex]span)}
 	seen := make(map[abaton.KeeperIndex]bool)
 	for i := range answers {
 		a := &answers[i]
@@ -157,6 +160,7 @@ func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
 	m.countRenewed(s)
 	m.history.judge(s)
 	m.history.Lines = fold(m.drafts, s)
+	m.history.gaps(m.spans, s)
 	return m.history
 }
 
@@ -166,6 +170,7 @@ type merging struct {
 	holds   map[place]requestFacts // where each entry lies, to follow folds
 	drafts  map[requestFacts]*draft
 	renewed []Answer
+	spans   map[abaton.KeeperIndex]span  // the time of which each answer tells
 	chains  map[abaton.KeeperIndex]Chain // whole ones of renewed
 	born    int64                        // the patient's first entry in ledgers that count; 0 when unknown
 	aged    bool                         // a ledger that counts no longer shows its first entry
@@ -195,7 +200,11 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 	if err != nil {
 		m.history.Faults = append(m.history.Faults, err)
 		c = salvage(patient, a)
+		if broken, ok := errors.AsType[*GapError](err); ok {
+			m.history.Gaps = append(m.history.Gaps, brokenAt(broken, c.Entries))
+		}
 	}
+	m.spans[a.Keeper] = spanOf(a, &c)
 	switch {
 	case a.Since != 0:
 		m.renewed = append(m.renewed, *a)
@@ -216,6 +225,19 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 	for i := range c.Entries {
 		m.gather(&c.Entries[i], c.Indexes[i], done)
 	}
+}
+
+// spanOf is the time of which an answer tells: all of it, or from where its
+// ledger began anew or its oldest entries are redacted, to its newest entry.
+func spanOf(a *Answer, c *Chain) (s span) {
+	s.first = a.Since
+	for i := range c.Entries {
+		s.last = max(s.last, c.Entries[i].Time)
+	}
+	if len(a.Disclosures) > 0 && len(a.Disclosures[0].Entry) == 0 && len(c.Entries) > 0 {
+		s.first = max(s.first, c.Entries[0].Time)
+	}
+	return s
 }
 
 func (h *History) count(c Chain) {

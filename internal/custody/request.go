@@ -431,7 +431,7 @@ func (v *verdict) permit() Output {
 	q := v.r.Asked
 	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow, Opened: v.opening != nil}
 	e := v.entry()
-	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
+	e.Rows, e.Lines, e.Outcome = v.rows, v.linesTouched(), ledger.Permitted
 	for _, row := range v.rows {
 		if row.Refused != 0 {
 			e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound

@@ -46,7 +46,7 @@ func (d *Disclosed) person() *reference {
 // by whose hand-on.
 func (d *Disclosed) agents(p pattern) (out []agent) {
 	l := d.Line
-	out = append(out, d.asker(p), d.client(p), agent{Type: concept{Coding: []coding{p.keeper}}, Who: d.keepers(), Network: d.server(p)})
+	out = append(out, d.asker(p), d.client(p), agent{Type: concept{Coding: []coding{p.keeper}}, Who: d.keepers(), Network: d.ofKeepers(p)})
 	if l.Organisation != (abaton.ActorID{}) {
 		out = append(out, agent{Type: conceptOf(systemRoleClass, "PROV"), Who: actorRef(l.Organisation, "Organization")})
 	}
@@ -119,7 +119,7 @@ func (d *Disclosed) client(p pattern) agent {
 	return c
 }
 
-func (d *Disclosed) server(p pattern) *network {
+func (d *Disclosed) ofKeepers(p pattern) *network {
 	if p.authorizes { // who decides is no end of a wire
 		return nil
 	}

@@ -55,6 +55,7 @@ const plan = `
 	key < internal/attest < internal/gateway, cmd/abaton-gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
+	ledger < internal/disclosure < cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
@@ -107,7 +108,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/disclosure",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -35,7 +35,7 @@ type nenEvent struct {
 	EventOutcomeIndicator int         `json:"eventOutcomeIndicator"`   // 7.2.5: 0, 4, 8
 	OutcomeDescription    []string    `json:"eventOutcomeDescription,omitempty"`
 	Controles             string      `json:"controles,omitempty"` // 7.2.6
-	Users                 []nenUser   `json:"users"`               // 7.3
+	Readers               []nenReader `json:"users"`               // 7.3
 	Participants          []nenObject `json:"participants"`        // 7.4
 	Source                nenSource   `json:"auditSource"`         // 7.5
 	AutorisatieProtocol   string      `json:"autorisatieProtocol"`
@@ -50,10 +50,10 @@ type nenCode struct {
 	DisplayName    string `json:"displayName,omitempty"`
 }
 
-type nenUser struct {
-	UserID        string    `json:"userID"`                    // 7.3.1
+type nenReader struct {
+	ID            string    `json:"userID"`                    // 7.3.1
 	AlternateID   string    `json:"alternateUserID,omitempty"` // 7.3.2: the session
-	UserName      string    `json:"userName,omitempty"`        // 7.3.3
+	Name          string    `json:"userName,omitempty"`        // 7.3.3
 	RoleIDCode    nenCode   `json:"roleIDCode"`                // 7.3.4
 	IsRequestor   bool      `json:"userIsRequestor"`           // 7.3.5
 	Responsible   string    `json:"verantwoordelijkeID,omitempty"`
@@ -124,7 +124,7 @@ func (v *View) nenEvent(l *ledger.Line, lines map[abaton.BatchName]abaton.Line) 
 	if l.Op == ledger.OpEmergency || l.Purpose == abaton.Emergency {
 		e.EventTypeCode = &nenCode{Code: "110127", CodeSystem: "1.2.840.10008.2.16.4", CodeSystemName: "DCM", DisplayName: "Emergency Override Started"}
 	}
-	e.Users = v.nenUsers(l)
+	e.Readers = v.nenReaders(l)
 	if l.Organisation != (abaton.ActorID{}) {
 		e.Source.SiteID = l.Organisation.String()
 	}
@@ -157,9 +157,9 @@ func controles(l *ledger.Line) string {
 	return mark(permitted) + mark(false) + mark(permitted && (own || l.Grant != (abaton.GrantID{}))) + mark(urgent && permitted)
 }
 
-// nenUsers are who asked, with who is responsible, and a program's or a
+// nenReaders are who asked, with who is responsible, and a program's or a
 // stand-in's principal beside: at least one, and one requestor.
-func (v *View) nenUsers(l *ledger.Line) []nenUser {
+func (v *View) nenReaders(l *ledger.Line) []nenReader {
 	role := nenCode{Code: l.Role, CodeSystemName: "urn:abaton:role"}
 	switch {
 	case l.Role != "":
@@ -168,7 +168,7 @@ func (v *View) nenUsers(l *ledger.Line) []nenUser {
 	default: // the norm's own word where nothing is agreed
 		role.Code = "rol onbekend"
 	}
-	who := nenUser{UserID: l.Actor.String(), UserName: v.party(l.Actor).Name, RoleIDCode: role, IsRequestor: true}
+	who := nenReader{ID: l.Actor.String(), Name: v.party(l.Actor).Name, RoleIDCode: role, IsRequestor: true}
 	if l.Session != (abaton.SessionID{}) {
 		who.AlternateID = l.Session.String()
 	}
@@ -186,9 +186,9 @@ func (v *View) nenUsers(l *ledger.Line) []nenUser {
 	if l.Organisation != (abaton.ActorID{}) { // as userid@organisation
 		who.Responsible += "@" + l.Organisation.String()
 	}
-	out := []nenUser{who}
+	out := []nenReader{who}
 	if l.Behalf != (abaton.ActorID{}) {
-		out = append(out, nenUser{UserID: l.Behalf.String(), UserName: v.party(l.Behalf).Name, RoleIDCode: nenCode{Code: "rol onbekend", CodeSystemName: role.CodeSystemName}})
+		out = append(out, nenReader{ID: l.Behalf.String(), Name: v.party(l.Behalf).Name, RoleIDCode: nenCode{Code: "rol onbekend", CodeSystemName: role.CodeSystemName}})
 	}
 	return out
 }

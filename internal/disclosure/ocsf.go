@@ -45,12 +45,12 @@ type ocsfEvent struct {
 }
 
 type ocsfActor struct {
-	User           ocsfUser            `json:"user"`
+	Reader         ocsfReader          `json:"user"`
 	Session        *ocsfEntity         `json:"session,omitempty"`
 	Authorizations []ocsfAuthorization `json:"authorizations,omitempty"`
 }
 
-type ocsfUser struct {
+type ocsfReader struct {
 	UID    string      `json:"uid"`
 	Name   string      `json:"name,omitempty"`
 	TypeID int         `json:"type_id"` // 0 unknown, 1 user, 4 service
@@ -201,18 +201,18 @@ func sourceOf(l *ledger.Line) string {
 }
 
 func (v *View) ocsfActor(l *ledger.Line) ocsfActor {
-	a := ocsfActor{User: ocsfUser{UID: l.Actor.String()}}
+	a := ocsfActor{Reader: ocsfReader{UID: l.Actor.String()}}
 	switch v.party(l.Actor).Kind {
 	case Person, Patient:
-		a.User.TypeID = 1
+		a.Reader.TypeID = 1
 	case Program, Organisation:
-		a.User.TypeID = 4
+		a.Reader.TypeID = 4
 	}
 	if l.Role != "" {
-		a.User.Groups = []ocsfGroup{{l.Role}}
+		a.Reader.Groups = []ocsfGroup{{l.Role}}
 	}
 	if l.Organisation != (abaton.ActorID{}) {
-		a.User.Org = &ocsfEntity{UID: l.Organisation.String()}
+		a.Reader.Org = &ocsfEntity{UID: l.Organisation.String()}
 	}
 	if l.Session != (abaton.SessionID{}) {
 		a.Session = &ocsfEntity{UID: l.Session.String()}

@@ -117,6 +117,7 @@ type disclosureLine struct {
 	Reasons  []abaton.Reason `json:"reasons,omitempty"` // why anything was refused
 	Policy   uint64          `json:"policy,omitempty"`  // version of the organisation's
 	Watch    *watchedLine    `json:"watch,omitempty"`   // the gravest finding of any keeper
+	Parts    []string        `json:"parts,omitempty"`   // of the record, as far as this device knows
 	Records  []string        `json:"records,omitempty"` // those released
 }
 
@@ -147,8 +148,9 @@ type disclosureList struct {
 	Lines    []disclosureLine `json:"lines"`
 }
 
-func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.ActorID]string) disclosureList {
-	out := disclosureList{V: 1, Patient: patient.String(), Verdict: h.String(), Answered: h.Answered, Since: h.Since, Lines: []disclosureLine{}}
+func accessJSON(s *shownAccess) disclosureList {
+	h, known, places := s.History, s.known, s.Places()
+	out := disclosureList{V: 1, Patient: s.Patient.String(), Verdict: h.String(), Answered: h.Answered, Since: h.Since, Lines: []disclosureLine{}}
 	for _, g := range h.Gaps {
 		out.Gaps = append(out.Gaps, gapLine{keeperNumbers(g.Keepers), g.From, g.To, g.Requests, g.String()})
 	}
@@ -157,7 +159,7 @@ func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.Acto
 		released, refused := disclosureCounts(l)
 		d := disclosureLine{Request: fmt.Sprintf("%x", l.Request), Op: l.Op.String(), Who: nameOf(known, l.Actor), Actor: l.Actor.String(),
 			Purpose: l.Purpose, Session: l.Session.String(), First: l.First, Last: l.Last, Released: released, Refused: refused,
-			Renewals: l.Renewals, Keepers: keeperNumbers(l.Keepers), Disputed: l.Disputed, Outcome: l.Outcome().String(), Reasons: l.Reasons(), Policy: l.Policy()}
+			Renewals: l.Renewals, Keepers: keeperNumbers(l.Keepers), Disputed: l.Disputed, Outcome: l.Outcome().String(), Reasons: l.Reasons(), Policy: l.Policy(), Parts: s.PartsOf(l, places)}
 		if w := l.Watch(); !w.IsZero() {
 			d.Watch = &watchedLine{w.Level, w.Fired, w.Rules}
 		}

@@ -29,7 +29,7 @@ type shownAccess struct {
 func accessFormats() map[string]func(*env, *shownAccess) error {
 	return map[string]func(*env, *shownAccess) error{
 		"text":    (*env).accessTable,
-		"json":    func(e *env, s *shownAccess) error { return e.json(accessJSON(s.History, s.Patient, s.known)) },
+		"json":    func(e *env, s *shownAccess) error { return e.json(accessJSON(s)) },
 		"balp":    func(e *env, s *shownAccess) error { return e.raw(s.auditEvents()) },
 		"nen7513": func(e *env, s *shownAccess) error { return e.raw(disclosure.NEN7513(s.View)) },
 		"ocsf":    func(e *env, s *shownAccess) error { return e.raw(disclosure.OCSF(s.View)) },
@@ -177,9 +177,18 @@ func said(w io.Writer, rows []disclosure.Said, known map[abaton.ActorID]string) 
 			who += " through " + nameOf(known, l.Onward.From)
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%d\t%d\n", time.Unix(r.First, 0).Format(time.DateTime), who, did,
-			r.Released, r.Refused, orDash(string(l.Purpose)), orDash(strings.Join(r.Parts, ",")), orDash(because(r.Reasons)), r.Times, r.Keepers)
+			r.Released, r.Refused, orDash(string(l.Purpose)), orDash(fewParts(r.Parts)), orDash(because(r.Reasons)), r.Times, r.Keepers)
 	}
 	return t.Flush()
+}
+
+// fewParts are the parts of a row in the width of a table; JSON has all.
+func fewParts(parts []string) string {
+	const shown = 2
+	if len(parts) <= shown+1 {
+		return strings.Join(parts, ",")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(parts[:shown], ","), len(parts)-shown)
 }
 
 // because is why anything of a row was refused. "none" is what keepers say of

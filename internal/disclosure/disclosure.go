@@ -73,9 +73,9 @@ func (v *View) name(id abaton.ActorID) string {
 	return id.String()
 }
 
-// parts are the parts of the record that a line touched: those its ledger entry
-// names, else those that what was put in says of its batches.
-func (v *View) parts(l *ledger.Line, lines map[abaton.BatchName]abaton.Line) (out []string) {
+// PartsOf are the parts of the record that a line touched, as far as known: those
+// its ledger entry names, else those that Places says of its batches.
+func (v *View) PartsOf(l *ledger.Line, lines map[abaton.BatchName]abaton.Line) (out []string) {
 	if v.Part == nil {
 		return nil
 	}

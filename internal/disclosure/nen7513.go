@@ -202,7 +202,7 @@ func (v *View) nenObjects(l *ledger.Line, lines map[abaton.BatchName]abaton.Line
 	}
 	if len(l.Rows) == 0 && l.Op != ledger.OpEvent {
 		return append(out, nenObject{IDTypeCode: "urn:abaton:request", TypeCode: "2", TypeCodeRole: "24", ID: requestName(l), Query: l.Op.String(),
-			PermissionPolicySet: permission, Sensitivity: v.parts(l, lines)})
+			PermissionPolicySet: permission, Sensitivity: v.PartsOf(l, lines)})
 	}
 	for _, r := range l.Rows {
 		one := nenObject{IDTypeCode: "urn:abaton:batch", TypeCode: "2", TypeCodeRole: "4", ID: r.Batch.String(), LifeCycle: lifeCycle(l.Op), PermissionPolicySet: permission}

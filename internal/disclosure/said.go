@@ -51,7 +51,7 @@ func Lists(v View, zone *time.Location) List {
 			rows = &out.Opened
 		}
 		s := saidOf(l)
-		s.Parts = v.parts(l, places)
+		s.Parts = v.PartsOf(l, places)
 		if before := slices.IndexFunc(*rows, func(b Said) bool { return alike(&b, &s, zone) }); before >= 0 {
 			(*rows)[before].join(&s)
 			continue

@@ -13,6 +13,7 @@ type bundle struct {
 }
 
 type bundleEntry struct {
+	FullURL  string          `json:"fullUrl"`
 	Resource json.RawMessage `json:"resource"`
 }
 
@@ -45,10 +46,10 @@ func AuditEvents(h *ledger.History, shown Disclosed) []byte {
 		}
 		said.Issue = append(said.Issue, toldIssue{"warning", "incomplete", g.String() + ", " + span})
 	}
-	out := bundle{ResourceType: "Bundle", Type: "collection", Entry: []bundleEntry{{text(said)}}}
+	out := bundle{ResourceType: "Bundle", Type: "collection", Entry: []bundleEntry{{"urn:abaton:completeness", text(said)}}}
 	for i := range h.Lines {
 		shown.Line, shown.Own = &h.Lines[i], h.Lines[i].Actor == shown.ID
-		out.Entry = append(out.Entry, bundleEntry{AuditEvent(shown)})
+		out.Entry = append(out.Entry, bundleEntry{"urn:abaton:disclosure:" + AuditEventID(shown.Tag, shown.Line), AuditEvent(shown)})
 	}
 	return text(out)
 }

@@ -21,6 +21,7 @@ const (
 	OpUnseal    Op = 14 // a share of an escrow, which Grant names
 	OpEmergency Op = 15 // a share of an emergency set, which Grant names
 	OpConfirm   Op = 16 // a second clinician's word about an emergency opening
+	OpLook      Op = 19 // an organisation's own entries, for its managers and its security officer
 )
 
 // opRule says which fields an operation needs.
@@ -65,6 +66,8 @@ func (o Op) rule() (opRule, bool) {
 		return opRule{"emergency", true, false, true}, true
 	case OpConfirm:
 		return opRule{"confirm", true, false, true}, true
+	case OpLook:
+		return opRule{name: "look"}, true
 	}
 	return opRule{}, false
 }

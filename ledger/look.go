@@ -38,6 +38,9 @@ func (l *Look) Hash() [32]byte { return sha256.Sum256(wire.Marshal(l)) }
 
 // Matches reports whether an entry is one that the question is for.
 func (l *Look) Matches(e *Entry) bool {
+	if l.Own(e) {
+		return true
+	}
 	narrowed := l.Device != (abaton.ActorID{}) || l.Session != (abaton.SessionID{}) || l.Grant != (abaton.GrantID{})
 	if e.Op == OpLook && narrowed { // its fields are a question's, not where it was asked
 		return false
@@ -47,6 +50,12 @@ func (l *Look) Matches(e *Entry) bool {
 		(l.Device == (abaton.ActorID{}) || l.Device == e.Device) &&
 		(l.Session == (abaton.SessionID{}) || l.Session == e.Session) &&
 		(l.Grant == (abaton.GrantID{}) || l.Grant == e.Grant)
+}
+
+// Own reports whether an entry is the question's own: each answer shows where
+// its keeper has it.
+func (l *Look) Own(e *Entry) bool {
+	return l.Valid() && e.Op == OpLook && e.Organisation == l.Organisation && e.Request == l.Hash()
 }
 
 // Entry is what a keeper ledgers of the question before it answers: who asked
@@ -66,8 +75,9 @@ type Found struct {
 
 // Select gives the entries that a question is for, with paths to the newest
 // checkpoint, from an index on; 0 begins where the time does. It tells at most
-// most of them and reads at most reads entries. It may run beside appends.
-func (l *Log) Select(q *Look, from uint64, most, reads int) (Found, error) {
+// most of them and reads at most reads entries. The question's own entry, at own,
+// comes last where the time asked for ends before it. It may run beside appends.
+func (l *Log) Select(q *Look, own, from uint64, most, reads int) (Found, error) {
 	h, err := l.committed()
 	if err != nil {
 		return Found{}, err
@@ -85,7 +95,13 @@ func (l *Log) Select(q *Look, from uint64, most, reads int) (Found, error) {
 			return f, nil
 		}
 		over, err := l.look(q, at, size, &f)
-		if err != nil || over {
+		if err != nil {
+			return Found{}, err
+		}
+		if over {
+			if own >= at && own < size {
+				_, err = l.look(q, own, size, &f)
+			}
 			return f, err
 		}
 	}
@@ -102,10 +118,8 @@ func (l *Log) look(q *Look, at, size uint64, f *Found) (over bool, err error) {
 	case en == nil:
 		f.Gone++
 		return false, nil
-	case en.Time >= q.Until+lookSlack:
-		return true, nil
 	case !q.Matches(en):
-		return false, nil
+		return en.Time >= q.Until+lookSlack, nil
 	}
 	d := Disclosure{Index: at, Seq: en.PatientSeq, Leaf: raw.leaf, Salt: raw.salt, Entry: raw.entry}
 	if d.Path, err = l.inclusion(at, size); err != nil {

@@ -95,6 +95,7 @@ type surveyed struct {
 	began       bool
 	first, last uint64 // indexes
 	gone        uint64
+	own         bool // it showed where it ledgered the question
 	done        bool
 	since       int64
 	fault       *WithheldError
@@ -168,7 +169,7 @@ func (v *Survey) take(x abaton.KeeperIndex, k *surveyed, d *Disclosure) (check s
 	if !k.began {
 		k.began, k.first = true, d.Index
 	}
-	k.last = d.Index
+	k.last, k.own = d.Index, k.own || v.look.Own(&en)
 	m := v.merging(en.Patient)
 	if into, folds := en.Folded(); folds && into > k.first && m.holds[place{x, into}] == nil {
 		check = "withheld" // it says itself that the opening lies there, of the same session
@@ -223,6 +224,8 @@ func (v *Survey) Touched() *Touched {
 			out.Faults = append(out.Faults, k.fault)
 		case !k.done:
 			out.Faults = append(out.Faults, &WithheldError{Keeper: x, Check: "no answer"})
+		case !k.own:
+			out.Faults = append(out.Faults, &WithheldError{Keeper: x, Check: "question not ledgered"})
 		case k.since > v.look.Since:
 			out.Renewed = append(out.Renewed, Renewal{Keeper: x, Since: k.since})
 		default:

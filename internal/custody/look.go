@@ -31,8 +31,13 @@ type asked struct {
 	by   abaton.KeyID
 }
 
-// looks are the looks that are ledgered, and since when.
-type looks map[asked]time.Time
+// looks are the looks that are ledgered, where, and since when.
+type looks map[asked]looked
+
+type looked struct {
+	entry uint64
+	since time.Time
+}
 
 // lookForm: a look stands in the question it belongs to and in no other.
 func lookForm(q *keeper.Query) bool {
@@ -50,6 +55,9 @@ func (c *Core) admitLook(t *tx, q *keeper.Query, asker *actor.State) Output {
 	if out, closed := c.closed(); closed {
 		return out
 	}
+	if time.Unix(q.Look.Since, 0).Sub(t.now) > abaton.ClockSkewMax { // its own entry would lie before it
+		return refused(abaton.ReasonTime)
+	}
 	if !c.fresh(t.now, abaton.LeaseMax) { // it could not tell an officer who is one no longer
 		return refused(abaton.ReasonLease)
 	}
@@ -63,33 +71,34 @@ func (c *Core) admitLook(t *tx, q *keeper.Query, asker *actor.State) Output {
 	case !may, organisation != q.Look.Organisation, !c.admitted[organisation]:
 		return refused(abaton.ReasonCredential)
 	}
-	c.ledgerLook(t, asked{q.Look.Hash(), q.Key}, q.Look.Entry(asker.Actor()))
-	return Output{}
+	a := asked{q.Look.Hash(), q.Key}
+	c.ledgerLook(t, a, q.Look.Entry(asker.Actor()))
+	return Output{finish: func(o *Output) { o.Entry = c.looks[a].entry }}
 }
 
 func (c *Core) ledgerLook(t *tx, a asked, e ledger.Entry) {
-	if at, known := c.looks[a]; known && t.now.Sub(at) < lookLife {
+	if l, known := c.looks[a]; known && t.now.Sub(l.since) < lookLife {
 		return
 	}
-	t.enter(e)
-	t.after = append(t.after, func(*ledger.Group) {
+	place := t.enter(e)
+	t.after = append(t.after, func(g *ledger.Group) {
 		if c.looks == nil || len(c.looks) >= looksMax {
 			c.looks = make(looks)
 		}
-		c.looks[a] = t.now
+		c.looks[a] = looked{g.First() + uint64(place), t.now}
 	})
 }
 
 // touched reads a page of entries for a look that was admitted and ledgered.
 // It runs beside the core, on what is committed.
-func (k *Keeper) touched(ctx context.Context, a *keeper.Statements, q *keeper.Query) error {
+func (k *Keeper) touched(ctx context.Context, a *keeper.Statements, q *keeper.Query, own uint64) error {
 	select {
 	case k.looking <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-k.looking }()
-	found, err := k.core.log.Select(q.Look, q.From, abaton.DisclosuresMax, lookReads)
+	found, err := k.core.log.Select(q.Look, own, q.From, abaton.DisclosuresMax, lookReads)
 	if err != nil {
 		return err
 	}

@@ -66,9 +66,14 @@ func TestWhoMayLook(t *testing.T) {
 		{"another house", elsewhere.Manage, w.org.ID, abaton.ReasonCredential},
 		{"of another house", w.org.Manage, elsewhere.ID, abaton.ReasonCredential},
 		{"a peer", w.Keepers[2].Identity.Key, w.org.ID, abaton.ReasonPeer},
+		{"of the future", w.org.Manage, abaton.ActorID{255}, abaton.ReasonTime},
 		{"of nobody", w.org.Manage, abaton.ActorID{}, abaton.ReasonMalformed},
 	} {
-		got, why := w.looks(t, 1, c.by, newLook(c.of), 0)
+		look := newLook(c.of)
+		if c.why == abaton.ReasonTime {
+			look.Since = 1<<40 - 1
+		}
+		got, why := w.looks(t, 1, c.by, look, 0)
 		if why != c.why {
 			t.Errorf("%s: got %q, want %q", c.name, why, c.why)
 			continue
@@ -96,8 +101,8 @@ func TestALookIsLedgeredFirst(t *testing.T) {
 	if got := w.Keepers[1].LedgerSize(); got != before+1 {
 		t.Fatalf("after two pages: got %d entries more, want one", got-before)
 	}
-	if len(first.Disclosures) != 1 {
-		t.Fatalf("got %d entries of one person, want one", len(first.Disclosures))
+	if len(first.Disclosures) != 2 {
+		t.Fatalf("got %d entries of one person, want one, and the look's own", len(first.Disclosures))
 	}
 	w.looks(t, 1, w.org.Manage, newLook(w.org.ID), before) // no page of a new look goes unledgered
 	all, _ := w.looks(t, 1, w.org.Manage, newLook(w.org.ID), 0)
@@ -139,12 +144,11 @@ func TestALookIsLedgeredFirst(t *testing.T) {
 		func(l *ledger.Look) { l.Device = abaton.ActorID{9} },
 		func(l *ledger.Look) { l.Grant = abaton.GrantID{9} },
 		func(l *ledger.Look) { l.Until = 1 },
-		func(l *ledger.Look) { l.Since = 1<<40 - 1 },
 	} {
 		l := newLook(w.org.ID)
 		narrow(l)
-		if got, why := w.looks(t, 1, w.org.Manage, l, 0); why != "" || len(got.Disclosures) != 0 {
-			t.Errorf("a look for what is not there: got %d entries, %q; want none", len(got.Disclosures), why)
+		if got, why := w.looks(t, 1, w.org.Manage, l, 0); why != "" || len(got.Disclosures) != 1 {
+			t.Errorf("a look for what is not there: got %d entries, %q; want its own", len(got.Disclosures), why)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	case keeper.QueryOpened:
 		a.Openings = out.Openings
 	case keeper.QueryTouched:
-		err = k.touched(ctx, &a, &q)
+		err = k.touched(ctx, &a, &q, out.Entry)
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

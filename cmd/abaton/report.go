@@ -112,7 +112,7 @@ func (e *env) tellTouched(ctx context.Context, f *reportFlags) error {
 	if err := w.write(); err != nil {
 		return err
 	}
-	return e.sayReport(w, touched, f.asJSON)
+	return e.sayReport(w, f.asJSON)
 }
 
 // look is the question that the flags ask.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/report"
-	"github.com/abaton-health/abaton/ledger"
 )
 
 // reportWriter makes the files of one incident.
@@ -126,7 +125,7 @@ type patientSaid struct {
 	Last    int64          `json:"last"`
 }
 
-func (e *env) sayReport(w *reportWriter, t *ledger.Touched, asJSON bool) error {
+func (e *env) sayReport(w *reportWriter, asJSON bool) error {
 	known, err := names(w.at)
 	if err != nil {
 		return err
@@ -134,8 +133,12 @@ func (e *env) sayReport(w *reportWriter, t *ledger.Touched, asJSON bool) error {
 	i := w.incident
 	out := reportSaid{V: 1, Incident: i.ID, Drill: i.Drill, Dir: w.dir, Complete: i.Complete.Says, Whole: i.Complete.Whole, Faults: i.Complete.Faults,
 		People: i.Scope.People, Records: i.Scope.Records, Patients: []patientSaid{}, Drafts: w.drafts, Files: w.files}
-	for n, p := range i.Scope.Patients {
-		out.Patients = append(out.Patients, patientSaid{nameOf(known, t.Patients[n].Patient), p.Patient, p.Records, p.First, p.Last})
+	for _, p := range i.Scope.Patients {
+		id, err := abaton.ParseActorID(p.Patient)
+		if err != nil {
+			return err
+		}
+		out.Patients = append(out.Patients, patientSaid{nameOf(known, id), p.Patient, p.Records, p.First, p.Last})
 	}
 	if asJSON {
 		return e.json(out)

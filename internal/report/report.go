@@ -123,6 +123,9 @@ type Scope struct {
 	People   People    `json:"people"`
 	Records  Records   `json:"records"`
 	Patients []Patient `json:"patients"` // ascending by name
+	// Directory is the organisation's own records, which are about no patient:
+	// its people, rooms and who is registered.
+	Directory Records `json:"directory"`
 }
 
 // People counts patients by the worst that happened.
@@ -201,7 +204,7 @@ var ErrEmpty = errors.New("the keepers told of no request of this subject")
 // NewIncident is the incident that the answers to a look show. Made is when,
 // unix seconds.
 func NewIncident(t *ledger.Touched, p *Proofs, f *Facts, made int64) (*Incident, error) {
-	if len(t.Patients) == 0 {
+	if !slices.ContainsFunc(t.Patients, func(q ledger.TouchedPatient) bool { return q.Patient != t.Look.Organisation }) {
 		return nil, ErrEmpty
 	}
 	p.discount(t.Faults)

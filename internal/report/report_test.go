@@ -81,6 +81,9 @@ func TestExactlyWhoWasTouched(t *testing.T) {
 	if r.incident.Scope.People != (report.People{Opened: 3, Asked: 2}) || !r.incident.Complete.Whole {
 		t.Errorf("got %+v, whole %t; want three opened, two asked for, whole", r.incident.Scope.People, r.incident.Complete.Whole)
 	}
+	if r.incident.Scope.Directory != (report.Records{Opened: 2}) {
+		t.Errorf("the organisation's own records: got %+v, want two opened, and no patient", r.incident.Scope.Directory)
+	}
 	if c := r.incident.Clocks; c.FirstRead == 0 || c.LastRead < c.FirstRead || c.Detected < c.LastRead {
 		t.Errorf("got the times %+v, want them in order", c)
 	}

@@ -12,6 +12,10 @@ func scopeOf(t *ledger.Touched, ids map[[32]byte][]string) Scope {
 	s := Scope{Patients: []Patient{}}
 	for i := range t.Patients {
 		p := patientOf(&t.Patients[i], ids)
+		if t.Patients[i].Patient == t.Look.Organisation {
+			s.Directory = p.Records
+			continue
+		}
 		s.Records.Opened += p.Records.Opened
 		s.Records.Close += p.Records.Close
 		s.Records.Asked += p.Records.Asked

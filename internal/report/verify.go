@@ -61,6 +61,9 @@ func Verify(data []byte, t *Trust) (*Seen, error) {
 
 func (o *opened) people() (n int) {
 	for i := range o.touched.Patients {
+		if o.touched.Patients[i].Patient == o.look.Organisation {
+			continue
+		}
 		if opened, _, _ := o.touched.Patients[i].Counts(); opened > 0 {
 			n++
 		}

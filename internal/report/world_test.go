@@ -102,6 +102,9 @@ func (w *world) read(patient, session string, n int, released, refused uint64) l
 // half way through a fourth, and asks in vain for a fifth; others read too.
 func (w *world) theft(t testing.TB) {
 	w.enter(t, w.read("other", "honest", 1, 0xff, 0), 1, 2, 3)
+	directory := w.read("own", "stolen", 12, 3, 0)
+	directory.Patient = w.org
+	w.enter(t, directory, 1, 2, 3)
 	for n, patient := range []string{"a", "b", "c"} {
 		w.enter(t, w.read(patient, "stolen", n, 7, 0), 1+n%3, 2+n%3, 3+n%3)
 	}

@@ -254,3 +254,21 @@ func TestDrafts(t *testing.T) {
 		}
 	}
 }
+
+// TestOneKeeperVouchesForNobody: the word of as many keepers as may lie does not
+// show who asked.
+func TestOneKeeperVouchesForNobody(t *testing.T) {
+	for _, c := range []struct {
+		keepers []int
+		holds   bool
+	}{{[]int{1}, false}, {[]int{1, 2}, true}} {
+		r := newReported(t, nil, c.keepers...)
+		data, err := report.SealIncident(r.incident, r.proofs, r.asked, r.sign)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := report.Verify(data, &r.trust); (err == nil) != c.holds {
+			t.Errorf("keepers %v: got %v, want holds %t", c.keepers, err, c.holds)
+		}
+	}
+}

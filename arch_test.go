@@ -26,7 +26,7 @@ const plan = `
 	key < spread < seal;
 	actor, spread < internal/escrow;
 	actor < internal/audience < internal/gateway, cmd/abaton;
-	key < ledger;
+	key < ledger < internal/report < cmd/abaton;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
 	client, internal/escrow < internal/careteam, internal/emergency;
@@ -108,7 +108,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/disclosure",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/disclosure", "internal/report",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -132,12 +132,28 @@ type place struct {
 type draft struct {
 	line  Line
 	rows  map[abaton.BatchName]*rowDraft
-	folds map[requestFacts]int // keepers that say it renews that request
+	folds map[*draft]int // keepers that say it renews that request
 }
 
 type rowDraft struct {
 	released, refused uint64
-	by                [abaton.BatchRecordsMax]int // keepers that released each record
+	by                []rowBy
+}
+
+// rowBy is which records of a row one keeper released.
+type rowBy struct {
+	keeper   abaton.KeeperIndex
+	released uint64
+}
+
+// counts are how many keepers released each record.
+func counts(by []rowBy) (n [abaton.BatchRecordsMax]int) {
+	for _, b := range by {
+		for j := range n {
+			n[j] += int(b.released >> uint(j) & 1)
+		}
+	}
+	return n
 }
 
 // Merge is the union of answers: every line of every answer is in it, also of
@@ -145,7 +161,7 @@ type rowDraft struct {
 // verdict. Any n-t+1 honest answers meet every opening; f more stand in for
 // liars.
 func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
-	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain),
+	m := merging{holds: make(map[place]*draft), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain),
 		spans: make(map[abaton.KeeperIndex]span)}
 	seen := make(map[abaton.KeeperIndex]bool)
 	for i := range answers {
@@ -167,7 +183,7 @@ func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
 // merging is a Merge under way.
 type merging struct {
 	history History
-	holds   map[place]requestFacts // where each entry lies, to follow folds
+	holds   map[place]*draft // where each entry lies, to follow folds
 	drafts  map[requestFacts]*draft
 	renewed []Answer
 	spans   map[abaton.KeeperIndex]span  // the time of which each answer tells
@@ -218,12 +234,8 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 			m.born = c.Entries[0].Time
 		}
 	}
-	for i := range c.Entries {
-		m.holds[place{a.Keeper, c.Indexes[i]}] = factsOf(&c.Entries[i])
-	}
-	done := make(map[requestFacts]map[abaton.BatchName]uint64) // a record counts once a keeper
-	for i := range c.Entries {
-		m.gather(&c.Entries[i], c.Indexes[i], done)
+	for i := range c.Entries { // an entry folds into an earlier one
+		m.gather(&c.Entries[i], c.Indexes[i])
 	}
 }
 
@@ -266,29 +278,29 @@ func factsOf(en *Entry) requestFacts {
 	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant, en.Onward}}
 }
 
-func (m *merging) gather(en *Entry, index uint64, done map[requestFacts]map[abaton.BatchName]uint64) {
+// gather adds one entry and where its keeper has it.
+func (m *merging) gather(en *Entry, at uint64) *draft {
 	key := factsOf(en)
 	d := m.drafts[key]
 	if d == nil {
 		d = newDraft(en)
 		m.drafts[key] = d
 	}
-	d.add(en, index)
-	if done[key] == nil {
-		done[key] = make(map[abaton.BatchName]uint64)
-	}
+	d.add(en, at)
 	for i := range en.Rows {
-		d.addRow(&en.Rows[i], done[key])
+		d.addRow(&en.Rows[i], en.Keeper)
 	}
 	if index, folds := en.Folded(); folds {
-		if into, found := m.holds[place{en.Keeper, index}]; found {
-			d.folds[into]++
+		if into := m.holds[place{en.Keeper, index}]; into != nil {
+			d.fold(into)
 		}
 	}
+	m.holds[place{en.Keeper, at}] = d
+	return d
 }
 
 func newDraft(en *Entry) *draft {
-	d := &draft{rows: make(map[abaton.BatchName]*rowDraft), folds: make(map[requestFacts]int)}
+	d := &draft{rows: make(map[abaton.BatchName]*rowDraft)}
 	d.line = Line{Request: en.Request, Op: en.Op, Actor: en.Actor, Organisation: en.Organisation,
 		Device: en.Device, Role: en.Role, Behalf: en.Behalf, Onward: en.Onward,
 		Session: en.Session, Purpose: en.Purpose, Grant: en.Grant, First: en.Time, Last: en.Time}
@@ -309,7 +321,15 @@ func (d *draft) add(en *Entry, index uint64) {
 	}
 }
 
-func (d *draft) addRow(r *Row, done map[abaton.BatchName]uint64) {
+func (d *draft) fold(into *draft) {
+	if d.folds == nil {
+		d.folds = make(map[*draft]int)
+	}
+	d.folds[into]++
+}
+
+// addRow adds what one keeper tells of a row; a record counts once a keeper.
+func (d *draft) addRow(r *Row, keeper abaton.KeeperIndex) {
 	row := d.rows[r.Batch]
 	if row == nil {
 		row = &rowDraft{}
@@ -317,12 +337,17 @@ func (d *draft) addRow(r *Row, done map[abaton.BatchName]uint64) {
 	}
 	row.released |= r.Released
 	row.refused |= r.Refused
-	for j := range row.by {
-		if r.Released&^done[r.Batch]>>uint(j)&1 == 1 {
-			row.by[j]++
+	row.by = addBy(row.by, keeper, r.Released)
+}
+
+func addBy(by []rowBy, keeper abaton.KeeperIndex, released uint64) []rowBy {
+	for i := range by {
+		if by[i].keeper == keeper {
+			by[i].released |= released
+			return by
 		}
 	}
-	done[r.Batch] |= r.Released
+	return append(by, rowBy{keeper, released})
 }
 
 // judge sets the verdict from the number of whole chains.
@@ -349,7 +374,7 @@ func fold(drafts map[requestFacts]*draft, s Shape) []Line {
 	folded := make(map[requestFacts]bool)
 	for key, d := range drafts {
 		d.line.Disputed = versions[key.request] > 1
-		if into := d.renews(drafts, s); into != nil {
+		if into := d.renews(s); into != nil {
 			into.line.Renewals++
 			into.line.Renewed = max(into.line.Renewed, d.line.Last)
 			folded[key] = true
@@ -387,13 +412,12 @@ func compareLines(a, b Line) int {
 // renews finds the opening that d only renews. To hide a line takes more than
 // f keepers that say so, the same person, session and grant, and no record
 // that the opening did not release. Only permits fold (ParseEntry).
-func (d *draft) renews(drafts map[requestFacts]*draft, s Shape) *draft {
+func (d *draft) renews(s Shape) *draft {
 	if d.line.Disputed {
 		return nil
 	}
 	var found *draft
-	for into, votes := range d.folds {
-		first := drafts[into]
+	for first, votes := range d.folds {
 		if votes > s.Faulty && d.continues(first) &&
 			(found == nil || compareLines(first.line, found.line) < 0) {
 			found = first
@@ -426,7 +450,7 @@ func (d *draft) finish(s Shape) Line {
 	for batch := range maps.Keys(d.rows) {
 		row := d.rows[batch]
 		out := LineRow{Batch: batch, Released: row.released, Refused: row.refused}
-		for j, n := range row.by {
+		for j, n := range counts(row.by) {
 			if s.Threshold > 0 && n >= s.Threshold {
 				out.Confirmed |= 1 << uint(j)
 			}

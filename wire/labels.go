@@ -99,4 +99,9 @@ const (
 	FHIRID      Label = "abaton/v1/fhir-id"
 	GatewayUp   Label = "abaton/v1/gateway-upload"
 	GatewayPass Label = "abaton/v1/gateway-access"
+	// Reports of incidents.
+	Incident    Label = "abaton/v1/incident"
+	ReportDraft Label = "abaton/v1/report-draft"
+	Notice      Label = "abaton/v1/notice"
+	ReportName  Label = "abaton/v1/report-name"
 )

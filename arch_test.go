@@ -26,7 +26,7 @@ const plan = `
 	key < spread < seal;
 	actor, spread < internal/escrow;
 	actor < internal/audience < internal/gateway, cmd/abaton;
-	key < ledger;
+	key < ledger < internal/report < cmd/abaton;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
 	client, internal/escrow < internal/careteam, internal/emergency;
@@ -59,6 +59,7 @@ const plan = `
 	key < internal/attest < internal/gateway, cmd/abaton-gateway;
 	grant, ledger, internal/fhir < internal/fhir/view;
 	internal/fhir/view < internal/gateway, cmd/abaton;
+	ledger < internal/disclosure < cmd/abaton;
 	client, internal/custody, internal/quorum, internal/store < internal/sim;
 
 	internal/custody, internal/durable, internal/store, keeper < cmd/abaton-keeper;
@@ -111,7 +112,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -121,6 +121,11 @@ func ParseBatchName(text string) (b BatchName, err error) {
 // ParseLine reads what Line.String wrote.
 func ParseLine(text string) (l Line, err error) { return l, parse(prefixLine, text, l[:]) }
 
+// ParseSessionID reads the text form of a SessionID; ErrName if it is none.
+func ParseSessionID(text string) (id SessionID, err error) {
+	return id, parse(prefixSession, text, id[:])
+}
+
 // ParseGrantID reads the text form of a GrantID; ErrName if it is none.
 func ParseGrantID(text string) (id GrantID, err error) {
 	return id, parse(prefixGrant, text, id[:])

@@ -156,7 +156,7 @@ func TestProtocolMessages(t *testing.T) {
 		}
 		table := firstTable(sectionOf(t, text, section))
 		for _, field := range st.Fields.List {
-			number := regexp.MustCompile(`cbor:"(\d+),keyasint"`).FindStringSubmatch(field.Tag.Value)
+			number := regexp.MustCompile(`cbor:"(\d+),keyasint(?:,omitzero)?"`).FindStringSubmatch(field.Tag.Value)
 			if number == nil {
 				t.Errorf("keeper.%s.%s: want the tag cbor:\"N,keyasint\"", spec.Name.Name, field.Names[0].Name)
 				continue

@@ -56,6 +56,8 @@ type bench struct {
 	talk *os.File
 
 	object int64 // bytes of the large object
+
+	patients int // of an exact list
 }
 
 func (b *bench) add(r row) {
@@ -77,9 +79,10 @@ func run(ctx context.Context) error {
 	out := flag.String("out", "", "write the result file into this folder")
 	bin := flag.String("bin", "bin", "folder of the built binaries")
 	data := flag.String("data", "", "folder of Synthea Bundles; empty means the committed sample")
+	patients := flag.Int("patients", 1_000_000, "patients of the exact list")
 	object := flag.Int64("object", 2_000_000_000, "bytes of the object that is streamed")
 	flag.Parse()
-	b := &bench{bin: *bin, data: *data, talk: os.Stderr, object: *object}
+	b := &bench{bin: *bin, data: *data, talk: os.Stderr, object: *object, patients: *patients}
 	started := time.Now()
 	before := load()
 	for _, s := range suites() {
@@ -110,6 +113,7 @@ func suites() []suite {
 		{name: "emergency", run: emergencies},
 		{name: "objects", run: objects},
 		{name: "storage", run: storage, part: true},
+		{name: "exact", run: exact, part: true},
 	}
 }
 

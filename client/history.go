@@ -9,6 +9,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/quorum"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 )
@@ -68,9 +69,18 @@ func (n *Network) disclosures(x abaton.KeeperIndex, a *answered) ([]ledger.Discl
 	if len(a.Disclosures) > abaton.DisclosuresMax {
 		return nil, errAnswer
 	}
-	extract := ledger.Extract{Checkpoint: a.Checkpoint, Total: a.Total}
-	for i := range a.Disclosures {
-		d := &a.Disclosures[i]
+	extract, err := n.extract(x, a.Checkpoint, a.Disclosures)
+	if err != nil {
+		return nil, err
+	}
+	return extract.Disclosures, nil
+}
+
+// extract is what a keeper disclosed, proven to be in its ledger.
+func (n *Network) extract(x abaton.KeeperIndex, checkpoint []byte, told []keeper.Disclosure) (*ledger.Extract, error) {
+	extract := &ledger.Extract{Checkpoint: checkpoint}
+	for i := range told {
+		d := &told[i]
 		out := ledger.Disclosure{Index: d.Index, Seq: d.Seq, Leaf: d.Leaf, Salt: d.Salt, Entry: d.Entry}
 		for _, hash := range d.Path {
 			out.Path = append(out.Path, tlog.Hash(hash))
@@ -82,5 +92,5 @@ func (n *Network) disclosures(x abaton.KeeperIndex, a *answered) ([]ledger.Discl
 	if err != nil || extract.Verify(entry.Origin, verifier) != nil {
 		return nil, errAnswer
 	}
-	return extract.Disclosures, nil
+	return extract, nil
 }

@@ -111,7 +111,13 @@ func (n *Network) query(ctx context.Context, kind keeper.QueryKind, ids []abaton
 }
 
 func (n *Network) queryOne(ctx context.Context, x abaton.KeeperIndex, kind keeper.QueryKind, ids []abaton.ActorID, from uint64) (*keeper.Statements, error) {
-	q := keeper.Query{V: wire.Version, Kind: kind, Actors: ids, From: from, Time: uint64(n.now().Unix()), Key: n.asker.ID()}
+	return n.pose(ctx, x, keeper.Query{Kind: kind, Actors: ids, From: from})
+}
+
+// pose puts one question to one keeper, as the Asker, and verifies who answers
+// what.
+func (n *Network) pose(ctx context.Context, x abaton.KeeperIndex, q keeper.Query) (*keeper.Statements, error) {
+	q.V, q.Time, q.Key = wire.Version, uint64(n.now().Unix()), n.asker.ID()
 	rand.Read(q.Nonce[:])
 	body := wire.Marshal(q)
 	reply, err := n.call(ctx, x, keeper.RouteQuery, wire.Marshal(n.asker.Seal(wire.Query, body)))

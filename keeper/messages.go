@@ -10,6 +10,7 @@ package keeper
 
 import (
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -184,6 +185,7 @@ const (
 	QueryGranted QueryKind = 3
 	QueryTime    QueryKind = 4
 	QueryOpened  QueryKind = 5
+	QueryTouched QueryKind = 6 // an organisation's own ledger entries (ledger.Look)
 )
 
 // QueryActorsMax is how many key logs one query may name.
@@ -199,6 +201,7 @@ type Query struct {
 	Time   uint64           `cbor:"5,keyasint"`
 	Nonce  [16]byte         `cbor:"6,keyasint"`
 	Key    abaton.KeyID     `cbor:"7,keyasint"`
+	Look   *ledger.Look     `cbor:"8,keyasint,omitzero"` // for QueryTouched, and only there
 }
 
 // Statements answers a query. Head is the keeper's feed length; the whole is
@@ -217,6 +220,10 @@ type Statements struct {
 	Actors     []abaton.ActorID   `cbor:"10,keyasint"` // for QueryGranted
 	Erased     uint64             `cbor:"11,keyasint"` // feeds: leaves of erased shares to fetch (RepairGone)
 	Openings   []Opening          `cbor:"12,keyasint"` // for QueryOpened, at most OpeningsMax
+	// For QueryTouched: entries with paths to Checkpoint, at most
+	// abaton.DisclosuresMax, and how many were passed over as redacted.
+	Disclosures []Disclosure `cbor:"13,keyasint,omitzero"`
+	Gone        uint64       `cbor:"14,keyasint,omitzero"`
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

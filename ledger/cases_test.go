@@ -24,6 +24,10 @@ func entryVectors(t *testing.T) []vector {
 	permit := sampleEntry()
 	permit.Op, permit.FoldsInto = ledger.OpPermit, ledger.Fold(0)
 	vs = append(vs, vector{"a renewal of the entry at index 0", src, input{Entry: hex.EncodeToString(wire.Marshal(permit))}, "ok"})
+	look := question("organisation")
+	looked := look.Entry(id("officer"))
+	looked.Version, looked.Keeper, looked.Time = 1, 1, at(0).Unix()
+	vs = append(vs, vector{"a look about nobody", src, input{Entry: hex.EncodeToString(wire.Marshal(looked))}, "ok"})
 	for name, bad := range map[string][]byte{"trailing byte": append(bytes.Clone(b), 0), "field 1 in a longer form": append([]byte{b[0], 0x18, 0x01}, b[2:]...), "field 18 missing": append([]byte{b[0] - 1}, b[1:len(b)-2]...)} {
 		vs = append(vs, vector{name, src, input{Entry: hex.EncodeToString(bad)}, "entry.form"})
 	}
@@ -35,7 +39,8 @@ func entryVectors(t *testing.T) []vector {
 		}
 	}
 	vs = append(vs, emergencyVectors()...)
-	sortVectors(vs[2:])
+	vs = append(vs, watchVectors()...)
+	sortVectors(vs[3:])
 	return vs
 }
 

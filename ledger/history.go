@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,6 +53,7 @@ type Line struct {
 	Rows         []LineRow
 	Lines        []abaton.Line
 	Keepers      []abaton.KeeperIndex // whose ledgers hold it, ascending
+	Told         []Told               // what each of these ledgers says for itself, by keeper, then index
 	Renewals     int                  // permits of the same session folded into this line
 	Renewed      int64                // unix seconds of the last of them; 0 for none
 	Disputed     bool                 // ledgers tell different facts of this request; each version is a line
@@ -83,6 +85,7 @@ type History struct {
 	Liars    int                  // with CompleteUnless: how many liars it would take
 	Since    int64                // unix seconds; older entries are redacted somewhere; 0 for none
 	Faults   []error              // *GapError of each answer that does not count
+	Gaps     []Gap                // what is missing, and at whom
 	Counted  []abaton.KeeperIndex // the keepers behind Answered
 	Renewed  []Renewal            // keepers that answered for less than the whole time, ascending
 }
@@ -129,12 +132,28 @@ type place struct {
 type draft struct {
 	line  Line
 	rows  map[abaton.BatchName]*rowDraft
-	folds map[requestFacts]int // keepers that say it renews that request
+	folds map[*draft]int // keepers that say it renews that request
 }
 
 type rowDraft struct {
 	released, refused uint64
-	by                [abaton.BatchRecordsMax]int // keepers that released each record
+	by                []rowBy
+}
+
+// rowBy is which records of a row one keeper released.
+type rowBy struct {
+	keeper   abaton.KeeperIndex
+	released uint64
+}
+
+// counts are how many keepers released each record.
+func counts(by []rowBy) (n [abaton.BatchRecordsMax]int) {
+	for _, b := range by {
+		for j := range n {
+			n[j] += int(b.released >> uint(j) & 1)
+		}
+	}
+	return n
 }
 
 // Merge is the union of answers: every line of every answer is in it, also of
@@ -142,7 +161,8 @@ type rowDraft struct {
 // verdict. Any n-t+1 honest answers meet every opening; f more stand in for
 // liars.
 func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
-	m := merging{holds: make(map[place]requestFacts), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain)}
+	m := merging{holds: make(map[place]*draft), drafts: make(map[requestFacts]*draft), chains: make(map[abaton.KeeperIndex]Chain),
+		spans: make(map[abaton.KeeperIndex]span)}
 	seen := make(map[abaton.KeeperIndex]bool)
 	for i := range answers {
 		a := &answers[i]
@@ -156,15 +176,17 @@ func Merge(patient abaton.ActorID, answers []Answer, s Shape) History {
 	m.countRenewed(s)
 	m.history.judge(s)
 	m.history.Lines = fold(m.drafts, s)
+	m.history.gaps(m.spans, s)
 	return m.history
 }
 
 // merging is a Merge under way.
 type merging struct {
 	history History
-	holds   map[place]requestFacts // where each entry lies, to follow folds
+	holds   map[place]*draft // where each entry lies, to follow folds
 	drafts  map[requestFacts]*draft
 	renewed []Answer
+	spans   map[abaton.KeeperIndex]span  // the time of which each answer tells
 	chains  map[abaton.KeeperIndex]Chain // whole ones of renewed
 	born    int64                        // the patient's first entry in ledgers that count; 0 when unknown
 	aged    bool                         // a ledger that counts no longer shows its first entry
@@ -194,7 +216,11 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 	if err != nil {
 		m.history.Faults = append(m.history.Faults, err)
 		c = salvage(patient, a)
+		if broken, ok := errors.AsType[*GapError](err); ok {
+			m.history.Gaps = append(m.history.Gaps, brokenAt(broken, c.Entries))
+		}
 	}
+	m.spans[a.Keeper] = spanOf(a, &c)
 	switch {
 	case a.Since != 0:
 		m.renewed = append(m.renewed, *a)
@@ -208,13 +234,22 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 			m.born = c.Entries[0].Time
 		}
 	}
-	for i := range c.Entries {
-		m.holds[place{a.Keeper, c.Indexes[i]}] = factsOf(&c.Entries[i])
+	for i := range c.Entries { // an entry folds into an earlier one
+		m.gather(&c.Entries[i], c.Indexes[i])
 	}
-	done := make(map[requestFacts]map[abaton.BatchName]uint64) // a record counts once a keeper
+}
+
+// spanOf is the time of which an answer tells: all of it, or from where its
+// ledger began anew or its oldest entries are redacted, to its newest entry.
+func spanOf(a *Answer, c *Chain) (s span) {
+	s.first = a.Since
 	for i := range c.Entries {
-		m.gather(&c.Entries[i], done)
+		s.last = max(s.last, c.Entries[i].Time)
 	}
+	if len(a.Disclosures) > 0 && len(a.Disclosures[0].Entry) == 0 && len(c.Entries) > 0 {
+		s.first = max(s.first, c.Entries[0].Time)
+	}
+	return s
 }
 
 func (h *History) count(c Chain) {
@@ -243,37 +278,38 @@ func factsOf(en *Entry) requestFacts {
 	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant, en.Onward}}
 }
 
-func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]uint64) {
+// gather adds one entry and where its keeper has it.
+func (m *merging) gather(en *Entry, at uint64) *draft {
 	key := factsOf(en)
 	d := m.drafts[key]
 	if d == nil {
 		d = newDraft(en)
 		m.drafts[key] = d
 	}
-	d.add(en)
-	if done[key] == nil {
-		done[key] = make(map[abaton.BatchName]uint64)
-	}
+	d.add(en, at)
 	for i := range en.Rows {
-		d.addRow(&en.Rows[i], done[key])
+		d.addRow(&en.Rows[i], en.Keeper)
 	}
 	if index, folds := en.Folded(); folds {
-		if into, found := m.holds[place{en.Keeper, index}]; found {
-			d.folds[into]++
+		if into := m.holds[place{en.Keeper, index}]; into != nil {
+			d.fold(into)
 		}
 	}
+	m.holds[place{en.Keeper, at}] = d
+	return d
 }
 
 func newDraft(en *Entry) *draft {
-	d := &draft{rows: make(map[abaton.BatchName]*rowDraft), folds: make(map[requestFacts]int)}
+	d := &draft{rows: make(map[abaton.BatchName]*rowDraft)}
 	d.line = Line{Request: en.Request, Op: en.Op, Actor: en.Actor, Organisation: en.Organisation,
 		Device: en.Device, Role: en.Role, Behalf: en.Behalf, Onward: en.Onward,
 		Session: en.Session, Purpose: en.Purpose, Grant: en.Grant, First: en.Time, Last: en.Time}
 	return d
 }
 
-func (d *draft) add(en *Entry) {
+func (d *draft) add(en *Entry, index uint64) {
 	l := &d.line
+	l.Told = append(l.Told, tellOf(en, index))
 	l.First, l.Last = min(l.First, en.Time), max(l.Last, en.Time)
 	if !slices.Contains(l.Keepers, en.Keeper) {
 		l.Keepers = append(l.Keepers, en.Keeper)
@@ -285,7 +321,15 @@ func (d *draft) add(en *Entry) {
 	}
 }
 
-func (d *draft) addRow(r *Row, done map[abaton.BatchName]uint64) {
+func (d *draft) fold(into *draft) {
+	if d.folds == nil {
+		d.folds = make(map[*draft]int)
+	}
+	d.folds[into]++
+}
+
+// addRow adds what one keeper tells of a row; a record counts once a keeper.
+func (d *draft) addRow(r *Row, keeper abaton.KeeperIndex) {
 	row := d.rows[r.Batch]
 	if row == nil {
 		row = &rowDraft{}
@@ -293,12 +337,17 @@ func (d *draft) addRow(r *Row, done map[abaton.BatchName]uint64) {
 	}
 	row.released |= r.Released
 	row.refused |= r.Refused
-	for j := range row.by {
-		if r.Released&^done[r.Batch]>>uint(j)&1 == 1 {
-			row.by[j]++
+	row.by = addBy(row.by, keeper, r.Released)
+}
+
+func addBy(by []rowBy, keeper abaton.KeeperIndex, released uint64) []rowBy {
+	for i := range by {
+		if by[i].keeper == keeper {
+			by[i].released |= released
+			return by
 		}
 	}
-	done[r.Batch] |= r.Released
+	return append(by, rowBy{keeper, released})
 }
 
 // judge sets the verdict from the number of whole chains.
@@ -325,7 +374,7 @@ func fold(drafts map[requestFacts]*draft, s Shape) []Line {
 	folded := make(map[requestFacts]bool)
 	for key, d := range drafts {
 		d.line.Disputed = versions[key.request] > 1
-		if into := d.renews(drafts, s); into != nil {
+		if into := d.renews(s); into != nil {
 			into.line.Renewals++
 			into.line.Renewed = max(into.line.Renewed, d.line.Last)
 			folded[key] = true
@@ -363,13 +412,12 @@ func compareLines(a, b Line) int {
 // renews finds the opening that d only renews. To hide a line takes more than
 // f keepers that say so, the same person, session and grant, and no record
 // that the opening did not release. Only permits fold (ParseEntry).
-func (d *draft) renews(drafts map[requestFacts]*draft, s Shape) *draft {
+func (d *draft) renews(s Shape) *draft {
 	if d.line.Disputed {
 		return nil
 	}
 	var found *draft
-	for into, votes := range d.folds {
-		first := drafts[into]
+	for first, votes := range d.folds {
 		if votes > s.Faulty && d.continues(first) &&
 			(found == nil || compareLines(first.line, found.line) < 0) {
 			found = first
@@ -397,11 +445,12 @@ func (d *draft) within(first *draft) bool {
 func (d *draft) finish(s Shape) Line {
 	l := d.line
 	slices.Sort(l.Keepers)
+	slices.SortFunc(l.Told, func(a, b Told) int { return cmp.Or(cmp.Compare(a.Keeper, b.Keeper), cmp.Compare(a.Index, b.Index)) })
 	SortLines(l.Lines)
 	for batch := range maps.Keys(d.rows) {
 		row := d.rows[batch]
 		out := LineRow{Batch: batch, Released: row.released, Refused: row.refused}
-		for j, n := range row.by {
+		for j, n := range counts(row.by) {
 			if s.Threshold > 0 && n >= s.Threshold {
 				out.Confirmed |= 1 << uint(j)
 			}

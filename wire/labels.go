@@ -103,4 +103,9 @@ const (
 	GatewayUp    Label = "abaton/v1/gateway-upload"
 	RelationBook Label = "abaton/v1/relation-book"
 	GatewayPass  Label = "abaton/v1/gateway-access"
+	// Reports of incidents.
+	Incident    Label = "abaton/v1/incident"
+	ReportDraft Label = "abaton/v1/report-draft"
+	Notice      Label = "abaton/v1/notice"
+	ReportName  Label = "abaton/v1/report-name"
 )

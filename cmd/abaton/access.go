@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math/bits"
-	"text/tabwriter"
-	"time"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,11 +14,18 @@ import (
 )
 
 func newAccessCommand(e *env) *cobra.Command {
-	var as, duty string
+	var as, duty, format string
 	var asJSON bool
 	var only accessFilter
 	list := &cobra.Command{Use: "list", Short: "Who looked at a patient's record, from the keepers' ledgers", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if asJSON {
+				format = "json"
+			}
+			write, ok := accessFormats()[format]
+			if !ok {
+				return usage("--format is %s", strings.Join(slices.Sorted(maps.Keys(accessFormats())), ", "))
+			}
 			d, err := e.device(as)
 			if err != nil {
 				return err
@@ -43,18 +51,15 @@ func newAccessCommand(e *env) *cobra.Command {
 			if err := only.apply(c.Context(), d, h); err != nil {
 				return err
 			}
-			known, err := names(d.at)
+			shown, err := e.shownAs(c.Context(), d, of, h)
 			if err != nil {
 				return err
 			}
-			known[d.ID] = d.Handle // also one of --keys
-			if asJSON {
-				return e.json(accessJSON(h, of, known))
-			}
-			return e.accessTable(h, known)
+			return write(e, shown)
 		}}
 	list.Flags().StringVar(&as, "as", "", "the patient")
-	list.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	list.Flags().StringVar(&format, "format", "text", "text, json, balp (FHIR AuditEvents), nen7513 or ocsf")
+	list.Flags().BoolVar(&asJSON, "json", false, "print JSON, as --format json")
 	list.Flags().StringVar(&only.since, "since", "", "only what lasted beyond this instant, as 2026-01-31T08:00:00Z")
 	list.Flags().StringVar(&only.record, "record", "", "only who was given this resource, TYPE/ID, in any version")
 	list.Flags().StringVar(&duty, "duty", "", "of a duty copy about the patient, act1..., in place of the record")
@@ -89,26 +94,47 @@ func disclosureCounts(l *ledger.Line) (released, refused int) {
 
 // disclosureLine is one line of access list --json.
 type disclosureLine struct {
-	Request  string               `json:"request"`
-	Op       string               `json:"op"`
-	Who      string               `json:"who"`
-	Actor    string               `json:"actor"`
-	Role     string               `json:"role,omitempty"`
-	Device   string               `json:"device,omitempty"`
-	Behalf   string               `json:"behalf,omitempty"`  // in whose place
-	Through  string               `json:"through,omitempty"` // who handed the grant on
-	Onward   string               `json:"onward,omitempty"`  // which hand-on
-	Purpose  abaton.Purpose       `json:"purpose"`
-	Grant    string               `json:"grant,omitempty"`
-	Session  string               `json:"session"`
-	First    int64                `json:"first"`
-	Last     int64                `json:"last"`
-	Released int                  `json:"released"` // by at least one keeper
-	Refused  int                  `json:"refused"`
-	Renewals int                  `json:"renewals,omitempty"`
-	Keepers  []abaton.KeeperIndex `json:"keepers"`
-	Disputed bool                 `json:"disputed,omitempty"`
-	Records  []string             `json:"records,omitempty"` // those released
+	Request  string          `json:"request"`
+	Op       string          `json:"op"`
+	Who      string          `json:"who"`
+	Actor    string          `json:"actor"`
+	Role     string          `json:"role,omitempty"`
+	Device   string          `json:"device,omitempty"`
+	Behalf   string          `json:"behalf,omitempty"`  // in whose place
+	Through  string          `json:"through,omitempty"` // who handed the grant on
+	Onward   string          `json:"onward,omitempty"`  // which hand-on
+	Purpose  abaton.Purpose  `json:"purpose"`
+	Grant    string          `json:"grant,omitempty"`
+	Session  string          `json:"session"`
+	First    int64           `json:"first"`
+	Last     int64           `json:"last"`
+	Released int             `json:"released"` // by at least one keeper
+	Refused  int             `json:"refused"`
+	Renewals int             `json:"renewals,omitempty"`
+	Keepers  []int           `json:"keepers"`
+	Disputed bool            `json:"disputed,omitempty"`
+	Outcome  string          `json:"outcome"`
+	Reasons  []abaton.Reason `json:"reasons,omitempty"` // why anything was refused
+	Policy   uint64          `json:"policy,omitempty"`  // version of the organisation's
+	Watch    *watchedLine    `json:"watch,omitempty"`   // the gravest finding of any keeper
+	Parts    []string        `json:"parts,omitempty"`   // of the record, as far as this device knows
+	Records  []string        `json:"records,omitempty"` // those released
+}
+
+// watchedLine is what a keeper's watch said; bit i of rules is rule Di.
+type watchedLine struct {
+	Level   uint8  `json:"level"`
+	Rules   uint32 `json:"rules"`
+	Version uint32 `json:"version"`
+}
+
+// gapLine is something missing, and at whom.
+type gapLine struct {
+	Keepers  []int  `json:"keepers"` // one of these; empty: no single one explains it
+	From     int64  `json:"from"`
+	To       int64  `json:"to,omitempty"`
+	Requests int    `json:"requests,omitempty"`
+	What     string `json:"what"`
 }
 
 // disclosureList is access list --json.
@@ -118,17 +144,25 @@ type disclosureList struct {
 	Verdict  string           `json:"verdict"`
 	Answered int              `json:"answered"`
 	Since    int64            `json:"since,omitempty"`
+	Gaps     []gapLine        `json:"gaps,omitempty"`
 	Lines    []disclosureLine `json:"lines"`
 }
 
-func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.ActorID]string) disclosureList {
-	out := disclosureList{V: 1, Patient: patient.String(), Verdict: h.String(), Answered: h.Answered, Since: h.Since, Lines: []disclosureLine{}}
+func accessJSON(s *shownAccess) disclosureList {
+	h, known, places := s.History, s.known, s.Places()
+	out := disclosureList{V: 1, Patient: s.Patient.String(), Verdict: h.String(), Answered: h.Answered, Since: h.Since, Lines: []disclosureLine{}}
+	for _, g := range h.Gaps {
+		out.Gaps = append(out.Gaps, gapLine{keeperNumbers(g.Keepers), g.From, g.To, g.Requests, g.String()})
+	}
 	for i := range h.Lines {
 		l := &h.Lines[i]
 		released, refused := disclosureCounts(l)
 		d := disclosureLine{Request: fmt.Sprintf("%x", l.Request), Op: l.Op.String(), Who: nameOf(known, l.Actor), Actor: l.Actor.String(),
 			Purpose: l.Purpose, Session: l.Session.String(), First: l.First, Last: l.Last, Released: released, Refused: refused,
-			Renewals: l.Renewals, Keepers: l.Keepers, Disputed: l.Disputed}
+			Renewals: l.Renewals, Keepers: keeperNumbers(l.Keepers), Disputed: l.Disputed, Outcome: l.Outcome().String(), Reasons: l.Reasons(), Policy: l.Policy(), Parts: s.PartsOf(l, places)}
+		if w := l.Watch(); !w.IsZero() {
+			d.Watch = &watchedLine{w.Level, w.Fired, w.Rules}
+		}
 		if l.Grant != (abaton.GrantID{}) {
 			d.Grant = l.Grant.String()
 		}
@@ -151,37 +185,4 @@ func accessJSON(h *ledger.History, patient abaton.ActorID, known map[abaton.Acto
 		out.Lines = append(out.Lines, d)
 	}
 	return out
-}
-
-func (e *env) accessTable(h *ledger.History, known map[abaton.ActorID]string) error {
-	t := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "WHEN\tWHO\tDID\tRECORDS\tREFUSED\tWHY\tLEDGERS")
-	for i := range h.Lines {
-		l := &h.Lines[i]
-		released, refused := disclosureCounts(l)
-		did := l.Op.String()
-		if l.Renewals > 0 {
-			did += fmt.Sprintf(" (kept open %d times)", l.Renewals)
-		}
-		if l.Disputed {
-			did += " (ledgers differ)"
-		}
-		who := nameOf(known, l.Actor)
-		if l.Behalf != (abaton.ActorID{}) {
-			who += " for " + nameOf(known, l.Behalf)
-		}
-		if !l.Onward.IsZero() {
-			who += " through " + nameOf(known, l.Onward.From)
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%s\t%d\n", time.Unix(l.First, 0).Format(time.DateTime), who, did,
-			released, refused, l.Purpose, len(l.Keepers))
-	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	e.say("This list is %s. %d ledgers answered.", h.String(), h.Answered)
-	for _, f := range h.Faults {
-		e.say("%v", f)
-	}
-	return nil
 }

@@ -69,6 +69,8 @@ func commands(e *env) []*cobra.Command {
 		newInspectCommand(e),
 		newDemoCommand(e),
 		newLedgerCommand(e),
+		newReportCommand(e),
+		newVerifyCommand(e),
 		newPolicyCommand(e),
 		newKeeperCommand(e),
 		newBenchCommand(e),

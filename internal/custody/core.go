@@ -62,6 +62,7 @@ type Core struct {
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
+	looks    looks
 	// recovering: the ledger follows a lost one and has no entry yet.
 	recovering bool
 }

@@ -53,8 +53,9 @@ type Keeper struct {
 	mode     Mode
 	clock    Clock
 	repairs  repairs
-	replyMax int // bytes of all pieces of one reply
-	pageMax  int // bytes of the key logs of one answer to a query
+	looking  chan struct{} // room for those who read the ledger for a look
+	replyMax int           // bytes of all pieces of one reply
+	pageMax  int           // bytes of the key logs of one answer to a query
 }
 
 // replyMax leaves room in abaton.ReplyBodyMax for what is around the pieces.
@@ -91,7 +92,7 @@ func Open(cfg Config) (*Keeper, error) {
 		cfg: cfg, shape: shapeOf(cfg.Set), store: cfg.Store, core: core,
 		sessions: newSessions(), jobs: make(chan job, groupMax),
 		stop: make(chan struct{}), done: make(chan struct{}), mode: core.Mode(),
-		replyMax: replyMax, pageMax: statementBytesMax,
+		replyMax: replyMax, pageMax: statementBytesMax, looking: make(chan struct{}, looksAtOnce),
 	}
 	go k.run()
 	return k, nil

@@ -237,7 +237,7 @@ func (c *Core) receiptBody(t *tx, batch abaton.BatchName, lock spread.Hash32) []
 func (c *Core) entered(t *tx, u *spread.Checked, writer abaton.ActorID, receipt []byte) Output {
 	t.enter(ledger.Entry{
 		Request: u.LockHash, Op: ledger.OpDeposit, Outcome: ledger.Permitted, Actor: writer,
-		Organisation: writer, Patient: u.Head.Patient,
+		Organisation: writer, Patient: u.Head.Patient, Lines: []abaton.Line{u.Head.Line},
 		Rows: []ledger.Row{{Batch: u.Name, Released: allOf(int(u.Head.Dims.M))}},
 	})
 	return Output{Bytes: receipt}

@@ -206,12 +206,8 @@ func (k *Keeper) history(r *keeper.Reply, patient abaton.ActorID, from uint64) e
 		return err
 	}
 	r.Checkpoint, r.Total = x.Checkpoint, x.Total
-	for _, d := range x.Disclosures {
-		out := keeper.Disclosure{Index: d.Index, Seq: d.Seq, Leaf: d.Leaf, Salt: d.Salt, Entry: d.Entry}
-		for _, h := range d.Path {
-			out.Path = append(out.Path, h)
-		}
-		r.Disclosures = append(r.Disclosures, out)
+	for i := range x.Disclosures {
+		r.Disclosures = append(r.Disclosures, disclosed(&x.Disclosures[i]))
 	}
 	if at := from + uint64(len(x.Disclosures)); at < x.Total {
 		r.Next = at

@@ -2,10 +2,12 @@ package custody
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/policy"
+	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 )
 
@@ -106,6 +108,31 @@ func (v *verdict) policy() abaton.Reason {
 		return abaton.ReasonPolicy
 	}
 	return ""
+}
+
+// policyVersion is which version of the organisation's policy is in force here,
+// for the ledger: 0 for the shipped one, and where standing was refused before
+// any organisation was known to stand behind who asks.
+func (v *verdict) policyVersion() uint64 {
+	if v.asker.org == nil {
+		return 0
+	}
+	if body := v.asker.org.Policy(v.t.now.Unix()); body != nil {
+		return body.Version
+	}
+	return 0
+}
+
+// linesTouched are the lines that a permitted request opened something of, for
+// the ledger: to whoever knows a line's name they say which part of the record
+// it was, to everybody else nothing.
+func (v *verdict) linesTouched() []abaton.Line {
+	if len(v.rows) == 0 {
+		return v.lines
+	}
+	lines := slices.Clone(v.asksFor)
+	ledger.SortLines(lines)
+	return slices.Compact(lines)
 }
 
 // facts is what this keeper knows of a request, in the words of policies. What

@@ -23,7 +23,12 @@ type mayAsk struct {
 	Query *keeper.Query
 }
 
-func (mayAsk) slot() string { return "" }
+func (m mayAsk) slot() string {
+	if m.Query.Look == nil {
+		return ""
+	}
+	return "look/" + string(m.Query.Look.Name[:]) // one entry, however many pages ask at once
+}
 
 func (m mayAsk) decide(c *Core, t *tx) Output {
 	peer := c.cfg.Set.KeeperOf(m.Query.Key)
@@ -33,7 +38,7 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)
 		return Output{Bytes: yours}
-	case peer != nil && m.Query.Kind == keeper.QueryOpened:
+	case peer != nil && (m.Query.Kind == keeper.QueryOpened || m.Query.Kind == keeper.QueryTouched):
 		return refused(abaton.ReasonPeer)
 	case peer != nil:
 		return Output{}
@@ -63,8 +68,11 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	if st == nil || st.KeyRights(m.Query.Key) == 0 {
 		return refused(abaton.ReasonCredential)
 	}
-	if m.Query.Kind == keeper.QueryOpened {
+	switch m.Query.Kind {
+	case keeper.QueryOpened:
 		return c.tellOpenings(t, m.Query, st)
+	case keeper.QueryTouched:
+		return c.admitLook(t, m.Query, st)
 	}
 	return Output{}
 }
@@ -73,7 +81,7 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	var q keeper.Query
 	signed, err := verified(body, wire.Query, func(b []byte) (abaton.KeyID, error) {
-		if wire.Unmarshal(b, &q) != nil || q.V != wire.Version || len(q.Actors) > keeper.QueryActorsMax {
+		if wire.Unmarshal(b, &q) != nil || q.V != wire.Version || len(q.Actors) > keeper.QueryActorsMax || !lookForm(&q) {
 			return abaton.KeyID{}, abaton.Refuse(abaton.ReasonMalformed)
 		}
 		return q.Key, nil
@@ -99,6 +107,8 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	case keeper.QueryTime:
 	case keeper.QueryOpened:
 		a.Openings = out.Openings
+	case keeper.QueryTouched:
+		err = k.touched(ctx, &a, &q, out.Entry)
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

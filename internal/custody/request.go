@@ -374,7 +374,7 @@ func (v *verdict) entry() ledger.Entry {
 	e := ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
-		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward,
+		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward, Policy: v.policyVersion(),
 	}
 	v.tellEmergency(&e)
 	return e
@@ -431,7 +431,7 @@ func (v *verdict) permit() Output {
 	q := v.r.Asked
 	out := Output{Granted: v.granted, Outcome: ledger.Permitted, Lines: v.lines, Escrow: v.escrow, Opened: v.opening != nil}
 	e := v.entry()
-	e.Rows, e.Lines, e.Outcome = v.rows, v.lines, ledger.Permitted
+	e.Rows, e.Lines, e.Outcome = v.rows, v.linesTouched(), ledger.Permitted
 	for _, row := range v.rows {
 		if row.Refused != 0 {
 			e.Outcome, e.Reason = ledger.Partly, abaton.ReasonNotFound

@@ -203,7 +203,7 @@ func (i Restored) decide(c *Core, t *tx) Output {
 		return c.depositFailed(t, err)
 	}
 	t.enter(ledger.Entry{
-		Request: u.LockHash, Op: ledger.OpRepair, Outcome: ledger.Permitted, Actor: c.cfg.Set.ID(), Patient: u.Head.Patient,
+		Request: u.LockHash, Op: ledger.OpRepair, Outcome: ledger.Permitted, Actor: c.cfg.Set.ID(), Patient: u.Head.Patient, Lines: []abaton.Line{u.Head.Line},
 		Rows: []ledger.Row{{Batch: u.Name, Released: i.Records}},
 	})
 	return Output{Bytes: receipt}

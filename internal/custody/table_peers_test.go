@@ -45,7 +45,11 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 	}
 	say := func(by *key.Signing, after time.Duration) *said {
 		q := keeper.Query{V: wire.Version, Kind: kind, Time: uint64(time.Now().Add(after).Unix()), Key: by.ID()}
-		if !peer {
+		switch {
+		case kind == keeper.QueryTouched:
+			q.Look = &ledger.Look{Organisation: w.org.ID, Until: 1 << 40}
+			rand.Read(q.Look.Name[:])
+		case !peer:
 			q.Actors = []abaton.ActorID{w.doctor.ID}
 		}
 		rand.Read(q.Nonce[:])
@@ -57,6 +61,9 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 	}
 	by := func(k *key.Signing) func(*testing.T) []try {
 		return func(*testing.T) []try { return rightly(say(k, 0)) }
+	}
+	if kind == keeper.QueryTouched {
+		own = w.org.Manage
 	}
 	form := refuses(abaton.ReasonMalformed)
 	stranger := w.ana.Manage // for peers' questions: a live key, and no keeper's
@@ -264,7 +271,7 @@ func (w *circle) adds(body []byte) *said {
 func peerRows(t *testing.T) (*custodytest.Network, []row) {
 	w := newCircle(t)
 	rows := []row{w.feedRow(), w.checkpointRow(t)}
-	for k := keeper.QueryLog; k <= keeper.QueryOpened; k++ {
+	for k := keeper.QueryLog; k <= keeper.QueryTouched; k++ {
 		rows = append(rows, w.queryRow(k))
 	}
 	for k := keeper.RepairBatches; k <= keeper.RepairGone; k++ {

@@ -26,6 +26,8 @@ var judgedElsewhere = map[wire.Label]string{
 	wire.Released:  "internal/emergency/TestAuthorityAsks",
 	wire.Author:    "seal/TestAuthors",
 	wire.Enrolment: "internal/gateway/TestAttestationsRefused",
+	// Reports never reach a keeper: whoever reads one verifies it.
+	wire.Incident: "internal/report/TestALieSignedAnew", wire.ReportDraft: "internal/report/TestALieSignedAnew", wire.Notice: "internal/report/TestALieSignedAnew",
 }
 
 // signedByNobody are labels that the protocol keeps for a signature which no

@@ -84,23 +84,14 @@ func (g *Gateway) kindsOf(ctx context.Context, state *actor.State, ids []abaton.
 	if err != nil {
 		return nil, err
 	}
+	for id, log := range logs {
+		kinds[id] = typeOf(log.Kind())
+	}
 	if org, err := g.network.Log(ctx, g.org); err == nil {
 		for id := range kinds {
 			if org.Team(id) != nil {
 				kinds[id] = "CareTeam"
 			}
-		}
-	}
-	for id, log := range logs {
-		switch log.Kind() {
-		case actor.Patient:
-			kinds[id] = "Patient"
-		case actor.Clinician:
-			kinds[id] = "Practitioner"
-		case actor.Organisation:
-			kinds[id] = "Organization"
-		case actor.Device, actor.Agent:
-			kinds[id] = "Device"
 		}
 	}
 	return kinds, nil
@@ -139,7 +130,7 @@ func (c *chart) patientRef() string {
 // the keepers' ledgers say. Keepers tell nobody else; to anybody else this
 // gateway says what the session itself has opened.
 func (g *Gateway) disclosures(ctx context.Context, p *person, c *chart) (out []fhir.Version, warning string, err error) {
-	shown := view.Disclosed{Tag: g.ids.tag(c.patient), Patient: c.patientRef(), ID: c.patient, KeeperSet: g.set.ID(), Name: c.names()}
+	shown := view.Disclosed{Tag: g.ids.tag(c.patient), Patient: c.patientRef(), ID: c.patient, KeeperSet: g.set.ID(), Name: c.names(), Part: p.partsOfBatches(c)}
 	var lines []ledger.Line
 	if c.patient == p.actor {
 		history, err := g.historyOf(ctx, p, c)
@@ -151,6 +142,9 @@ func (g *Gateway) disclosures(ctx context.Context, p *person, c *chart) (out []f
 		}
 	} else {
 		lines = g.looks(p, c)
+	}
+	if shown.Kind, err = g.askers(ctx, lines); err != nil {
+		return nil, "", err
 	}
 	for i := range lines {
 		shown.Line, shown.Own = &lines[i], lines[i].Actor == c.patient

@@ -175,6 +175,11 @@ func TestDisclosuresAsAuditEvent(t *testing.T) {
 	if l.Total < 3 || !bytes.Contains(got, []byte(k.doctor.id.String())) || !bytes.Contains(got, []byte(`"Observation/`+id+`/_history/`)) {
 		t.Errorf("the patient sees %d disclosures: %s", l.Total, got)
 	}
+	for _, want := range []string{"IHE.BasicAudit.PatientRead", "IHE.BasicAudit.PatientQuery", `"securityLabel":[{"system":"urn:abaton:category","code":"general"}]`, `"role":[{"coding":[{"system":"urn:abaton:role"`} {
+		if !bytes.Contains(got, []byte(want)) {
+			t.Errorf("the patient's list does not hold %s", want)
+		}
+	}
 	first := l.ids()[0]
 	me.want(http.StatusOK, "GET", "/AuditEvent/"+first, "", nil)
 	me.want(http.StatusOK, "GET", "/AuditEvent?date=lt2020", "", &l) // the own record, without naming it

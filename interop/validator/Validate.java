@@ -4,6 +4,9 @@
 // systems (LOINC, SNOMED CT, RxNorm) are not looked up. "known" is an error of
 // this validator's own: in a searchset inside a response Bundle it does not know
 // the members of Bundle.link; the same searchset by itself has no error.
+// With a second folder, of an implementation guide's StructureDefinitions,
+// ValueSets and CodeSystems, what claims one of its profiles is held against that
+// too, and a profile nobody knows is an error.
 import ca.uhn.fhir.context.FhirContext;
 import ca.uhn.fhir.context.support.DefaultProfileValidationSupport;
 import ca.uhn.fhir.validation.FhirValidator;
@@ -15,19 +18,34 @@ import java.util.TreeMap;
 import org.hl7.fhir.common.hapi.validation.support.CachingValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyService;
 import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.PrePopulatedValidationSupport;
+import org.hl7.fhir.common.hapi.validation.support.SnapshotGeneratingValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.ValidationSupportChain;
 import org.hl7.fhir.common.hapi.validation.validator.FhirInstanceValidator;
 
 class Validate {
   public static void main(String[] args) throws Exception {
     var context = FhirContext.forR4();
+    var guide = new PrePopulatedValidationSupport(context);
+    int read = 0;
+    if (args.length > 1) {
+      try (var files = Files.list(Path.of(args[1]))) {
+        for (Path file : files.filter(f -> f.getFileName().toString().matches("(StructureDefinition|ValueSet|CodeSystem)-.*\\.json")).toList()) {
+          guide.addResource(context.newJsonParser().parseResource(Files.readString(file)));
+          read++;
+        }
+      }
+      System.err.println("definitions of the guide\t" + read);
+    }
     var known = new ValidationSupportChain(
         new DefaultProfileValidationSupport(context),
+        guide,
+        new SnapshotGeneratingValidationSupport(context),
         new InMemoryTerminologyServerValidationSupport(context),
         new CommonCodeSystemsTerminologyService(context));
     var module = new FhirInstanceValidator(new CachingValidationSupport(known));
     module.setNoTerminologyChecks(false);
-    module.setErrorForUnknownProfiles(false);
+    module.setErrorForUnknownProfiles(args.length > 1);
     module.setAnyExtensionsAllowed(true);
     FhirValidator validator = context.newValidator().registerValidatorModule(module);
     var counts = new TreeMap<String, Integer>();

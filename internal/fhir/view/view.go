@@ -35,6 +35,9 @@ const (
 	QuotaExtension  = "urn:abaton:quota"      // records a grant may open
 	ReasonExtension = "urn:abaton:reason"     // why access is asked for, in own words
 	OnwardExtension = "urn:abaton:onward"     // act1... of where a grant may be handed on
+	SystemRequest   = "urn:abaton:request"    // hash of a signed request, in hexadecimal: the same in every ledger
+	SystemRole      = "urn:abaton:role"       // physician, nurse, ...
+	SystemPolicy    = "urn:abaton:policy"     // act1...:version, an organisation's policy
 )
 
 // Prefixes of ids that are computed. No other id may begin so.
@@ -74,6 +77,12 @@ const (
 	systemProvenance  = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 	systemSignature   = "urn:iso-astm:E1762-95:2013"
 	systemDICOM       = "http://dicom.nema.org/resources/ontology/DCM"
+	systemRoleClass   = "http://terminology.hl7.org/CodeSystem/v3-RoleClass"
+	systemSecurity    = "http://terminology.hl7.org/CodeSystem/extra-security-role-type"
+	systemTypes       = "http://hl7.org/fhir/resource-types"
+	systemBALPEntity  = balp + "CodeSystem/BasicAuditEntityType"
+	systemBALPAuthZ   = balp + "CodeSystem/AuthZsubType"
+	extensionAbsent   = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 )
 
 type coding struct {

@@ -1,0 +1,212 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+)
+
+// A page is a signed file with what people read around it: HTML that prints,
+// with nothing fetched from anywhere and no script that runs. It is made of the
+// signed file alone, so that whoever holds the page makes it again and compares.
+
+//go:embed page.html
+var pageText string
+
+// The signed file lies between these two in a page. JSON as encoding/json
+// writes it has no "<".
+const (
+	pageOpens  = `<script type="application/json" id="signed">`
+	pageCloses = "</script>"
+)
+
+// sheet is what the page shows.
+type sheet struct {
+	Language, Title, Drill string
+	Lead                   []string
+	Letters                []letterSheet
+	Fields                 []fieldSheet
+	Missing                []string
+	Withheld               []string
+	Evidence               []Proven
+	Signed                 template.JS
+}
+
+type letterSheet struct {
+	Language, Title, Drill string
+	Parts                  []partSheet
+}
+
+type partSheet struct {
+	Heading   string
+	Sentences []Sentence
+	Columns   []string
+	Rows      [][]string
+}
+
+type fieldSheet struct {
+	Section string // empty where it is the one before
+	Filled
+}
+
+// Page is the readable page of a signed file: an HTML document that prints.
+func Page(signed []byte) ([]byte, error) {
+	var f file
+	if err := strict(signed, &f); err != nil {
+		return nil, fails("it is no report: its form is not known")
+	}
+	s := sheet{Language: "en", Signed: template.JS(signed)} // encoding/json left no "<" in it
+	if f.Drill {
+		s.Drill = words["en"].drill
+	}
+	var err error
+	switch f.Kind {
+	case IncidentFile:
+		var i Incident
+		if err = strict(f.Body, &i); err == nil {
+			s.incident(&i)
+		}
+	case DraftFile:
+		var d Draft
+		if err = strict(f.Body, &d); err == nil {
+			s.draft(&d)
+		}
+	case NoticeFile:
+		var n Notice
+		if err = strict(f.Body, &n); err == nil {
+			s.notice(&n)
+		}
+	default:
+		err = errForm
+	}
+	if err != nil {
+		return nil, fails("its body is not in its form")
+	}
+	s.Evidence = f.Evidence.Entries
+	return s.write()
+}
+
+func (s *sheet) write() ([]byte, error) {
+	t, err := template.New("page").Funcs(template.FuncMap{"hex": func(b []byte) string { return fmt.Sprintf("%x", b) }, "join": strings.Join}).Parse(pageText)
+	if err != nil {
+		return nil, fmt.Errorf("write page: %w", err)
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, s); err != nil {
+		return nil, fmt.Errorf("write page: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// signedIn is the signed file in a page; the data itself where it is no page.
+func signedIn(data []byte) (signed []byte, page bool, err error) {
+	if bytes.HasPrefix(data, []byte("{")) {
+		return data, false, nil
+	}
+	_, after, found := bytes.Cut(data, []byte(pageOpens))
+	signed, _, ends := bytes.Cut(after, []byte(pageCloses))
+	if !found || !ends {
+		return nil, false, fails("it is no report, and no page of one")
+	}
+	return signed, true, nil
+}
+
+func (s *sheet) incident(i *Incident) {
+	s.Title = "Incident " + i.ID
+	s.Lead = []string{
+		fmt.Sprintf("%d patients with records opened; %d not sure; %d asked for and nothing opened; %d listed only.", i.Scope.People.Opened, i.Scope.People.Close, i.Scope.People.Asked, i.Scope.People.Listed),
+		fmt.Sprintf("%d records opened, %d not sure, %d asked for and stayed sealed.", i.Scope.Records.Opened, i.Scope.Records.Close, i.Scope.Records.Asked),
+		"This list is " + i.Complete.Says + ".",
+	}
+	s.Lead = append(s.Lead, i.Complete.Faults...)
+	for _, r := range i.Regimes {
+		for _, step := range r.Steps {
+			s.Lead = append(s.Lead, fmt.Sprintf("%s, %s: due %s", r.Rule, step.Name, moment(step.Due)))
+		}
+	}
+	var rows [][]string
+	for _, p := range i.Scope.Patients {
+		rows = append(rows, []string{moment(p.First), p.Patient, "", strconv.Itoa(p.Records.Opened), strconv.Itoa(p.Records.Close + p.Records.Asked), ids(p.Reads)})
+	}
+	s.Letters = []letterSheet{{Language: "en", Title: "Patients", Parts: []partSheet{{Columns: []string{"First", "Patient", "", "Opened", "Not opened", "Proof"}, Rows: rows}}}}
+}
+
+func ids(reads []Read) string {
+	var all []string
+	for _, r := range reads {
+		all = append(all, r.Evidence...)
+	}
+	return strings.Join(all, " ")
+}
+
+func (s *sheet) draft(d *Draft) {
+	s.Title = "Draft: " + d.Name
+	s.Lead = []string{fmt.Sprintf("%d of %d fields filled (%d %%). This is a draft: a person reads it, completes it and hands it in.", d.Filled, d.Of, d.Percent())}
+	for _, step := range d.Steps {
+		s.Lead = append(s.Lead, fmt.Sprintf("%s: due %s", step.Name, moment(step.Due)))
+	}
+	before := ""
+	for _, f := range d.Fields {
+		shown := fieldSheet{Filled: f}
+		if f.Section != before {
+			before, shown.Section = f.Section, f.Section
+		} else {
+			shown.Section = ""
+		}
+		s.Fields = append(s.Fields, shown)
+	}
+	s.Missing = d.Missing
+}
+
+func (s *sheet) notice(n *Notice) {
+	if !n.Post {
+		s.Title = words["en"].title
+		for _, language := range n.Languages {
+			w := words[language]
+			if w == nil {
+				continue
+			}
+			speak := w.speakNobody
+			if n.From.Person != "" {
+				speak = fmt.Sprintf(w.speak, n.From.Person)
+			}
+			s.Withheld = append(s.Withheld, w.withheld, speak)
+		}
+		return
+	}
+	for _, language := range n.Languages {
+		w := words[language]
+		if w == nil {
+			continue
+		}
+		l := letterSheet{Language: language, Title: w.title}
+		if n.Drill {
+			l.Drill = w.drill
+		}
+		for _, p := range n.Letter(language) {
+			part := partSheet{Heading: p.Heading, Sentences: p.Sentences}
+			if p.Reads {
+				part.Columns, part.Rows = w.columns[:], n.rows(w)
+			}
+			l.Parts = append(l.Parts, part)
+		}
+		s.Letters = append(s.Letters, l)
+	}
+	if len(s.Letters) > 0 {
+		s.Language, s.Title = s.Letters[0].Language, s.Letters[0].Title
+	}
+}
+
+func (n *Notice) rows(w *phrases) (rows [][]string) {
+	for _, r := range n.Facts.Reads {
+		what := w.acts[r.What]
+		if what == "" {
+			what = r.What
+		}
+		rows = append(rows, []string{w.moment(r.At), what, r.Role, strconv.Itoa(r.Opened), strconv.Itoa(r.Refused), strings.Join(r.Evidence, " ")})
+	}
+	return rows
+}

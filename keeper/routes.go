@@ -13,6 +13,7 @@ const (
 	RouteNotices  = "/v1/notices" // Notices -> Results (empty OK each)
 	RouteQuery    = "/v1/query"   // Signed Query -> Signed Statements
 	RouteRepair   = "/v1/repair"  // Signed Repair -> Repaired
+	RouteVerdict  = "/v1/verdict" // Verdicts -> Results (empty OK each)
 	RouteWitness  = "/add-checkpoint"
 	RouteEvidence = "/checkpoint"
 	RouteTiles    = "/tile/"

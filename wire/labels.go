@@ -92,6 +92,7 @@ const (
 	RepairPart  Label = "abaton/v1/repair-part"
 	RepairSum   Label = "abaton/v1/repair-sum"
 	Feed        Label = "abaton/v1/feed"
+	Verdict     Label = "abaton/v1/verdict"
 	LedgerLeaf  Label = "abaton/v1/ledger-leaf"
 	PatientTie  Label = "abaton/v1/patient-chain"
 	RowKey      Label = "abaton/v1/row-key"

@@ -34,6 +34,7 @@ const plan = `
 	abaton < internal/store < internal/store/storetest;
 	abaton < internal/quorum;
 	wire < internal/policy;
+	wire < internal/detect;
 	session, internal/policy < internal/blast < cmd/abaton;
 	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
@@ -107,7 +108,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

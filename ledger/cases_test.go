@@ -35,6 +35,7 @@ func entryVectors(t *testing.T) []vector {
 		}
 	}
 	vs = append(vs, emergencyVectors()...)
+	vs = append(vs, watchVectors()...)
 	sortVectors(vs[2:])
 	return vs
 }

@@ -44,6 +44,11 @@ type Entry struct {
 	Opening [32]byte       `cbor:"26,keyasint"` // OpConfirm: Request of the opening's entry
 	// Onward is by which hand-on of Grant it was asked; absent normally.
 	Onward abaton.Handed `cbor:"27,keyasint,omitzero"`
+	// Policy is the version of Organisation's policy in force here; 0 for the
+	// shipped one, and for a patient.
+	Policy uint64 `cbor:"28,keyasint,omitzero"`
+	// Watch is what this keeper's detection said; absent where it said nothing.
+	Watch Watch `cbor:"29,keyasint,omitzero"`
 }
 
 // Row is one batch of an entry and which of its records were released and
@@ -121,7 +126,7 @@ func (e *Entry) check() error {
 	case e.FoldsInto != 0 && e.Op != OpPermit, e.FoldsInto > SizeMax:
 		return refuse("entry", "folds-into")
 	}
-	for _, c := range []func(opRule) error{e.checkOutcome, e.checkPatient, e.checkRows, e.checkPurpose, e.checkLines, e.checkEmergency} {
+	for _, c := range []func(opRule) error{e.checkOutcome, e.checkPatient, e.checkRows, e.checkPurpose, e.checkLines, e.checkEmergency, e.checkWatch} {
 		if err := c(rule); err != nil {
 			return err
 		}

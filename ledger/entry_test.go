@@ -24,13 +24,20 @@ func sampleEntry() ledger.Entry {
 	return e
 }
 
+// watchedEntry is one that a policy and the watch have judged.
+func watchedEntry() ledger.Entry {
+	e := sampleEntry()
+	e.Policy, e.Watch = 7, ledger.Watch{Rules: 2, Level: ledger.LevelMax, Fired: 1 | 1<<14}
+	return e
+}
+
 func TestEntryRoundTrip(t *testing.T) {
 	permit := sampleEntry()
 	permit.Op, permit.FoldsInto = ledger.OpPermit, ledger.Fold(0)
 	admin := ledger.Entry{Version: 1, Keeper: 5, Time: 1, Request: id("r"), Op: ledger.OpAdmin, Outcome: ledger.Permitted, Actor: id("operator")}
 	handed := sampleEntry()
 	handed.Onward = abaton.Handed{From: id("giver"), ID: id("hand-on")}
-	for _, e := range []ledger.Entry{sampleEntry(), permit, admin, handed} {
+	for _, e := range []ledger.Entry{sampleEntry(), permit, admin, handed, watchedEntry()} {
 		b, err := e.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -108,6 +115,12 @@ func spoiled() map[string][]func(*ledger.Entry) {
 			func(e *ledger.Entry) { e.Role = "a\nb" },
 			func(e *ledger.Entry) { e.Role = "abcdefghijklmnopqrstuvwxyz-abcdefghij" },
 		},
+		"entry.policy": {func(e *ledger.Entry) { e.Organisation, e.Policy = abaton.ActorID{}, 1 }},
+		"entry.watch": {
+			func(e *ledger.Entry) { e.Watch = ledger.Watch{Rules: 1, Level: 8} },
+			func(e *ledger.Entry) { e.Watch = ledger.Watch{Level: 1} },
+			func(e *ledger.Entry) { e.Watch = ledger.Watch{Fired: 1} },
+		},
 		"entry.line-order": {func(e *ledger.Entry) { e.Lines[1] = e.Lines[0] }},
 		"entry.folds-into": {
 			func(e *ledger.Entry) { e.FoldsInto = 3 },
@@ -160,6 +173,7 @@ func TestLargestEntryFits(t *testing.T) {
 	}
 	ledger.SortLines(e.Lines)
 	e.Time, e.PatientSeq = 1<<40, ledger.SizeMax
+	e.Policy, e.Watch = 1<<63, ledger.Watch{Rules: 1 << 31, Level: ledger.LevelMax, Fired: 1 << 31}
 	b, err := e.Marshal()
 	if err != nil || len(b) > ledger.EntryBytesMax/3*2 {
 		t.Errorf("got %d bytes, %v", len(b), err)
@@ -220,6 +234,7 @@ func FuzzEntry(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
+	f.Add(wire.Marshal(watchedEntry()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := ledger.ParseEntry(b)
 		if err != nil {

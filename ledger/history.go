@@ -52,6 +52,7 @@ type Line struct {
 	Rows         []LineRow
 	Lines        []abaton.Line
 	Keepers      []abaton.KeeperIndex // whose ledgers hold it, ascending
+	Told         []Told               // what each of these ledgers says for itself, by keeper, then index
 	Renewals     int                  // permits of the same session folded into this line
 	Renewed      int64                // unix seconds of the last of them; 0 for none
 	Disputed     bool                 // ledgers tell different facts of this request; each version is a line
@@ -213,7 +214,7 @@ func (m *merging) take(patient abaton.ActorID, a *Answer) {
 	}
 	done := make(map[requestFacts]map[abaton.BatchName]uint64) // a record counts once a keeper
 	for i := range c.Entries {
-		m.gather(&c.Entries[i], done)
+		m.gather(&c.Entries[i], c.Indexes[i], done)
 	}
 }
 
@@ -243,14 +244,14 @@ func factsOf(en *Entry) requestFacts {
 	return requestFacts{en.Request, facts{en.Op, en.Actor, en.Organisation, en.Device, en.Role, en.Behalf, en.Session, en.Purpose, en.Grant, en.Onward}}
 }
 
-func (m *merging) gather(en *Entry, done map[requestFacts]map[abaton.BatchName]uint64) {
+func (m *merging) gather(en *Entry, index uint64, done map[requestFacts]map[abaton.BatchName]uint64) {
 	key := factsOf(en)
 	d := m.drafts[key]
 	if d == nil {
 		d = newDraft(en)
 		m.drafts[key] = d
 	}
-	d.add(en)
+	d.add(en, index)
 	if done[key] == nil {
 		done[key] = make(map[abaton.BatchName]uint64)
 	}
@@ -272,8 +273,9 @@ func newDraft(en *Entry) *draft {
 	return d
 }
 
-func (d *draft) add(en *Entry) {
+func (d *draft) add(en *Entry, index uint64) {
 	l := &d.line
+	l.Told = append(l.Told, tellOf(en, index))
 	l.First, l.Last = min(l.First, en.Time), max(l.Last, en.Time)
 	if !slices.Contains(l.Keepers, en.Keeper) {
 		l.Keepers = append(l.Keepers, en.Keeper)
@@ -397,6 +399,7 @@ func (d *draft) within(first *draft) bool {
 func (d *draft) finish(s Shape) Line {
 	l := d.line
 	slices.Sort(l.Keepers)
+	slices.SortFunc(l.Told, func(a, b Told) int { return cmp.Or(cmp.Compare(a.Keeper, b.Keeper), cmp.Compare(a.Index, b.Index)) })
 	SortLines(l.Lines)
 	for batch := range maps.Keys(d.rows) {
 		row := d.rows[batch]

@@ -21,6 +21,9 @@ const (
 	OpUnseal    Op = 14 // a share of an escrow, which Grant names
 	OpEmergency Op = 15 // a share of an emergency set, which Grant names
 	OpConfirm   Op = 16 // a second clinician's word about an emergency opening
+	OpContain   Op = 17 // this keeper began to hold somebody back
+	OpLift      Op = 18 // an organisation's signed event ended that
+	OpLook      Op = 19 // an officer's signed question to this ledger
 )
 
 // opRule says which fields an operation needs.
@@ -65,6 +68,12 @@ func (o Op) rule() (opRule, bool) {
 		return opRule{"emergency", true, false, true}, true
 	case OpConfirm:
 		return opRule{"confirm", true, false, true}, true
+	case OpContain:
+		return opRule{name: "contain"}, true
+	case OpLift:
+		return opRule{name: "lift"}, true
+	case OpLook:
+		return opRule{name: "look"}, true
 	}
 	return opRule{}, false
 }

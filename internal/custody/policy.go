@@ -108,6 +108,19 @@ func (v *verdict) policy() abaton.Reason {
 	return ""
 }
 
+// policyVersion is which version of the organisation's policy is in force here,
+// for the ledger: 0 for the shipped one, and where standing was refused before
+// any organisation was known to stand behind who asks.
+func (v *verdict) policyVersion() uint64 {
+	if v.asker.org == nil {
+		return 0
+	}
+	if body := v.asker.org.Policy(v.t.now.Unix()); body != nil {
+		return body.Version
+	}
+	return 0
+}
+
 // facts is what this keeper knows of a request, in the words of policies. What
 // it does not know it leaves out, and policies refuse what needs it.
 func facts(v *verdict) (*policy.Facts, error) {

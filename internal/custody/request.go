@@ -374,7 +374,7 @@ func (v *verdict) entry() ledger.Entry {
 	e := ledger.Entry{
 		Request: v.r.Asked.Hash(), Op: opOf(q), Actor: st.Actor, Organisation: st.Organisation,
 		Session: v.r.Session.ID(), Patient: q.Patient, Purpose: q.Purpose, Grant: q.Grant,
-		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward,
+		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward, Policy: v.policyVersion(),
 	}
 	v.tellEmergency(&e)
 	return e

@@ -35,7 +35,9 @@ const plan = `
 	abaton < internal/quorum;
 	wire < internal/policy;
 	wire < internal/detect;
+	session, internal/detect < internal/contain < internal/custody;
 	session, internal/policy < internal/blast < cmd/abaton;
+	actor < internal/relation < internal/custody, internal/gateway, internal/people, cmd/abaton;
 	keeper, internal/store, internal/policy < internal/custody;
 	client, internal/custody < internal/custody/custodytest;
 	NONE < internal/fhir, internal/durable;
@@ -108,7 +110,8 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation",
+	"internal/contain",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

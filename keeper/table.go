@@ -26,6 +26,7 @@ const (
 	ByQuery                         // signed by a live key or a keeper
 	ByCheckpoint                    // the checkpoint carries a peer's signature
 	ByPeer                          // signed by a keeper of the set, for its own place
+	ByOrganisation                  // signed by a live key of an admitted organisation
 	AsEvidence                      // signed checkpoints and salted hashes
 )
 

@@ -87,6 +87,9 @@ const (
 	Query        Label = "abaton/v1/query"
 	Answer       Label = "abaton/v1/answer"
 	Never        Label = "abaton/v1/never-had"
+	// The watch.
+	Relations Label = "abaton/v1/relations"
+	Honey     Label = "abaton/v1/honey"
 	// Keepers and ledgers.
 	Peer        Label = "abaton/v1/peer"
 	RepairPart  Label = "abaton/v1/repair-part"

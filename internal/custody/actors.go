@@ -134,6 +134,16 @@ func (a *actors) get(id abaton.ActorID) (*actor.State, error) {
 	return l.state, nil
 }
 
+// known reports whether any event of an actor is known, without reducing its
+// log.
+func (a *actors) known(id abaton.ActorID) (found bool, err error) {
+	if a.logs[id] != nil {
+		return true, nil
+	}
+	err = a.store.Statements(id, 0, func(store.Statement) bool { found = true; return false })
+	return found, err
+}
+
 // log is get with this keeper's votes.
 func (a *actors) log(id abaton.ActorID) (*keyLog, error) {
 	if l := a.logs[id]; l != nil {

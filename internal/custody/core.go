@@ -58,6 +58,7 @@ type Core struct {
 	clock    clock
 	windows  windows
 	policies *policySets
+	told     *toldRelations
 	resigned time.Time
 	mode     Mode
 	owing    bool // entries may wait in owedSpace
@@ -86,6 +87,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		heard:    make(map[abaton.KeeperIndex]time.Time),
 		counters: newCounters(),
 		windows:  make(windows),
+		told:     newToldRelations(),
 		resigned: now,
 		owing:    true,
 	}
@@ -189,6 +191,7 @@ func (c *Core) Step(now time.Time, in []Input) []Output {
 func (c *Core) round(now time.Time, in []Input, out []Output, todo []int) (later []int) {
 	c.actors.trim()
 	c.windows.trim()
+	c.told.trim()
 	t := &tx{now: now, marked: make(map[string]bool), counts: make(map[abaton.ActorID]uint64), notes: make(map[string][]byte)}
 	taken := make(map[string]bool)
 	var done []int

@@ -12,6 +12,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -43,6 +44,7 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteNotices, keeper.ByReceipts, abaton.ControlBodyMax, k.Note),
 		post(keeper.RouteQuery, keeper.ByQuery, abaton.ControlBodyMax, k.Tell),
 		post(keeper.RouteRepair, keeper.ByPeer, abaton.DepositBodyMax, k.Aid),
+		post(keeper.RouteRelations, keeper.ByOrganisation, relation.SignedBytesMax, k.Relate),
 		witness,
 		{Method: "GET", Path: keeper.RouteEvidence, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.checkpoint},
 		{Method: "GET", Path: keeper.RouteWitnessed, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.peerCheckpoint},

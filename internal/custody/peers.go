@@ -135,5 +135,8 @@ func (Tick) decide(c *Core, t *tx) Output {
 	if _, err := c.store.ExpireNonces(&t.change, t.now); err != nil {
 		return t.fail(err)
 	}
+	if err := c.sweepRelations(t); err != nil {
+		return t.fail(err)
+	}
 	return Output{}
 }

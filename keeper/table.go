@@ -16,18 +16,18 @@ type Policy uint8
 // The policies. None of them is "open": evidence routes give signed hashes
 // that witnesses and auditors must be able to read, and nothing else.
 const (
-	BySession     Policy = 1 + iota // the statement is its own proof (passkey)
-	ByRequest                       // signed by a live session key
-	ByWriter                        // HEAD and LOCK carry the writer's signature
-	ByLocker                        // LOCK carries the locker's signature
-	ByEvent                         // the event carries its own proofs
-	ByCertificate                   // four keepers' signatures
-	ByReceipts                      // keepers' signatures on receipts
-	ByQuery                         // signed by a live key or a keeper
-	ByCheckpoint                    // the checkpoint carries a peer's signature
-	ByPeer                          // signed by a keeper of the set, for its own place
-	ByOrganisation                  // signed by a live key of an admitted organisation
-	AsEvidence                      // signed checkpoints and salted hashes
+	BySession      Policy = 1 + iota // the statement is its own proof (passkey)
+	ByRequest                        // signed by a live session key
+	ByWriter                         // HEAD and LOCK carry the writer's signature
+	ByLocker                         // LOCK carries the locker's signature
+	ByEvent                          // the event carries its own proofs
+	ByCertificate                    // four keepers' signatures
+	ByReceipts                       // keepers' signatures on receipts
+	ByQuery                          // signed by a live key or a keeper
+	ByCheckpoint                     // the checkpoint carries a peer's signature
+	ByPeer                           // signed by a keeper of the set, for its own place
+	ByOrganisation                   // signed by a live key of an admitted organisation
+	AsEvidence                       // signed checkpoints and salted hashes
 )
 
 // Route is one entry of the sealed table.

@@ -45,6 +45,7 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteQuery, keeper.ByQuery, abaton.ControlBodyMax, k.Tell),
 		post(keeper.RouteRepair, keeper.ByPeer, abaton.DepositBodyMax, k.Aid),
 		post(keeper.RouteRelations, keeper.ByOrganisation, relation.SignedBytesMax, k.Relate),
+		post(keeper.RouteVerdict, keeper.ByPeer, abaton.ControlBodyMax, k.Hear),
 		witness,
 		{Method: "GET", Path: keeper.RouteEvidence, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.checkpoint},
 		{Method: "GET", Path: keeper.RouteWitnessed, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.peerCheckpoint},
@@ -249,7 +250,7 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 	if wire.Unmarshal(signed.Statement, &st) != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
 	}
-	o := &open{}
+	o := &open{signed: body}
 	if _, err := k.one(ctx, Party{Organisation: st.Organisation, Into: &o.party}); err != nil {
 		return nil, err
 	}

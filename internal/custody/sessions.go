@@ -35,6 +35,7 @@ type open struct {
 	party   key.RelyingParty
 	channel *session.Channel
 	answer  []byte // what the keeper answered to the statement
+	signed  []byte // the statement
 }
 
 func newSessions() sessions {

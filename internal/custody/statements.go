@@ -259,7 +259,11 @@ func (c *Core) putStatement(t *tx, a *actor.Authentic, cert *actor.Certificate) 
 
 // anchor is the ledger entry of an event that came into force.
 func anchor(a *actor.Authentic) ledger.Entry {
-	return ledger.Entry{Request: a.Hash(), Op: ledger.OpEvent, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()}
+	op := ledger.OpEvent
+	if a.Kind() == actor.EventLift {
+		op = ledger.OpLift
+	}
+	return ledger.Entry{Request: a.Hash(), Op: op, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()}
 }
 
 // statementName is what the store keeps a statement under: a certified event

@@ -17,6 +17,7 @@ const (
 	unrelatedDayMax     = 24 // in a day
 	programUnrelatedMax = 400
 	unrelatedWeekMax    = 50   // in a week, before somebody looks
+	programWeekMax      = 120  // below OpensMax
 	emergenciesMax      = 8    // in eight hours
 	hourMax             = 120  // new patients in an hour of the clock
 	programNewMax       = 1200 //

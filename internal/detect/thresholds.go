@@ -72,7 +72,7 @@ func Default() Thresholds {
 	urgent.Emergencies = 5
 	program := func(role string, volume, day uint16) Profile {
 		return Profile{Role: role, Burst: 50, Every: 200, Volume: volume, Day: day,
-			UnrelatedHour: 20, UnrelatedDay: 60, UnrelatedWeek: 200, Emergencies: 1, Hour: 6 * volume, Mean: 100, Spread: 10}
+			UnrelatedHour: 20, UnrelatedDay: 60, UnrelatedWeek: 100, Emergencies: 1, Hour: 6 * volume, Mean: 100, Spread: 10}
 	}
 	profiles := []Profile{
 		person(AnyPerson, 10), quick(person(abaton.RoleAdministrator, 13)), program(abaton.RoleAgent, 20, 60), program(abaton.RoleApp, 10, 30),
@@ -117,8 +117,10 @@ func Parse(b []byte) (Thresholds, error) {
 // Without gives t with these rules switched off, for tests, for measuring what
 // each rule is worth, and for the mutant build. It is not part of what Encode
 // writes, and TestNobodySwitchesRulesOff keeps it out of the shipped code.
-func (t Thresholds) Without(rules ...Rule) Thresholds {
-	t.off |= Of(rules...)
+func (t Thresholds) Without(rules ...Rule) Thresholds { return t.without(Of(rules...)) }
+
+func (t Thresholds) without(rules Rules) Thresholds {
+	t.off |= rules
 	return t
 }
 
@@ -184,7 +186,7 @@ func (p Profile) valid() error {
 		{"day", uint32(p.Day), 1, pick(dayMax, programDayMax)},
 		{"unrelated hour", uint32(p.UnrelatedHour), 1, pick(unrelatedHourMax, programHourMax)},
 		{"unrelated day", uint32(p.UnrelatedDay), 1, pick(unrelatedDayMax, programUnrelatedMax)},
-		{"unrelated week", uint32(p.UnrelatedWeek), 1, pick(unrelatedWeekMax, 4*programUnrelatedMax)},
+		{"unrelated week", uint32(p.UnrelatedWeek), 1, pick(unrelatedWeekMax, programWeekMax)},
 		{"emergencies", uint32(p.Emergencies), 1, emergenciesMax},
 		{"hour", uint32(p.Hour), 1, pick(hourMax, programNewMax)},
 		{"mean", uint32(p.Mean), 1, pick(meanMax, programMeanMax)},
@@ -217,25 +219,32 @@ func firstOutside(bounds []bound) error {
 	return nil
 }
 
-// row finds the profile of a role. Who acts as a program without a program's
-// role, and a program's role at which a person sits, has the default row.
-func (t *Thresholds) row(role string, program bool) int {
-	fallback := AnyPerson
-	if program {
-		fallback = AnyProgram
-	}
-	if i := t.find(role); i >= 0 && t.Profiles[i].program() == program {
-		return i
-	}
-	return max(t.find(fallback), 0)
+// rows are the places of roles in Thresholds.Profiles. Who acts as a program
+// without a program's role, and in a program's role with a person at it, has
+// the default row of its kind.
+type rows struct {
+	people, programs map[string]int
 }
 
-func (t *Thresholds) find(role string) int {
-	i, ok := slices.BinarySearchFunc(t.Profiles, role, func(p Profile, role string) int {
-		return byRole(p, Profile{Role: role})
-	})
-	if !ok {
-		return -1
+func (t *Thresholds) rows() rows {
+	r := rows{make(map[string]int), make(map[string]int)}
+	for i, p := range t.Profiles {
+		if p.program() {
+			r.programs[p.Role] = i
+		} else {
+			r.people[p.Role] = i
+		}
 	}
-	return i
+	return r
+}
+
+func (r rows) of(role string, program bool) int {
+	kind, fallback := r.people, AnyPerson
+	if program {
+		kind, fallback = r.programs, AnyProgram
+	}
+	if i, ok := kind[role]; ok {
+		return i
+	}
+	return kind[fallback]
 }

@@ -1,0 +1,98 @@
+package detect
+
+// place is one session and the device it was first seen on.
+type place struct {
+	session, device uint64
+	last            uint32
+}
+
+// known is a device of this person.
+type known struct {
+	device uint64
+	last   uint32
+}
+
+// places is D7. A session on another device is stolen. A person in two places
+// within DeviceSpan steps up: on coming back to the first place with the
+// session that stayed there, or on opening an unrelated patient. So does who
+// opens an unrelated patient on a device of which nothing is known yet. Moving
+// on with a new session is what people do.
+func (v *view) places() Level {
+	device, session := short(v.a.Device), v.t.session(short(v.a.Session))
+	if session != nil && session.device != device {
+		return SuspendSession
+	}
+	if v.a.Program {
+		return 0
+	}
+	unrelated := v.a.Opens && !v.a.Renewal && v.unrelated()
+	current := v.t.sessions[v.t.current]
+	if current.device != device && within(v.now, current.last, v.w.t.DeviceSpan) {
+		if unrelated || session != nil && within(v.now, session.last, v.w.t.DeviceSpan) {
+			return v.askOnce()
+		}
+	}
+	if unrelated && v.t.strange(device, v.now) {
+		return v.askOnce()
+	}
+	return 0
+}
+
+// session finds a session seen before.
+func (t *trail) session(session uint64) *place {
+	for i := range t.sessions {
+		if s := &t.sessions[i]; s.last != 0 && s.session == session {
+			return s
+		}
+	}
+	return nil
+}
+
+// strange: this person has devices, and not this one in the last week. The
+// first device of all is nobody's surprise.
+func (t *trail) strange(device uint64, now uint32) bool {
+	some := false
+	for _, k := range t.devices {
+		if within(now, k.last, week) {
+			if k.device == device {
+				return false
+			}
+			some = true
+		}
+	}
+	return some
+}
+
+// stand notes where this person is.
+func (t *trail) stand(session, device uint64, now uint32) {
+	at := 0
+	for i, s := range t.sessions {
+		if s.last != 0 && s.session == session {
+			at = i
+			break
+		}
+		if s.last < t.sessions[at].last {
+			at = i
+		}
+	}
+	if s := &t.sessions[at]; s.session != session || s.last == 0 {
+		*s = place{session: session, device: device}
+	}
+	t.sessions[at].last = max(t.sessions[at].last, now)
+	t.current = uint8(at)
+	t.own(device, now)
+}
+
+func (t *trail) own(device uint64, now uint32) {
+	at := 0
+	for i, k := range t.devices {
+		if k.last != 0 && k.device == device {
+			at = i
+			break
+		}
+		if k.last < t.devices[at].last {
+			at = i
+		}
+	}
+	t.devices[at] = known{device, now}
+}

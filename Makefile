@@ -20,7 +20,7 @@ static:
 	staticcheck ./...
 	govulncheck $(if $(VULNDB),-db file://$(abspath $(VULNDB))) ./...
 vectors:
-	$(GO) test -count=1 ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger ./internal/escrow -run Vectors -update
+	$(GO) test -count=1 ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger ./internal/escrow ./internal/relation -run Vectors -update
 	git diff --exit-code -- vectors
 reproduce: build
 	cd tools && $(GO) run ./reproduce ..

@@ -3,7 +3,6 @@ package custody
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
-	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/spread"
@@ -483,23 +481,4 @@ func (k *Keeper) tile(_ context.Context, path string, _ []byte) ([]byte, error) 
 		return nil, abaton.Refuse(abaton.ReasonNotFound)
 	}
 	return t, nil
-}
-
-// hashOf names a signed message by its body.
-func hashOf(body []byte) [32]byte { return sha256.Sum256(body) }
-
-// verified reads a signed message and verifies it under the key it names.
-func verified(data []byte, label wire.Label, id func(body []byte) (abaton.KeyID, error)) ([]byte, error) {
-	var s wire.Signed
-	if wire.Unmarshal(data, &s) != nil {
-		return nil, abaton.Refuse(abaton.ReasonMalformed)
-	}
-	k, err := id(s.Body)
-	if err != nil {
-		return nil, err
-	}
-	if !key.Verify(k, label, s.Body, s.Sig) {
-		return nil, abaton.Refuse(abaton.ReasonSignature)
-	}
-	return s.Body, nil
 }

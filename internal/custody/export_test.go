@@ -2,6 +2,7 @@ package custody
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -113,3 +114,54 @@ func (k *Keeper) ReadFeed(x abaton.KeeperIndex, query [32]byte, answer []byte) e
 	_, err := k.readFeed(x, query, answer)
 	return err
 }
+
+// relationOf asks what is known of who opens a patient's record.
+type relationOf struct {
+	who     opener
+	patient abaton.ActorID
+}
+
+func (relationOf) slot() string { return "" }
+
+func (r relationOf) decide(c *Core, t *tx) Output {
+	known, err := c.relation(t, r.who, r.patient)
+	if err != nil {
+		return t.fail(err)
+	}
+	return Output{finish: func(o *Output) { o.Bytes = fmt.Appendf(nil, "%+v", known) }}
+}
+
+// RelationOf is what the keeper knows of somebody who opens a patient's record:
+// a Relation, printed.
+func (k *Keeper) RelationOf(organisation, who, behalf abaton.ActorID, named bool, patient abaton.ActorID) (string, error) {
+	out, err := k.one(context.Background(), relationOf{who: opener{organisation, who, behalf, named}, patient: patient})
+	return string(out.Bytes), err
+}
+
+// RelationCount is how many entries the keeper counts of an organisation, and
+// how many it has.
+func (k *Keeper) RelationCount(organisation abaton.ActorID) (counted, has int, err error) {
+	n, err := countAt(k.store, relationsName(organisation))
+	if err != nil {
+		return 0, 0, err
+	}
+	err = k.store.Raw(relationSpace).Scan(nil, nil, func(key, _ []byte) bool {
+		if [32]byte(key[32:64]) == organisation {
+			has++
+		}
+		return true
+	})
+	return int(n), has, err
+}
+
+// Sweep lets time pass at the keeper.
+func (k *Keeper) Sweep() error {
+	_, err := k.one(context.Background(), Tick{})
+	return err
+}
+
+// BoundRelations sets how many relations of one organisation this keeper keeps.
+func (k *Keeper) BoundRelations(most uint64) { k.core.told.most = most }
+
+// ReadRelation reads one entry as it is kept.
+func ReadRelation(key, value []byte) (any, error) { return readRelation(key, value) }

@@ -83,7 +83,7 @@ func (k *keeping) keep(e *relation.Entry) (abaton.Reason, error) {
 			return "", nil
 		}
 	}
-	if k.count >= relation.StandingMax || len(all)+k.fresh[e.Patient] >= relation.PatientMax {
+	if k.count >= k.core.told.most || len(all)+k.fresh[e.Patient] >= relation.PatientMax {
 		return abaton.ReasonTooLarge, nil
 	}
 	k.count++

@@ -194,13 +194,14 @@ func (s *standingRelation) over(now int64) bool {
 type toldRelations struct {
 	of    map[[2]abaton.ActorID][]standingRelation
 	swept []byte // where the sweep goes on
+	most  uint64 // entries of one organisation
 }
 
 // pairsMax bounds the pairs in memory; others are read again.
 const pairsMax = 4096
 
 func newToldRelations() *toldRelations {
-	return &toldRelations{of: make(map[[2]abaton.ActorID][]standingRelation)}
+	return &toldRelations{of: make(map[[2]abaton.ActorID][]standingRelation), most: relation.StandingMax}
 }
 
 func (k *toldRelations) trim() {

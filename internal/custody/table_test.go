@@ -371,11 +371,12 @@ func TestEveryStatementEveryDefect(t *testing.T) {
 		t.Skip("long; run without -short")
 	}
 	families := map[string]func(*testing.T) (*custodytest.Network, []row){
-		"events":   eventRows,
-		"requests": requestRows,
-		"peers":    peerRows,
-		"deposits": depositRows,
-		"sessions": sessionRows,
+		"events":    eventRows,
+		"requests":  requestRows,
+		"peers":     peerRows,
+		"deposits":  depositRows,
+		"sessions":  sessionRows,
+		"relations": relationRows,
 	}
 	var mu sync.Mutex
 	var all tally

@@ -84,6 +84,8 @@ const (
 	// EntriesMax is how many entries one statement may have: the patients of a
 	// large ward's hand-over to each of its staff, or a minute of a hospital.
 	EntriesMax = 512
+	// HoneyMax is how many of them may be honey: each has a signature to verify.
+	HoneyMax = 64
 	// SignedBytesMax is the largest signed statement, in bytes.
 	SignedBytesMax = 256 << 10
 	// AheadMax is how far ahead From may lie: appointments are made long before.
@@ -205,13 +207,20 @@ func (r *Relations) validate() error {
 	if len(r.Entries) > EntriesMax {
 		return abaton.Refuse(abaton.ReasonTooLarge)
 	}
+	honey := 0
 	ok := r.V == wire.Version && r.Organisation != (abaton.ActorID{}) && r.Key != (abaton.KeyID{}) && r.Time >= 0 && len(r.Entries) > 0
 	for i := range r.Entries {
 		e := &r.Entries[i]
 		ok = ok && e.valid() && e.From-r.Time <= int64(AheadMax/time.Second) && (i == 0 || Compare(r.Entries[i-1], *e) < 0)
+		if e.Kind == Honey {
+			honey++
+		}
 	}
-	if !ok {
+	switch {
+	case !ok:
 		return abaton.Refuse(abaton.ReasonMalformed)
+	case honey > HoneyMax:
+		return abaton.Refuse(abaton.ReasonTooLarge)
 	}
 	return nil
 }

@@ -4,15 +4,15 @@ package detect
 // them: Valid refuses, and learning is bounded by what Valid let through.
 // A program's profile has its own caps: it has no hands and no shifts.
 const (
-	burstMax            = 30  // new patients at once
-	programBurstMax     = 200 //
-	everyMin            = 250 // milliseconds for each further new patient
-	programEveryMin     = 10  //
-	volumeMax           = 60  // patients in ten minutes
-	programVolumeMax    = 600 //
-	dayMax              = 400 // patients in a day
-	programDayMax       = 2000
-	unrelatedHourMax    = 10 // unrelated new patients in an hour
+	burstMax            = 30   // new patients at once
+	programBurstMax     = 200  //
+	everyMin            = 250  // milliseconds for each further new patient
+	programEveryMin     = 10   //
+	volumeMax           = 60   // patients in ten minutes
+	programVolumeMax    = 600  //
+	dayMax              = 400  // patients in a day
+	programDayMax       = 1000 // the day of a keeper's own budget
+	unrelatedHourMax    = 10   // unrelated new patients in an hour
 	programHourMax      = 100
 	unrelatedDayMax     = 24 // in a day
 	programUnrelatedMax = 400
@@ -46,7 +46,7 @@ const (
 	// person: more than twice dayMax, from where on everything is refused.
 	PairsMax = 1024
 	// ProgramPairsMax is the same for a program.
-	ProgramPairsMax = 4096
+	ProgramPairsMax = 2048
 	// OpensMax is how many unrelated patients of the last week are remembered by
 	// name for one actor, the newest.
 	OpensMax = 128

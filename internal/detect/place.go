@@ -13,10 +13,10 @@ type known struct {
 }
 
 // places is D7. A session on another device is stolen. A person in two places
-// within DeviceSpan steps up: on coming back to the first place with the
-// session that stayed there, or on opening an unrelated patient. So does who
-// opens an unrelated patient on a device of which nothing is known yet. Moving
-// on with a new session is what people do.
+// within DeviceSpan steps up: who comes back to the first one with the session
+// that stayed there, while the other was in use. So does who opens an unrelated
+// patient on a device that this person was not at in the last week. Moving on
+// with a new session is what people do, and was a touch of the passkey itself.
 func (v *view) places() Level {
 	device, session := short(v.a.Device), v.t.session(short(v.a.Session))
 	if session != nil && session.device != device {
@@ -25,14 +25,11 @@ func (v *view) places() Level {
 	if v.a.Program {
 		return 0
 	}
-	unrelated := v.a.Opens && !v.a.Renewal && v.unrelated()
-	current := v.t.sessions[v.t.current]
-	if current.device != device && within(v.now, current.last, v.w.t.DeviceSpan) {
-		if unrelated || session != nil && within(v.now, session.last, v.w.t.DeviceSpan) {
-			return v.askOnce()
-		}
+	span, current := v.w.t.DeviceSpan, v.t.sessions[v.t.current]
+	if session != nil && current.device != device && within(v.now, current.last, span) && within(v.now, session.last, span) {
+		return v.askOnce()
 	}
-	if unrelated && v.t.strange(device, v.now) {
+	if v.a.Opens && !v.a.Renewal && v.unrelated() && v.t.strange(device, v.now) {
 		return v.askOnce()
 	}
 	return 0

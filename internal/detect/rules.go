@@ -15,13 +15,19 @@ type view struct {
 	crowded bool // there is no room for this stranger
 }
 
+// look is a glance with the counts.
 func (w *Watch) look(a *Act) view {
+	v := w.glance(a)
+	v.c = v.t.count(v.id, v.now)
+	return v
+}
+
+func (w *Watch) glance(a *Act) view {
 	v := view{w: w, a: a, id: short(a.Patient), now: clock(a.Time), row: w.rows.of(a.Role, a.Program)}
 	v.profile = &w.t.Profiles[v.row]
 	if v.t = w.trails[a.Actor]; v.t == nil {
 		v.t, v.crowded = w.blank, w.crowded(a)
 	}
-	v.c = v.t.count(v.id, v.now)
 	return v
 }
 

@@ -6,8 +6,9 @@ import "math"
 const one = 1000
 
 // Bounds of what is learned (D11). Learning starts from the profile, may
-// quarter or double its mean and halve its spread, and a person is within a
-// half and twice the role. Thresholds.Hour holds whatever was learned.
+// quarter or double its mean and halve or double its size (real tails are
+// heavier than a fit by moments says), and a person is within a half and twice
+// the role. Profile.Hour holds whatever was learned.
 const (
 	priorHours    = 50   // person-hours that the profile weighs
 	cellHoursMax  = 4096 // from here on half is forgotten
@@ -44,11 +45,11 @@ func (c *cell) fit(p *Profile) (mean, size float64) {
 	hours := priorHours + float64(c.hours)
 	mean = (priorHours*m0 + float64(c.sum)) / hours
 	variance := (priorHours*second+float64(c.squares))/hours - mean*mean
-	size = 100
+	size = 2 * r0
 	if variance > mean {
 		size = mean * mean / (variance - mean)
 	}
-	return min(max(mean, m0/4), 2*m0), min(max(size, r0/2), max(100, r0))
+	return min(max(mean, m0/4), 2*m0), min(max(size, r0/2), 2*r0)
 }
 
 // cellOf finds the hour of the week that an hour since 1970 is in; the first

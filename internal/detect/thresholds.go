@@ -75,7 +75,7 @@ func Default() Thresholds {
 			UnrelatedHour: 20, UnrelatedDay: 60, UnrelatedWeek: 100, Emergencies: 1, Hour: 6 * volume, Mean: 100, Spread: 10}
 	}
 	profiles := []Profile{
-		person(AnyPerson, 10), quick(person(abaton.RoleAdministrator, 13)), program(abaton.RoleAgent, 20, 60), program(abaton.RoleApp, 10, 30),
+		person(AnyPerson, 10), program(abaton.RoleAgent, 20, 60), program(abaton.RoleApp, 10, 30),
 		quick(person(abaton.RoleAssistant, 13)), program(abaton.RoleBatch, 200, 1000), program(abaton.RoleDevice, 10, 60), urgent,
 		program(abaton.RoleIntake, 200, 1000), person(abaton.RoleLocum, 21), person(abaton.RoleNurse, 28), person(abaton.RolePharmacist, 12),
 		person(abaton.RolePhysician, 21), program(AnyProgram, 10, 30), quick(person(abaton.RoleRecords, 13)), person(abaton.RoleTherapist, 10),

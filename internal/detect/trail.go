@@ -12,6 +12,7 @@ type trail struct {
 	program      bool
 	row          uint8  // of Thresholds.Profiles, at the newest act
 	seen         uint32 // the newest act, refused or not
+	settled      uint32 // when settle last went over it
 	pairs        []pair // the patients of the last day, in no order
 	opens        []open // the unrelated ones of the last week
 
@@ -39,10 +40,10 @@ const (
 
 // pair is one patient whom this person opened. Times are zero for never.
 type pair struct {
-	id          uint64
-	first, last uint32
-	unrelated   uint32 // when opened without a reason, newly for that day
-	emergency   uint32 // when opened in an emergency, newly for those eight hours
+	id        uint64
+	last      uint32
+	unrelated uint32 // when opened without a reason, newly for that day
+	emergency uint32 // when opened in an emergency, newly for those eight hours
 }
 
 // open is one unrelated patient by name, until a reason comes.
@@ -68,9 +69,11 @@ type counts struct {
 }
 
 func (t *trail) count(id uint64, now uint32) (c counts) {
+	ten, today := since(now, tenMinutes), since(now, day)
+	recent, shift := since(now, hour), since(now, eightHours)
 	for i := range t.pairs {
 		p := &t.pairs[i]
-		if !within(now, p.last, day) {
+		if p.last <= today {
 			continue
 		}
 		if p.id == id {
@@ -78,81 +81,71 @@ func (t *trail) count(id uint64, now uint32) (c counts) {
 			continue
 		}
 		c.day++
-		if within(now, p.last, tenMinutes) {
+		if p.last > ten {
 			c.ten++
 		}
-		if within(now, p.unrelated, day) {
+		if p.unrelated > today {
 			c.unrelatedDay++
-			if within(now, p.unrelated, hour) {
+			if p.unrelated > recent {
 				c.unrelatedHour++
 			}
 		}
-		if within(now, p.emergency, eightHours) {
+		if p.emergency > shift {
 			c.emergencies++
 		}
 	}
 	return c
 }
 
-// pair counts an opening.
-func (t *trail) pair(a *Act, unrelated bool, now uint32) {
-	p := t.find(short(a.Patient))
-	if p == nil {
-		p = t.room(now)
-		*p = pair{id: short(a.Patient), first: now}
-	} else if !within(now, p.last, day) {
-		*p = pair{id: p.id, first: now}
-	}
-	p.last = max(p.last, now)
-	if unrelated && !within(now, p.unrelated, day) {
-		p.unrelated = now
-	}
-	if a.Emergency && !within(now, p.emergency, eightHours) {
-		p.emergency = now
-	}
-}
-
-func (t *trail) find(id uint64) *pair {
+// seek finds the pair of a patient, and the one that was not opened for longest.
+func (t *trail) seek(id uint64) (here, oldest *pair) {
 	for i := range t.pairs {
-		if t.pairs[i].id == id {
-			return &t.pairs[i]
+		p := &t.pairs[i]
+		if p.id == id {
+			return p, nil
+		}
+		if oldest == nil || p.last < oldest.last {
+			oldest = p
 		}
 	}
-	return nil
+	return nil, oldest
 }
 
-// room gives the place for one pair more: free, grown, or the oldest one's.
-func (t *trail) room(now uint32) *pair {
-	if len(t.pairs) == cap(t.pairs) {
-		t.pairs = slices.DeleteFunc(t.pairs, func(p pair) bool { return !within(now, p.last, day) })
+// pair counts an opening; here and oldest are what seek found.
+func (t *trail) pair(a *Act, here, oldest *pair, now uint32) {
+	switch {
+	case here == nil:
+		here = t.room(oldest, now)
+		*here = pair{id: short(a.Patient)}
+	case !within(now, here.last, day):
+		*here = pair{id: here.id}
 	}
-	if most := t.pairsMax(); len(t.pairs) == cap(t.pairs) {
-		if len(t.pairs) >= most {
-			return t.oldest()
-		}
+	here.last = max(here.last, now)
+	if !a.Related && !a.Emergency && !within(now, here.unrelated, day) {
+		here.unrelated = now
+	}
+	if a.Emergency && !within(now, here.emergency, eightHours) {
+		here.emergency = now
+	}
+}
+
+// room gives the place for one pair more: of one that is over, free, grown, or
+// the oldest one's.
+func (t *trail) room(oldest *pair, now uint32) *pair {
+	most := PairsMax
+	if t.program {
+		most = ProgramPairsMax
+	}
+	if oldest != nil && (!within(now, oldest.last, day) || len(t.pairs) >= most) {
+		return oldest
+	}
+	if len(t.pairs) == cap(t.pairs) {
 		grown := make([]pair, len(t.pairs), min(most, max(16, 2*cap(t.pairs))))
 		copy(grown, t.pairs)
 		t.pairs = grown
 	}
 	t.pairs = t.pairs[:len(t.pairs)+1]
 	return &t.pairs[len(t.pairs)-1]
-}
-
-func (t *trail) pairsMax() int {
-	if t.program {
-		return ProgramPairsMax
-	}
-	return PairsMax
-}
-
-func (t *trail) oldest() *pair {
-	oldest := &t.pairs[0]
-	for i := range t.pairs {
-		if t.pairs[i].last < oldest.last {
-			oldest = &t.pairs[i]
-		}
-	}
-	return oldest
 }
 
 // open remembers an unrelated opening by name, once in a week.
@@ -187,11 +180,8 @@ func (t *trail) week(patient abaton.ActorID, now uint32) (n int, whole bool) {
 	return n, n >= OpensMax
 }
 
-// explain: there was a reason to open this patient.
-func (t *trail) explain(patient abaton.ActorID) {
-	if p := t.find(short(patient)); p != nil {
-		p.unrelated = 0
-	}
+// forget: there was a reason to open this patient.
+func (t *trail) forget(patient abaton.ActorID) {
 	t.opens = slices.DeleteFunc(t.opens, func(o open) bool { return o.patient == patient })
 }
 
@@ -218,6 +208,7 @@ func (t *trail) pace(p *Profile, now uint32) {
 // settle forgets what lies further back than any rule looks, and what a clock
 // that ran ahead left behind.
 func (t *trail) settle(now uint32, p Profile) {
+	t.settled = now
 	t.pairs = slices.DeleteFunc(t.pairs, func(p pair) bool { return !within(now, p.last, day) || ahead(now, p.last) })
 	if len(t.pairs) == 0 {
 		t.pairs = nil

@@ -110,7 +110,11 @@ func (w *Watch) Note(a *Act, released bool) {
 
 // take counts a released opening.
 func (w *Watch) take(t *trail, a *Act, now uint32) {
-	v := w.look(a)
+	v := w.glance(a)
+	here, oldest := t.seek(v.id)
+	if here != nil && within(now, here.last, day) {
+		v.c.here = here
+	}
 	w.turnHour(t, v.row, now)
 	if v.fresh(day) {
 		t.pace(v.profile, now)
@@ -126,11 +130,11 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 		t.drift = 0 // one look by a person for each climb
 	}
 	if a.Related {
-		w.explain(t, a.Actor, a.Patient)
+		w.explain(t, here, a.Actor, a.Patient)
 	} else {
 		t.open(a, now)
 	}
-	t.pair(a, v.unrelated(), now)
+	t.pair(a, here, oldest, now)
 	if a.Stepped {
 		t.step(short(a.Patient), short(a.Session), now)
 	}
@@ -144,17 +148,25 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 // afterwards: what was unrelated no longer counts.
 func (w *Watch) Explain(actor, patient abaton.ActorID) {
 	if t := w.trails[actor]; t != nil {
-		w.explain(t, actor, patient)
+		here, _ := t.seek(short(patient))
+		w.explain(t, here, actor, patient)
 	}
 }
 
-func (w *Watch) explain(t *trail, actor, patient abaton.ActorID) {
-	t.explain(patient)
+func (w *Watch) explain(t *trail, here *pair, actor, patient abaton.ActorID) {
+	if here != nil {
+		here.unrelated = 0
+	}
+	t.forget(patient)
 	if r, ok := w.readers[short(patient)]; ok {
 		r.drop(short(actor))
 		w.readers[short(patient)] = r
 	}
 }
+
+// settleEvery is how long a trail is left alone; they came at different times,
+// so that no turn has much to do.
+const settleEvery = 10 * minute
 
 // Settle forgets what no rule looks at any more. Call it once a minute or so,
 // with this keeper's time in unix seconds.
@@ -163,6 +175,9 @@ func (w *Watch) Settle(now int64) {
 	for actor, t := range w.trails {
 		if !within(at, t.seen, week) {
 			w.forget(actor, t)
+			continue
+		}
+		if within(at, t.settled, settleEvery) && !ahead(at, t.settled) {
 			continue
 		}
 		t.settle(at, w.t.Profiles[t.row])
@@ -190,7 +205,7 @@ func (w *Watch) trailOf(a *Act) *trail {
 	if w.crowded(a) {
 		return nil
 	}
-	t := &trail{organisation: a.Organisation, program: a.Program, factor: one}
+	t := &trail{organisation: a.Organisation, program: a.Program, factor: one, settled: clock(a.Time)}
 	w.trails[a.Actor] = t
 	w.members[a.Organisation]++
 	return t
@@ -213,7 +228,10 @@ func clock(t int64) uint32 { return uint32(min(max(t, 1), math.MaxUint32)) }
 
 // within reports whether t is less than span seconds ago. What lies ahead,
 // because a clock was set back, counts as now.
-func within(now, t, span uint32) bool { return t != 0 && (t >= now || now-t < span) }
+func within(now, t, span uint32) bool { return t > since(now, span) }
+
+// since is the newest time that is no longer within span; never never is.
+func since(now, span uint32) uint32 { return now - min(now, span) }
 
 // short is how a pseudonym is kept. They are hashes: whoever wants two with the
 // same beginning has to make both.

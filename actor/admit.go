@@ -203,7 +203,7 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitRegistrar(b)
 	case *Onward:
 		return s.admitOnward(b, now)
-	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding:
+	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding, *Lift:
 	default:
 		return malformed()
 	}

@@ -218,6 +218,16 @@ type Held struct {
 	Holding
 }
 
+// About is whom a verdict that is held is about.
+func (l *Ladder) About(verdict Name) (Subject, bool) {
+	for s, all := range l.about {
+		if slices.ContainsFunc(all, func(v standing) bool { return v.Name == verdict }) {
+			return s, true
+		}
+	}
+	return Subject{}, false
+}
+
 // List is who of an organisation is held back now, those held furthest first.
 func (l *Ladder) List(organisation abaton.ActorID, now int64, lifted Lifted) []Held {
 	var out []Held

@@ -186,6 +186,7 @@ func (p Certify) decide(c *Core, t *tx) Output {
 	if !actor.Narrows(a.Kind()) {
 		c.record(t, anchor(a))
 	}
+	c.forgive(t, a)
 	return Output{}
 }
 

@@ -17,13 +17,13 @@ const watchVersion = detect.RulesVersion
 // watching is what this keeper remembers of who asks, and who is held back. All
 // of it is made again at start: memory from the ledger, verdicts from the store.
 type watching struct {
-	vigils map[abaton.ActorID]*vigil // by organisation
-	ladder   *contain.Ladder
-	passed   map[abaton.ActorID]int64 // when somebody throttled opened a new patient last
-	words    []*contain.Said          // own verdicts, durable since they were taken last
-	settled  int64
-	silent   map[abaton.KeeperIndex]bool // found to be silent, until it is heard
-	serving  time.Time                   // since when, about
+	vigils  map[abaton.ActorID]*vigil // by organisation
+	ladder  *contain.Ladder
+	passed  map[abaton.ActorID]int64 // when somebody throttled opened a new patient last
+	words   []*contain.Said          // own verdicts, durable since they were taken last
+	settled int64
+	silent  map[abaton.KeeperIndex]bool // found to be silent, until it is heard
+	serving time.Time                   // since when, about
 }
 
 // vigil is what detection remembers of one organisation's people.
@@ -114,7 +114,7 @@ func (c *Core) holds(t *tx, s *session.Session) contain.Holding {
 
 // tellable are the rules whose findings are about somebody. The others are
 // about one act, and say nothing of the next.
-const tellable = 1<<detect.D0 | 1<<detect.D1 | 1<<detect.D2 | 1<<detect.D3 | 1<<detect.D5 | 1<<detect.D7 | 1<<detect.D8 |
+const tellable = 1<<detect.D0 | 1<<detect.D1 | 1<<detect.D2 | 1<<detect.D3 | 1<<detect.D5 | 1<<detect.D7 |
 	1<<detect.D9 | 1<<detect.D11
 
 // stepUpLife is how long a verdict that asks for a step-up stands; what
@@ -178,7 +178,7 @@ func containment(said *contain.Said) ledger.Entry {
 	e := ledger.Entry{
 		Request: said.Name(), Op: ledger.OpContain, Outcome: ledger.Permitted, Actor: said.Organisation,
 		Organisation: said.Organisation,
-		Watch: ledger.Watch{Rules: watchVersion, Level: uint8(said.Level), Fired: uint32(said.Rules)},
+		Watch:        ledger.Watch{Rules: watchVersion, Level: uint8(said.Level), Fired: uint32(said.Rules)},
 	}
 	switch said.Subject.Kind {
 	case contain.KindPerson:

@@ -35,7 +35,7 @@ const plan = `
 	abaton < internal/quorum;
 	wire < internal/policy;
 	wire < internal/detect;
-	session, internal/detect < internal/contain < internal/custody;
+	session, internal/detect < internal/contain < internal/custody, cmd/abaton;
 	session, internal/policy < internal/blast < cmd/abaton;
 	actor < internal/relation < internal/custody, internal/gateway, internal/people, cmd/abaton;
 	keeper, internal/store, internal/policy < internal/custody;

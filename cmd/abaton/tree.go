@@ -68,6 +68,7 @@ func commands(e *env) []*cobra.Command {
 		newDemoCommand(e),
 		newLedgerCommand(e),
 		newPolicyCommand(e),
+		newWatchCommand(e),
 		newKeeperCommand(e),
 		newBenchCommand(e),
 		newVersionCommand(e),

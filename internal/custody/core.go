@@ -148,6 +148,7 @@ type Output struct {
 	Time       time.Time
 	Each       []abaton.Reason  // of each lock of a Commit; empty: in force
 	Openings   []keeper.Opening // for a query of them
+	Held       []keeper.Held    // for a query of whom the watch holds
 
 	finish func(*Output) // run once durable
 }

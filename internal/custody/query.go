@@ -33,7 +33,7 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)
 		return Output{Bytes: yours}
-	case peer != nil && m.Query.Kind == keeper.QueryOpened:
+	case peer != nil && (m.Query.Kind == keeper.QueryOpened || m.Query.Kind == keeper.QueryHeld):
 		return refused(abaton.ReasonPeer)
 	case peer != nil:
 		return Output{}
@@ -63,8 +63,11 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	if st == nil || st.KeyRights(m.Query.Key) == 0 {
 		return refused(abaton.ReasonCredential)
 	}
-	if m.Query.Kind == keeper.QueryOpened {
+	switch m.Query.Kind {
+	case keeper.QueryOpened:
 		return c.tellOpenings(t, m.Query, st)
+	case keeper.QueryHeld:
+		return c.tellHeld(t, m.Query, st)
 	}
 	return Output{}
 }
@@ -99,6 +102,8 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 	case keeper.QueryTime:
 	case keeper.QueryOpened:
 		a.Openings = out.Openings
+	case keeper.QueryHeld:
+		a.Held = out.Held
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

@@ -417,22 +417,6 @@ func (v *verdict) refusedBefore() bool {
 	return !errors.Is(err, store.ErrAbsent)
 }
 
-// asked is every row of the request as refused.
-func (v *verdict) asked() []ledger.Row {
-	var rows []ledger.Row
-	for _, r := range v.r.Asked.Rows {
-		rows = append(rows, ledger.Row{Batch: r.Batch, Refused: r.Bits})
-	}
-	ledger.SortRows(rows)
-	return rows
-}
-
-func (v *verdict) askedLines() []abaton.Line {
-	lines := append([]abaton.Line(nil), v.r.Asked.Lines...)
-	ledger.SortLines(lines)
-	return lines
-}
-
 // permit ledgers what is released and remembers the request. A repeat whose
 // LOCKs are unchanged answers under its first entry.
 func (v *verdict) permit() Output {

@@ -215,12 +215,12 @@ type Statements struct {
 	Next       uint64             `cbor:"5,keyasint"` // ask from here next
 	Head       uint64             `cbor:"6,keyasint"`
 	Time       uint64             `cbor:"7,keyasint"`
-	Checkpoint []byte             `cbor:"8,keyasint"`           // the answering keeper's latest signed checkpoint
-	Yours      []byte             `cbor:"9,keyasint"`           // feeds: the asker's own latest checkpoint that this keeper has cosigned
-	Actors     []abaton.ActorID   `cbor:"10,keyasint"`          // for QueryGranted
-	Erased     uint64             `cbor:"11,keyasint"`          // feeds: leaves of erased shares to fetch (RepairGone)
-	Openings   []Opening          `cbor:"12,keyasint"`          // for QueryOpened, at most OpeningsMax
-	Held       []Held             `cbor:"14,keyasint,omitzero"` // for QueryHeld, at most HeldMax, held furthest first
+	Checkpoint []byte             `cbor:"8,keyasint"`  // the answering keeper's latest signed checkpoint
+	Yours      []byte             `cbor:"9,keyasint"`  // feeds: the asker's own latest checkpoint that this keeper has cosigned
+	Actors     []abaton.ActorID   `cbor:"10,keyasint"` // for QueryGranted
+	Erased     uint64             `cbor:"11,keyasint"` // feeds: leaves of erased shares to fetch (RepairGone)
+	Openings   []Opening          `cbor:"12,keyasint"` // for QueryOpened, at most OpeningsMax
+	Held       []Held             `cbor:"14,keyasint"` // for QueryHeld, at most HeldMax, held furthest first
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

@@ -35,6 +35,7 @@ const plan = `
 	abaton < internal/quorum;
 	wire < internal/policy;
 	wire < internal/detect;
+	session, internal/detect < internal/contain < internal/custody, cmd/abaton;
 	session, internal/policy < internal/blast < cmd/abaton;
 	actor < internal/relation < internal/custody, internal/people, cmd/abaton;
 	internal/relation, internal/durable, internal/fhir < internal/gateway/feed < internal/gateway;
@@ -112,7 +113,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report", "internal/contain",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -56,4 +56,7 @@ const (
 	ReasonNewRole     Reason = "emergency-role-new"    // this keeper has not known the emergency role for long enough
 	ReasonUnconfirmed Reason = "emergency-unconfirmed" // an earlier emergency opening was not confirmed in time
 	ReasonSecond      Reason = "second-clinician"      // needs a second clinician's agreement
+
+	ReasonThrottled Reason = "throttled" // the watch lets one new patient through in half a minute
+	ReasonSuspended Reason = "suspended" // the watch holds this session, person or device back: with a second clinician, patients in care open
 )

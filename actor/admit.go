@@ -184,6 +184,11 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 			return abaton.Refuse(abaton.ReasonVacant)
 		}
 		return s.admitPolicy(b, parents, now.Unix())
+	case *Watch:
+		if s.officers(now) < s.Approvals() {
+			return abaton.Refuse(abaton.ReasonVacant)
+		}
+		return s.admitWatch(b, parents)
 	case *Bar:
 		if b.Actor == s.actor {
 			return abaton.Refuse(abaton.ReasonBarred)
@@ -198,7 +203,7 @@ func (s *State) admitBody(body Body, parents []*knot, now time.Time) error {
 		return s.admitRegistrar(b)
 	case *Onward:
 		return s.admitOnward(b, now)
-	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding:
+	case *Revoke, *Erase, *Merge, *Origins, *Stop, *Recover, *Veto, *Finding, *Lift:
 	default:
 		return malformed()
 	}
@@ -339,6 +344,8 @@ func (s *State) admitVouched(a *Authentic, now time.Time) error {
 		return s.vouchedGrant(b, parents)
 	case *Policy:
 		return s.admitPolicy(b, parents, 0) // one that ended while the branch waited gives nothing
+	case *Watch:
+		return s.admitWatch(b, parents)
 	}
 	return nil
 }

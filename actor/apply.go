@@ -95,6 +95,10 @@ func (s *State) effect(body Body, n *knot) {
 		s.origins = append(s.origins, origins{rp: b.RelyingParty, by: n})
 	case *Policy:
 		s.policies = append(s.policies, policyGift{body: b, by: n})
+	case *Watch:
+		s.watches = append(s.watches, watchGift{body: b, by: n})
+	case *Lift:
+		s.lift(b, n)
 	case *KeyRemove:
 		remove(&s.keys, b.ID, n)
 	case *CredentialRemove:

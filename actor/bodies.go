@@ -255,6 +255,10 @@ func bodyOf(k EventKind) Body {
 		return new(Registrar)
 	case EventFinding:
 		return new(Finding)
+	case EventWatch:
+		return new(Watch)
+	case EventLift:
+		return new(Lift)
 	}
 	return nil
 }

@@ -38,6 +38,10 @@ var samples = []sample{
 	}},
 	{actor.EventMerge, actor.Patient, func(*log) actor.Body { return &actor.Merge{} }},
 	{actor.EventPolicy, actor.Organisation, func(l *log) actor.Body { return l.policy(1) }},
+	{actor.EventWatch, actor.Organisation, func(*log) actor.Body { return &actor.Watch{Version: 1, Thresholds: []byte{0xa0}} }},
+	{actor.EventLift, actor.Organisation, func(*log) actor.Body {
+		return &actor.Lift{Verdicts: [][32]byte{{7}}, Why: actor.Mistaken}
+	}},
 	{actor.EventEscrow, actor.Patient, func(*log) actor.Body { return sampleKit("sample", signing("sample kit")) }},
 	{actor.EventVeto, actor.Patient, func(*log) actor.Body { return &actor.Veto{Recover: actor.Hash{7}} }},
 	{actor.EventOrigins, actor.Organisation, func(*log) actor.Body {
@@ -58,7 +62,7 @@ func (s sample) ready(t *testing.T) (*log, []byte, string) {
 	t.Helper()
 	w := newWorld(t)
 	l, name := w.org, "org"
-	if s.kind == actor.EventPolicy {
+	if s.kind == actor.EventPolicy || s.kind == actor.EventWatch {
 		l.add(l.member(officer, abaton.RoleSecurityOfficer), byKey(name))
 	}
 	if s.owner != actor.Organisation {

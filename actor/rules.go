@@ -36,7 +36,8 @@ func signersOf(actor Kind, event EventKind) signers {
 	case Organisation:
 		switch event {
 		case EventInception, EventKeyAdd, EventKeyRemove, EventCredentialAdd, EventCredentialRemove,
-			EventEpoch, EventGrant, EventErase, EventMerge, EventOrigins, EventMember, EventTeam, EventPolicy:
+			EventEpoch, EventGrant, EventErase, EventMerge, EventOrigins, EventMember, EventTeam, EventPolicy,
+			EventWatch, EventLift:
 			return keyOnly
 		case EventBar:
 			return alarm

@@ -43,6 +43,8 @@ type State struct {
 	onwards     map[abaton.GrantID]*entry[*Onward]
 	stopped     bool
 	policies    []policyGift
+	watches     []watchGift
+	lifts       map[[32]byte][]*knot // by verdict
 	registrars  map[abaton.ActorID]*entry[*Registrar]
 	findings    map[Hash]finding
 	set         *Set

@@ -72,6 +72,10 @@ func summary(s *actor.State) string {
 		}
 	}
 	add("policies %d", len(s.Policies()))
+	if w := s.Watch(epochStart.Unix()); w != nil {
+		add("watch %d %x", w.Version, w.Thresholds)
+	}
+	add("lifted %t", s.Lifted([32]byte{7}))
 	slices.Sort(out)
 	return strings.Join(out, "\n")
 }

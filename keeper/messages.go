@@ -186,6 +186,9 @@ const (
 	QueryTime    QueryKind = 4
 	QueryOpened  QueryKind = 5
 	QueryTouched QueryKind = 6 // an organisation's own ledger entries (ledger.Look)
+	// QueryHeld asks who of the asker's organisation the watch holds back; it is
+	// ledgered.
+	QueryHeld QueryKind = 7
 )
 
 // QueryActorsMax is how many key logs one query may name.
@@ -224,6 +227,7 @@ type Statements struct {
 	// abaton.DisclosuresMax, and how many were passed over as redacted.
 	Disclosures []Disclosure `cbor:"13,keyasint,omitzero"`
 	Gone        uint64       `cbor:"14,keyasint,omitzero"`
+	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld, at most HeldMax, held furthest first
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

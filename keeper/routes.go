@@ -14,6 +14,7 @@ const (
 	RouteQuery     = "/v1/query"     // Signed Query -> Signed Statements
 	RouteRepair    = "/v1/repair"    // Signed Repair -> Repaired
 	RouteRelations = "/v1/relations" // Signed relation.Relations -> Results (empty OK each entry)
+	RouteVerdict   = "/v1/verdict"   // Verdicts -> Results (empty OK each)
 	RouteWitness   = "/add-checkpoint"
 	RouteEvidence  = "/checkpoint"
 	RouteTiles     = "/tile/"

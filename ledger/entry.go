@@ -49,6 +49,12 @@ type Entry struct {
 	Policy uint64 `cbor:"28,keyasint,omitzero"`
 	// Watch is what this keeper's detection said; absent where it said nothing.
 	Watch Watch `cbor:"29,keyasint,omitzero"`
+	// Basis is what detection went by, one bit each: 1 related, 2 delicate, 4
+	// honey, 8 off shift, 16 stepped up.
+	Basis uint8 `cbor:"30,keyasint,omitzero"`
+	// Word is which other keeper's verdict an OpContain goes by; absent for the
+	// own, and in other entries.
+	Word abaton.KeeperIndex `cbor:"31,keyasint,omitzero"`
 }
 
 // Row is one batch of an entry and which of its records were released and
@@ -232,7 +238,7 @@ func (e *Entry) checkEmergency(opRule) error {
 		return refuse("entry", "loud")
 	case len(e.Words) > wordsBytesMax, len(e.Words) > 0 && !opens:
 		return refuse("entry", "words")
-	case e.Second != (abaton.ActorID{}) && !opens && !confirms, confirms != (e.Opening != [32]byte{}):
+	case e.Second != (abaton.ActorID{}) && !opens && !confirms && e.Watch.Level < suspended, confirms != (e.Opening != [32]byte{}):
 		return refuse("entry", "second")
 	}
 	return nil

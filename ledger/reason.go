@@ -17,7 +17,8 @@ func knownReason(r abaton.Reason) bool {
 		abaton.ReasonCapsule, abaton.ReasonShare, abaton.ReasonEquivocation, abaton.ReasonErased,
 		abaton.ReasonNotFound, abaton.ReasonRoute, abaton.ReasonPeer, abaton.ReasonApprovals, abaton.ReasonVacant, abaton.ReasonDevice,
 		abaton.ReasonWait, abaton.ReasonVetoed, abaton.ReasonWays, abaton.ReasonFrozen, abaton.ReasonDormant,
-		abaton.ReasonNewRole, abaton.ReasonUnconfirmed, abaton.ReasonSecond:
+		abaton.ReasonNewRole, abaton.ReasonUnconfirmed, abaton.ReasonSecond,
+		abaton.ReasonThrottled, abaton.ReasonSuspended:
 		return true
 	}
 	return false

@@ -7,6 +7,11 @@ import "github.com/abaton-health/abaton"
 // person, 7 quarantine.
 const LevelMax = 7
 
+const (
+	suspended = 5  // from this level on a second clinician may have agreed
+	basisMax  = 31 // all bits of Entry.Basis
+)
+
 // Watch is what one keeper's detection said of a request, or of whom an
 // OpContain is about. The zero Watch says nothing was found.
 type Watch struct {
@@ -24,6 +29,10 @@ func (e *Entry) checkWatch(opRule) error {
 	switch {
 	case e.Policy != 0 && e.Organisation == (abaton.ActorID{}):
 		return refuse("entry", "policy")
+	case e.Basis > basisMax:
+		return refuse("entry", "basis")
+	case e.Word != 0 && (e.Op != OpContain || e.Word == e.Keeper), e.Word > abaton.KeepersMax:
+		return refuse("entry", "word")
 	case e.Watch.Level > LevelMax, e.Watch.Rules == 0 && !e.Watch.IsZero():
 		return refuse("entry", "watch")
 	}

@@ -151,6 +151,8 @@ func (r *Request) emergencyFits() bool {
 		return len(r.Approval) == 0 || len(r.Emergency) > 0
 	case Confirm:
 		return len(r.Emergency) == 0 && len(r.Approval) > 0
+	case Release, Permit, Index, List, Parts: // a second clinician may agree to what the watch holds back
+		return len(r.Emergency) == 0
 	}
 	return len(r.Emergency) == 0 && len(r.Approval) == 0
 }
@@ -240,7 +242,7 @@ func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Ap
 	}
 	p := &a.approval.Approval
 	fits := p.Session == second.id && p.Patient == a.Patient && p.Escrow == a.Grant && p.Opener != second.statement.Actor &&
-		(p.Opening == [32]byte{}) == (a.Mode == Unseal) && within(p.Time, StepUpMax, now)
+		(p.Opening == [32]byte{}) == (a.Mode != Confirm) && within(p.Time, StepUpMax, now)
 	if !fits || !second.asserted(&a.approval.Assertion, p.Challenge(), rp) {
 		return nil, abaton.Refuse(abaton.ReasonSecond)
 	}

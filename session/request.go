@@ -159,6 +159,9 @@ func distinctLines(lines []abaton.Line) bool {
 	return len(seen) == len(lines)
 }
 
+// Bytes are the signed request as it came.
+func (a *Asked) Bytes() []byte { return wire.Marshal(a.signed) }
+
 // Hash names the request: SHA-256 of the signed body.
 func (a *Asked) Hash() [32]byte { return a.hash }
 

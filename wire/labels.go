@@ -108,4 +108,5 @@ const (
 	ReportDraft Label = "abaton/v1/report-draft"
 	Notice      Label = "abaton/v1/notice"
 	ReportName  Label = "abaton/v1/report-name"
+	Verdict     Label = "abaton/v1/verdict"
 )

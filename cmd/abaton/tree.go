@@ -72,6 +72,7 @@ func commands(e *env) []*cobra.Command {
 		newReportCommand(e),
 		newVerifyCommand(e),
 		newPolicyCommand(e),
+		newWatchCommand(e),
 		newKeeperCommand(e),
 		newBenchCommand(e),
 		newVersionCommand(e),

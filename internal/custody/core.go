@@ -18,6 +18,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
@@ -35,6 +36,9 @@ type CoreConfig struct {
 	Budget   Budget
 	// Receipt signs a receipt's body; the result is what depositors get.
 	Receipt func(body []byte) []byte
+	// Verdict signs this keeper's verdicts. Nil: it makes none, and its own
+	// findings hold back all the same.
+	Verdict func(contain.Verdict) (*contain.Said, error)
 	// Stale: this keeper's incarnation is not the one the set has. It serves
 	// its feed and evidence, and nothing else.
 	Stale bool
@@ -58,6 +62,7 @@ type Core struct {
 	clock    clock
 	windows  windows
 	policies *policySets
+	watching watching
 	told     *toldRelations
 	resigned time.Time
 	mode     Mode
@@ -89,6 +94,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		counters: newCounters(),
 		windows:  make(windows),
 		told:     newToldRelations(),
+		watching: newWatching(cfg.Index),
 		resigned: now,
 		owing:    true,
 	}
@@ -110,7 +116,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		return nil, fmt.Errorf("open witness: %w", err)
 	}
 	c.witness = w
-	return c, nil
+	return c, c.resumeWatch(now)
 }
 
 // ledgerSpace is the keyspace of the first ledger and of the witness.
@@ -143,6 +149,7 @@ type Output struct {
 	Time       time.Time
 	Each       []abaton.Reason  // of each lock of a Commit; empty: in force
 	Openings   []keeper.Opening // for a query of them
+	Held       []keeper.Held    // for a query of whom the watch holds
 
 	finish func(*Output) // run once durable
 }

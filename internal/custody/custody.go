@@ -13,6 +13,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/store"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
@@ -53,6 +54,7 @@ type Keeper struct {
 	mode     Mode
 	clock    Clock
 	repairs  repairs
+	words    words
 	looking  chan struct{} // room for those who read the ledger for a look
 	replyMax int           // bytes of all pieces of one reply
 	pageMax  int           // bytes of the key logs of one answer to a query
@@ -94,6 +96,7 @@ func Open(cfg Config) (*Keeper, error) {
 		stop: make(chan struct{}), done: make(chan struct{}), mode: core.Mode(),
 		replyMax: replyMax, pageMax: statementBytesMax, looking: make(chan struct{}, looksAtOnce),
 	}
+	k.words.add(core.takeWords())
 	go k.run()
 	return k, nil
 }
@@ -141,6 +144,7 @@ func coreConfig(cfg Config) (CoreConfig, error) {
 			Origin: own.Origin, Keeper: cfg.Index, Signer: signer, Verifier: signer.Verifier(), Cosigner: cosigner,
 		},
 		Witness: ledger.WitnessConfig{Cosigner: cosigner, Own: cosigner.Verifier(), Former: former, Origins: origins},
+		Verdict: func(v contain.Verdict) (*contain.Said, error) { return contain.Sign(cfg.Key, v) },
 		Receipt: func(body []byte) []byte { return wire.Marshal(cfg.Key.Seal(wire.Receipt, body)) },
 	}, nil
 }
@@ -203,6 +207,7 @@ func (k *Keeper) step(jobs []job) {
 		inputs = append(inputs, j.inputs...)
 	}
 	out := k.core.Step(k.cfg.Now(), inputs)
+	k.words.add(k.core.takeWords())
 	k.noteMode(k.core.Mode())
 	k.noteClock(k.core.clock.reading())
 	for _, j := range jobs {

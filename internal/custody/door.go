@@ -43,6 +43,7 @@ func (k *Keeper) Table() (*keeper.Table, error) {
 		post(keeper.RouteQuery, keeper.ByQuery, abaton.ControlBodyMax, k.Tell),
 		post(keeper.RouteRepair, keeper.ByPeer, abaton.DepositBodyMax, k.Aid),
 		post(keeper.RouteRelations, keeper.ByOrganisation, relation.SignedBytesMax, k.Relate),
+		post(keeper.RouteVerdict, keeper.ByPeer, abaton.ControlBodyMax, k.Hear),
 		witness,
 		{Method: "GET", Path: keeper.RouteEvidence, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.checkpoint},
 		{Method: "GET", Path: keeper.RouteWitnessed, Policy: keeper.AsEvidence, Reply: keeper.ContentText, Handle: k.peerCheckpoint},

@@ -345,7 +345,7 @@ func (v *verdict) tellEmergency(e *ledger.Entry) {
 // request is what the core decides. An approval counts only from a session
 // that its reader began here.
 func (k *Keeper) request(o *open, asked *session.Asked, now time.Time) Request {
-	r := Request{Session: o.session, Asked: asked, Party: o.party}
+	r := Request{Session: o.session, Asked: asked, Party: o.party, Statement: o.signed}
 	if id, ok := asked.Second(); ok {
 		if second := k.sessions.find(id, now); second != nil {
 			r.Second, r.Away = second.session, second.party

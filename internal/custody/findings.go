@@ -20,6 +20,8 @@ func findable() []abaton.Reason {
 		abaton.ReasonCloned,       // two devices hold one passkey
 		abaton.ReasonEquivocation, // a writer, a locker, a peer's ledger or four keepers said two things in one place
 		abaton.ReasonTime,         // somebody dates back who works where
+		abaton.ReasonPeer,         // a peer says nothing for a lease
+		abaton.ReasonBudget,       // a peer says of too many that they are to be held back
 	}
 }
 

@@ -31,3 +31,19 @@ func opOf(q *session.Asked) ledger.Op {
 	}
 	return 0
 }
+
+// asked is every row of the request as refused.
+func (v *verdict) asked() []ledger.Row {
+	var rows []ledger.Row
+	for _, r := range v.r.Asked.Rows {
+		rows = append(rows, ledger.Row{Batch: r.Batch, Refused: r.Bits})
+	}
+	ledger.SortRows(rows)
+	return rows
+}
+
+func (v *verdict) askedLines() []abaton.Line {
+	lines := append([]abaton.Line(nil), v.r.Asked.Lines...)
+	ledger.SortLines(lines)
+	return lines
+}

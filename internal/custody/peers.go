@@ -138,5 +138,8 @@ func (Tick) decide(c *Core, t *tx) Output {
 	if err := c.sweepRelations(t); err != nil {
 		return t.fail(err)
 	}
+	if err := c.settleWatch(t); err != nil {
+		return t.fail(err)
+	}
 	return Output{}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/internal/policy"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
@@ -73,6 +74,12 @@ func (p *policySets) read(body *actor.Policy) (*policy.Set, error) {
 
 // readable refuses a vote for a policy that this keeper could not decide by.
 func (p *policySets) readable(a *actor.Authentic) error {
+	if b, ok := a.Body().(*actor.Watch); ok {
+		if _, err := detect.Parse(b.Thresholds); err != nil {
+			return abaton.Refuse(abaton.ReasonPolicy) // beyond the hard caps of this keeper
+		}
+		return nil
+	}
 	body, ok := a.Body().(*actor.Policy)
 	if !ok {
 		return nil

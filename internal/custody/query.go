@@ -38,7 +38,7 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)
 		return Output{Bytes: yours}
-	case peer != nil && (m.Query.Kind == keeper.QueryOpened || m.Query.Kind == keeper.QueryTouched):
+	case peer != nil && (m.Query.Kind == keeper.QueryOpened || m.Query.Kind == keeper.QueryTouched || m.Query.Kind == keeper.QueryHeld):
 		return refused(abaton.ReasonPeer)
 	case peer != nil:
 		return Output{}
@@ -73,6 +73,8 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 		return c.tellOpenings(t, m.Query, st)
 	case keeper.QueryTouched:
 		return c.admitLook(t, m.Query, st)
+	case keeper.QueryHeld:
+		return c.tellHeld(t, m.Query, st)
 	}
 	return Output{}
 }
@@ -109,6 +111,8 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 		a.Openings = out.Openings
 	case keeper.QueryTouched:
 		err = k.touched(ctx, &a, &q, out.Entry)
+	case keeper.QueryHeld:
+		a.Held = out.Held
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

@@ -28,6 +28,8 @@ type Request struct {
 	Party   key.RelyingParty // where a step-up must come from
 	Second  *session.Session // whose approval it carries; nil without, or not known here
 	Away    key.RelyingParty // where that approval must come from
+	// Statement is the session's, as it was signed: what proves a finding.
+	Statement []byte
 }
 
 func (r Request) slot() string {
@@ -67,7 +69,8 @@ func (r Request) decide(c *Core, t *tx) Output {
 		{"grant", (*verdict).grant},       // 7: grant, action, purpose, segment, quota, bars
 		{"step-up", (*verdict).stepUp},    // 8: assurance 3
 		{"policy", (*verdict).policy},     // 9: the organisation's policy
-		{"budget", (*verdict).budget},     // 10: budget and detection
+		{"budget", (*verdict).budget},     // 10: budget
+		{"watch", (*verdict).watch},       // 10: detection, and who is held back
 	} {
 		if reason := check.holds(v); reason != "" && !c.cfg.Mutation.skips(check.name) {
 			return v.refuse(reason)
@@ -142,6 +145,7 @@ type verdict struct {
 	escrow  *actor.Escrow
 	opening *emergency // an emergency opening about to be noted
 	answer  *answered  // a second clinician's word about one
+	seen    seen       // what the watch made of it
 }
 
 func (v *verdict) lease() abaton.Reason {
@@ -345,7 +349,7 @@ func (v *verdict) stepUp() abaton.Reason {
 }
 
 // budget bounds the patients one actor may open here in an hour and in a day,
-// whatever any policy says. Detection grows here.
+// whatever any policy says.
 func (v *verdict) budget() abaton.Reason {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	if st.Actor == q.Patient {
@@ -377,12 +381,16 @@ func (v *verdict) entry() ledger.Entry {
 		Device: st.Device, Role: st.Role, Behalf: st.Behalf, Onward: q.Onward, Policy: v.policyVersion(),
 	}
 	v.tellEmergency(&e)
+	v.tellWatch(&e)
 	return e
 }
 
 // refuse ledgers a refusal; a repeat adds at most one.
 func (v *verdict) refuse(reason abaton.Reason) Output {
 	if v.t.err != nil {
+		return refused(abaton.ReasonStorage)
+	}
+	if v.noteRefused(reason); v.t.err != nil {
 		return refused(abaton.ReasonStorage)
 	}
 	out := refused(reason)
@@ -407,22 +415,6 @@ func (v *verdict) refuse(reason abaton.Reason) Output {
 func (v *verdict) refusedBefore() bool {
 	_, err := v.core.store.Nonce(refusedName(v.r.Asked.Hash()))
 	return !errors.Is(err, store.ErrAbsent)
-}
-
-// asked is every row of the request as refused.
-func (v *verdict) asked() []ledger.Row {
-	var rows []ledger.Row
-	for _, r := range v.r.Asked.Rows {
-		rows = append(rows, ledger.Row{Batch: r.Batch, Refused: r.Bits})
-	}
-	ledger.SortRows(rows)
-	return rows
-}
-
-func (v *verdict) askedLines() []abaton.Line {
-	lines := append([]abaton.Line(nil), v.r.Asked.Lines...)
-	ledger.SortLines(lines)
-	return lines
 }
 
 // permit ledgers what is released and remembers the request. A repeat whose
@@ -460,6 +452,7 @@ func (v *verdict) permit() Output {
 		return v.t.fail(err)
 	}
 	v.note()
+	v.noteOpened()
 	return v.ledgered(out, at)
 }
 

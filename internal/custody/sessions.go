@@ -37,6 +37,7 @@ type open struct {
 	party   key.RelyingParty
 	channel *session.Channel
 	answer  []byte // what the keeper answered to the statement
+	signed  []byte // the statement
 }
 
 func newSessions() sessions {
@@ -167,7 +168,7 @@ func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
 	if wire.Unmarshal(signed.Statement, &st) != nil {
 		return nil, abaton.Refuse(abaton.ReasonMalformed)
 	}
-	o := &open{}
+	o := &open{signed: body}
 	if _, err := k.one(ctx, Party{Organisation: st.Organisation, Into: &o.party}); err != nil {
 		return nil, err
 	}

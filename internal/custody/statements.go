@@ -186,6 +186,7 @@ func (p Certify) decide(c *Core, t *tx) Output {
 	if !actor.Narrows(a.Kind()) {
 		c.record(t, anchor(a))
 	}
+	c.forgive(t, a)
 	return Output{}
 }
 
@@ -259,7 +260,11 @@ func (c *Core) putStatement(t *tx, a *actor.Authentic, cert *actor.Certificate) 
 
 // anchor is the ledger entry of an event that came into force.
 func anchor(a *actor.Authentic) ledger.Entry {
-	return ledger.Entry{Request: a.Hash(), Op: ledger.OpEvent, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()}
+	op := ledger.OpEvent
+	if a.Kind() == actor.EventLift {
+		op = ledger.OpLift
+	}
+	return ledger.Entry{Request: a.Hash(), Op: op, Outcome: ledger.Permitted, Actor: a.Actor(), Patient: a.Actor()}
 }
 
 // statementName is what the store keeps a statement under: a certified event

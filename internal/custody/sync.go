@@ -41,6 +41,7 @@ func (k *Keeper) Converse(ctx context.Context, peers map[abaton.KeeperIndex]Peer
 	for x, p := range peers {
 		wg.Go(func() { k.listen(ctx, x, p) })
 		wg.Go(func() { lines.seek(ctx, x, p) })
+		wg.Go(func() { k.tellVerdicts(ctx, p) })
 	}
 	wg.Wait()
 }

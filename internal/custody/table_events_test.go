@@ -14,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/internal/escrow"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -24,13 +25,14 @@ import (
 // clinician, a device and the keeper set, each with a key that it removed.
 type records struct {
 	*kept
-	spare    *custodytest.Person // a device that nobody sits at
-	gone     map[*custodytest.Person]*key.Signing
-	before   map[*custodytest.Person]custodytest.Person // each as it was before its newest event
-	stranger *custodytest.Person                        // known, and nobody's business
-	policies uint64
-	main     map[*custodytest.Person][]byte // that event
-	branch   *actor.SignedEvent             // a second end of the patient's log
+	spare      *custodytest.Person // a device that nobody sits at
+	gone       map[*custodytest.Person]*key.Signing
+	before     map[*custodytest.Person]custodytest.Person // each as it was before its newest event
+	stranger   *custodytest.Person                        // known, and nobody's business
+	policies   uint64
+	thresholds uint64
+	main       map[*custodytest.Person][]byte // that event
+	branch     *actor.SignedEvent             // a second end of the patient's log
 }
 
 func newRecords(t *testing.T) *records {
@@ -148,6 +150,13 @@ func (w *records) events(t *testing.T) []told {
 			return team
 		}, cells: map[defect]cell{unknown: refuses(abaton.ReasonMalformed)}}, // a team's name is its organisation's
 		{kind: actor.EventPolicy, owner: w.org, body: policyFor(0), over: policyFor(-7200)},
+		{kind: actor.EventWatch, owner: w.org, body: func(*testing.T) actor.Body {
+			return &actor.Watch{Version: w.thresholds + 1, Thresholds: detect.Default().Encode()}
+		}},
+		{kind: actor.EventLift, owner: w.org, body: func(*testing.T) actor.Body {
+			r := random()
+			return &actor.Lift{Verdicts: [][32]byte{r}, Why: actor.Mistaken}
+		}},
 		{kind: actor.EventDuty, owner: w.doctor, body: func(*testing.T) actor.Body {
 			now := time.Now().Unix()
 			return &actor.Duty{To: random(), Team: random(), From: now, Until: now + 3600, Sealed: make([]byte, key.BoxOverhead+len(key.Secret{}))}
@@ -204,6 +213,9 @@ func (w *records) row(k told) row {
 			w.takes(t, k.owner, s.right())
 			if k.kind == actor.EventPolicy {
 				w.policies++
+			}
+			if k.kind == actor.EventWatch {
+				w.thresholds++
 			}
 			return rightly(s)
 		}},

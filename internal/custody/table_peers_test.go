@@ -43,6 +43,10 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 	if peer {
 		own, no = w.Keepers[2].Identity.Key, refuses(abaton.ReasonPeer)
 	}
+	about := w.doctor.ID
+	if kind == keeper.QueryHeld {
+		own, about = w.org.Manage, w.org.ID
+	}
 	say := func(by *key.Signing, after time.Duration) *said {
 		q := keeper.Query{V: wire.Version, Kind: kind, Time: uint64(time.Now().Add(after).Unix()), Key: by.ID()}
 		switch {
@@ -50,7 +54,7 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 			q.Look = &ledger.Look{Organisation: w.org.ID, Until: 1 << 40}
 			rand.Read(q.Look.Name[:])
 		case !peer:
-			q.Actors = []abaton.ActorID{w.doctor.ID}
+			q.Actors = []abaton.ActorID{about}
 		}
 		rand.Read(q.Nonce[:])
 		return &said{body: wire.Marshal(q), seal: signedBy(wire.Query, by, w.ana.Manage), max: abaton.ControlBodyMax,
@@ -80,6 +84,9 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 			expired: refuses(abaton.ReasonTime), early: refuses(abaton.ReasonTime),
 			truncated: form, oversized: refuses(abaton.ReasonTooLarge), loose: form, unforeseen: form, zeroValue: form,
 		},
+	}
+	if kind == keeper.QueryHeld {
+		r.cells[replayed] = cell{same: true, entries: 1} // each look is ledgered
 	}
 	if kind == keeper.QueryTime {
 		why := "who asks for the time may have a wrong clock: that is why it asks"
@@ -274,6 +281,7 @@ func peerRows(t *testing.T) (*custodytest.Network, []row) {
 	for k := keeper.QueryLog; k <= keeper.QueryTouched; k++ {
 		rows = append(rows, w.queryRow(k))
 	}
+	rows = append(rows, w.queryRow(keeper.QueryHeld))
 	for k := keeper.RepairBatches; k <= keeper.RepairGone; k++ {
 		rows = append(rows, w.repairRow(t, k))
 	}

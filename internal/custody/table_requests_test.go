@@ -181,7 +181,7 @@ func (w *ward5) requestRow(m session.Mode) row {
 			expired: refuses(abaton.ReasonTime), early: refuses(abaton.ReasonTime),
 			removed: refuses(abaton.ReasonCredential).by(func(t *testing.T) []try { return rightly(ask(t, nil, w.left)) }),
 			unknown: ledgers(abaton.ReasonGrant).by(func(t *testing.T) []try {
-				return rightly(ask(t, func(q *session.Request) { rand.Read(q.Patient[:]) }, nil))
+				return rightly(ask(t, func(q *session.Request) { q.Patient = abaton.ActorID{9} }, nil)) // one: several would be an enumeration
 			}),
 			truncated: refuses(abaton.ReasonMalformed), oversized: refuses(abaton.ReasonTooLarge),
 			loose: refuses(abaton.ReasonMalformed), unforeseen: refuses(abaton.ReasonMalformed), zeroValue: refuses(abaton.ReasonMalformed),

@@ -377,6 +377,7 @@ func TestEveryStatementEveryDefect(t *testing.T) {
 		"deposits":  depositRows,
 		"sessions":  sessionRows,
 		"relations": relationRows,
+		"verdicts":  verdictRows,
 	}
 	var mu sync.Mutex
 	var all tally

@@ -142,6 +142,10 @@ func outcomeOfReason(reason abaton.Reason) *fhir.OutcomeError {
 		return refusal(http.StatusUnauthorized, "login", "this passkey was used on two devices that do not know of each other: somebody may hold a copy; remove it, enrol another and tell the clinic")
 	case abaton.ReasonStepUp:
 		return refusal(http.StatusForbidden, "suppressed", "this part needs a fresh passkey touch over it; sign in again with step-up")
+	case abaton.ReasonSuspended:
+		return refusal(http.StatusForbidden, "suppressed", "the keepers hold this session or person back; for a patient in your care ask a second clinician to agree, in an emergency open as one with a second clinician, and call the security officer")
+	case abaton.ReasonThrottled:
+		return refusal(http.StatusTooManyRequests, "throttled", "many new patients were opened in a short time; the next one opens in half a minute")
 	case abaton.ReasonQuota, abaton.ReasonBudget:
 		return refusal(http.StatusTooManyRequests, "throttled", "the grant's quota or the budget for this time is used up; wait, or ask the patient for a new grant")
 	case abaton.ReasonStanding, abaton.ReasonPolicy:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
 	"os"
@@ -23,7 +22,6 @@ import (
 	"github.com/abaton-health/abaton/internal/thief"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
-	"github.com/abaton-health/abaton/session"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -293,14 +291,4 @@ func (v *victims) put(p *people.Person, c fhir.Category, n int) {
 	}
 	_, err := v.writes.Put(v.t.Context(), client.Transaction{Writes: writes})
 	v.check(err)
-}
-
-// touched is a step-up over one line by a passkey at hand.
-func (v *victims) touched(p *key.Passkey, id abaton.SessionID, patient abaton.ActorID, purpose abaton.Purpose, line abaton.Line) *session.SignedStepUp {
-	v.t.Helper()
-	u := session.StepUp{V: wire.Version, Session: id, Patient: patient, Lines: []abaton.Line{line}, Purpose: purpose, Time: time.Now().Unix()}
-	rand.Read(u.Nonce[:])
-	a, err := p.Assert(u.Challenge())
-	v.check(err)
-	return &session.SignedStepUp{StepUp: u, Assertion: *a}
 }

@@ -51,19 +51,7 @@ func (v *victims) stealsPhone() theftTried {
 // keepers get it: they judge.
 func (v *victims) begins(d login.Device, bundles ...session.Bundle) client.Login {
 	v.t.Helper()
-	checks, err := v.net.Checkpoints(v.t.Context())
-	v.check(err)
-	d.Set, d.Gateway = v.n.Set().ID(), v.org.ID
-	nonce := key.NewSecret()
-	l := client.Login{Key: key.NewSigning(), Reply: key.NewBox(), Bundles: bundles}
-	o := login.Offer{Session: l.Key.ID().String(), Reply: login.Encode(l.Reply.Public().Bytes()), Set: d.Set.String(),
-		Organisation: d.Gateway.String(), Nonce: login.Encode(nonce[:grant.NonceBytes])}
-	for _, c := range checks {
-		o.Checkpoints = append(o.Checkpoints, string(c))
-	}
-	done, err := login.Answer(o, d, nil, time.Now())
-	v.check(err)
-	l.Signed, err = login.Decode(done.Statement)
+	l, err := begun(v.t.Context(), v.net, v.org.ID, d, bundles...)
 	v.check(err)
 	return l
 }
@@ -79,16 +67,6 @@ func (v *victims) ownPasskey() *key.Passkey {
 // asClinician is a session of ben's made of these parts.
 func (v *victims) asClinician(who *people.Person, passkey *key.Passkey, at *login.At) login.Device {
 	return login.Device{Actor: who.ID, Organisation: v.org.ID, Role: who.Roles[0], Passkey: passkey, At: at}
-}
-
-// join adds what another attempt brought.
-func (h *haul) join(o *haul) {
-	for id := range o.patients {
-		h.patients[id] = true
-	}
-	for name, patient := range o.records {
-		h.records[name] = patient
-	}
 }
 
 // stealsPasskey: with a device of the thief's own making, at ben's without its
@@ -171,7 +149,7 @@ func (v *victims) opensSet(w *people.World, h *haul, doctor *people.Person, pati
 			continue // keepers have not known the role for long enough
 		}
 		if err == nil {
-			v.tryAsk(h, reader, o.Ask(opened.Lines...))
+			v.robber().tryAsk(v.t.Context(), h, reader, o.Ask(opened.Lines...))
 		}
 		reader.Close()
 		return

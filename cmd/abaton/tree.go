@@ -66,6 +66,7 @@ func commands(e *env) []*cobra.Command {
 		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),
+		newDrillCommand(e),
 		newLedgerCommand(e),
 		newPolicyCommand(e),
 		newKeeperCommand(e),

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,8 +18,6 @@ import (
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
-	"github.com/abaton-health/abaton/session"
-	"github.com/abaton-health/abaton/wire"
 )
 
 // bypass is an attack that one check alone refuses: with that check off, a keeper
@@ -196,11 +193,7 @@ func (g *ground) everyKeeper(ctx context.Context, b bypass) (words []keeperWord,
 	if err != nil {
 		return nil, err
 	}
-	q := session.Request{V: wire.Version, Session: id, Patient: b.ask.Patient, Grant: b.ask.Grant, Mode: session.Release, Purpose: b.ask.Purpose, Time: time.Now().Unix()}
-	for _, row := range b.rows {
-		q.Rows = append(q.Rows, session.Row{Batch: row.Batch, Bits: row.Records})
-	}
-	rand.Read(q.Nonce[:])
+	q := requestFor(id, b.ask, b.rows)
 	by := b.login.Key
 	if b.sign != nil {
 		by = b.sign

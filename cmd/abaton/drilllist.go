@@ -126,3 +126,8 @@ func bySession(l client.Login) func(*ledger.Line) bool {
 	id, err := (&asker{login: l}).session()
 	return func(line *ledger.Line) bool { return err == nil && line.Session == id }
 }
+
+// madeOf matches the lines of several actors.
+func madeOf(who map[abaton.ActorID]bool) func(*ledger.Line) bool {
+	return func(l *ledger.Line) bool { return who[l.Actor] }
+}

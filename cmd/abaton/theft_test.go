@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -22,7 +21,6 @@ import (
 	"github.com/abaton-health/abaton/internal/thief"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
-	"github.com/abaton-health/abaton/wire"
 )
 
 // victims is a network about to be robbed, one thing at a time: a clinic with
@@ -232,20 +230,11 @@ func (v *victims) keepEmergencySet(p *people.Person) {
 	v.set = abaton.GrantID(done.Event)
 }
 
-// gatewayKeys is a gateway's key file.
-type gatewayKeys struct {
-	V      uint8  `cbor:"1,keyasint"`
-	Writer []byte `cbor:"2,keyasint"`
-	Box    []byte `cbor:"3,keyasint"`
-	IDs    []byte `cbor:"4,keyasint"`
-	Outbox []byte `cbor:"5,keyasint"`
-}
-
+// gatewayKeys are the keys of the clinic's gateway.
 func (v *victims) gatewayKeys() (k gatewayKeys) {
 	v.t.Helper()
-	data, err := os.ReadFile(filepath.Join(v.n.GatewayDir(), "identity.key"))
+	k, err := readGatewayKeys(v.n.GatewayDir())
 	v.check(err)
-	v.check(wire.Unmarshal(data, &k))
 	return k
 }
 

@@ -52,7 +52,7 @@ type ground struct {
 
 // The staff of the ward. Each drill takes its own, since who was caught stays
 // suspended.
-var wardStaff = []string{"mia", "noa", "oda", "pia", "ria", "sia", "tia", "una"}
+var wardStaff = []string{"mia", "noa", "oda", "pia", "ria", "sia", "tia", "una", "vea", "wil"}
 
 // Others of the clinic.
 const (

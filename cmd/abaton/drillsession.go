@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/gateway/login"
@@ -58,4 +59,10 @@ func begun(ctx context.Context, net *client.Network, gateway abaton.ActorID, d l
 func sorted(ask client.Ask) client.Ask {
 	slices.SortFunc(ask.Lines, func(a, b abaton.Line) int { return slices.Compare(a[:], b[:]) })
 	return ask
+}
+
+// bars has a patient shut somebody out.
+func (g *ground) bars(ctx context.Context, patient, who *people.Person) error {
+	_, err := g.org.net.Append(ctx, patient.Hand(), &actor.Bar{Actor: who.ID})
+	return err
 }

@@ -179,8 +179,8 @@ func replayed(ctx context.Context, g *ground) (loss, error) {
 		return l, err
 	}
 	l.records, l.patients = 0, 0 // what honest holds the victim read
-	if after.lines != before.lines {
-		return l, fmt.Errorf("the replay made %d more lines", after.lines-before.lines)
+	if len(after.requests) != len(before.requests) {
+		return l, fmt.Errorf("the replay made %d more requests", len(after.requests)-len(before.requests))
 	}
 	l.detail = "each reply stayed sealed, altered bytes were refused, the list of disclosures has not a line more; what is merely sent again needs no finding"
 	return l, nil

@@ -285,7 +285,7 @@ func withoutChecks(mutants int) func(context.Context, *ground) (loss, error) {
 		}
 		l.detail = fmt.Sprintf("off in turn: %s; each mutant handed out its pieces, %d of them open nothing, the others refused and ledgered it; lease and budget have nothing to refuse here",
 			strings.Join(tried, ", "), mutants)
-		_, err = g.account(ctx, &l, began, h, func(line *ledger.Line) bool { return g.patientNamed(line.Actor) == nil })
+		_, err = g.account(ctx, &l, began, h, func(line *ledger.Entry) bool { return g.patientNamed(line.Actor) == nil })
 		return l, err
 	}
 }

@@ -162,7 +162,7 @@ func (x *export) contained(ctx context.Context, most int) (loss, error) {
 		l.stopped = max(x.last, x.seen)
 	}
 	l.detail = x.told()
-	_, err = x.g.account(ctx, &l, x.began, x.haul, func(line *ledger.Line) bool { return x.sessions[line.Session] })
+	_, err = x.g.account(ctx, &l, x.began, x.haul, func(line *ledger.Entry) bool { return x.sessions[line.Session] })
 	if len(x.haul.patients) > most {
 		err = errors.Join(err, fmt.Errorf("not contained: %d of %d patients, at most %d", len(x.haul.patients), len(x.order), most))
 	}
@@ -272,7 +272,7 @@ func sharedCredential(ctx context.Context, g *ground) (loss, error) {
 		return l, err
 	}
 	l.detail = fmt.Sprintf("%d keepers noted a copied passkey at the owner's next touch; the clinic then barred it", now-found)
-	_, err = g.account(ctx, &l, x.began, x.haul, func(line *ledger.Line) bool { return x.sessions[line.Session] })
+	_, err = g.account(ctx, &l, x.began, x.haul, func(line *ledger.Entry) bool { return x.sessions[line.Session] })
 	return l, err
 }
 
@@ -376,7 +376,7 @@ func snoopingColleague(ctx context.Context, g *ground) (loss, error) {
 		return l, err
 	}
 	l.detail = "the patient's own list showed it and the patient barred the reader; a single look without a reason, on shift, shows to no keeper. " + x.told()
-	_, err = g.account(ctx, &l, x.began, x.haul, func(line *ledger.Line) bool { return x.sessions[line.Session] })
+	_, err = g.account(ctx, &l, x.began, x.haul, func(line *ledger.Entry) bool { return x.sessions[line.Session] })
 	return l, err
 }
 

@@ -30,7 +30,7 @@ func keeperDrills() []drill {
 }
 
 // anybody matches what others than patients did.
-func (g *ground) anybody(l *ledger.Line) bool { return g.patientNamed(l.Actor) == nil }
+func (g *ground) anybody(l *ledger.Entry) bool { return g.patientNamed(l.Actor) == nil }
 
 // stolenDisks copies the disks of so many keepers and lets the thief's opener at
 // them, together and each by itself.

@@ -19,50 +19,104 @@ import (
 type affected struct {
 	opened map[abaton.RecordName]abaton.ActorID // at least t keepers released it
 	asked  map[abaton.ActorID]bool              // patients of whom anything was asked for
-	lines  int
+
+	requests map[[32]byte]bool
 }
 
 // historiesAtOnce is how many patients' lists are read at a time.
 const historiesAtOnce = 4
 
 // since is what the ledgers say that whoever matches did since a moment.
-func (g *ground) since(ctx context.Context, began time.Time, match func(*ledger.Line) bool) (*affected, error) {
-	a := &affected{opened: make(map[abaton.RecordName]abaton.ActorID), asked: make(map[abaton.ActorID]bool)}
+func (g *ground) since(ctx context.Context, began time.Time, match func(*ledger.Entry) bool) (*affected, error) {
+	a := &affected{opened: make(map[abaton.RecordName]abaton.ActorID), asked: make(map[abaton.ActorID]bool), requests: make(map[[32]byte]bool)}
 	var mu sync.Mutex
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(historiesAtOnce)
 	for _, p := range g.patients {
 		group.Go(func() error {
-			h, err := g.history(ctx, p)
+			told, err := g.entries(ctx, p)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.Handle, err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			a.read(p.ID, h, func(l *ledger.Line) bool { return max(l.Last, l.Renewed) >= began.Unix() && match(l) })
+			a.read(p.ID, told, int(g.n.Set().T), func(e *ledger.Entry) bool { return e.Time >= began.Unix() && match(e) })
 			return nil
 		})
 	}
 	return a, group.Wait()
 }
 
-func (a *affected) read(patient abaton.ActorID, h *ledger.History, match func(*ledger.Line) bool) {
-	for i := range h.Lines {
-		l := &h.Lines[i]
-		if !match(l) {
-			continue
-		}
-		a.lines++
-		a.asked[patient] = true
-		if l.Op != ledger.OpRelease {
-			continue
-		}
-		for _, row := range l.Rows {
-			for j := range abaton.BatchRecordsMax {
-				if row.Confirmed>>j&1 == 1 {
-					a.opened[abaton.RecordName{Batch: row.Batch, Index: uint16(j)}] = patient
+// read counts by how many keepers each record was released, whether for one
+// request or for several: whoever asks twice may put the pieces together.
+func (a *affected) read(patient abaton.ActorID, told [][]ledger.Entry, threshold int, match func(*ledger.Entry) bool) {
+	released := make(map[abaton.RecordName]int)
+	for _, entries := range told {
+		here := make(map[abaton.RecordName]bool) // a record counts once a keeper
+		for i := range entries {
+			e := &entries[i]
+			if !match(e) {
+				continue
+			}
+			a.requests[e.Request], a.asked[patient] = true, true
+			for _, row := range e.Rows {
+				for j := range abaton.BatchRecordsMax {
+					if e.Op == ledger.OpRelease && row.Released>>j&1 == 1 {
+						here[abaton.RecordName{Batch: row.Batch, Index: uint16(j)}] = true
+					}
 				}
 			}
+		}
+		for name := range here {
+			released[name]++
+		}
+	}
+	for name, keepers := range released {
+		if keepers >= threshold {
+			a.opened[name] = patient
+		}
+	}
+}
+
+// entries are each keeper's own entries about a patient, told to the patient's
+// own session.
+func (g *ground) entries(ctx context.Context, p *people.Person) (told [][]ledger.Entry, err error) {
+	l, err := g.n.People().Direct(ctx, p, g.org.net)
+	if err != nil {
+		return nil, err
+	}
+	for i := range g.n.Set().Keepers {
+		a := &asker{entry: &g.n.Set().Keepers[i], login: l, patient: p.ID}
+		o, err := openAt(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		all, err := a.entries(ctx, o)
+		o.wire.Close()
+		if err != nil {
+			return nil, fmt.Errorf("keeper %d: %w", i+1, err)
+		}
+		told = append(told, all)
+	}
+	return told, nil
+}
+
+// entries reads one keeper's ledger about the patient to its end.
+func (a *asker) entries(ctx context.Context, o *opened) (all []ledger.Entry, err error) {
+	for from := uint64(0); ; {
+		reply, err := a.history(ctx, o.wire, o.channel, from)
+		if err != nil {
+			return nil, err
+		}
+		for i := range reply.Disclosures {
+			e, err := ledger.ParseEntry(reply.Disclosures[i].Entry)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, e)
+		}
+		if from = reply.Next; from == 0 {
+			return all, nil
 		}
 	}
 }
@@ -104,7 +158,7 @@ func (g *ground) history(ctx context.Context, p *people.Person) (*ledger.History
 
 // account fills in what an attack brought, from what the thief has and from
 // what the ledgers say of whoever matches.
-func (g *ground) account(ctx context.Context, l *loss, began time.Time, h *haul, match func(*ledger.Line) bool) (*affected, error) {
+func (g *ground) account(ctx context.Context, l *loss, began time.Time, h *haul, match func(*ledger.Entry) bool) (*affected, error) {
 	l.records, l.patients = len(h.records), len(h.patients)
 	a, err := g.since(ctx, began, match)
 	if err != nil {
@@ -118,16 +172,16 @@ func (g *ground) account(ctx context.Context, l *loss, began time.Time, h *haul,
 }
 
 // by matches an actor's lines, bySession those of one session.
-func by(id abaton.ActorID) func(*ledger.Line) bool {
-	return func(l *ledger.Line) bool { return l.Actor == id }
+func by(id abaton.ActorID) func(*ledger.Entry) bool {
+	return func(l *ledger.Entry) bool { return l.Actor == id }
 }
 
-func bySession(l client.Login) func(*ledger.Line) bool {
+func bySession(l client.Login) func(*ledger.Entry) bool {
 	id, err := (&asker{login: l}).session()
-	return func(line *ledger.Line) bool { return err == nil && line.Session == id }
+	return func(line *ledger.Entry) bool { return err == nil && line.Session == id }
 }
 
 // madeOf matches the lines of several actors.
-func madeOf(who map[abaton.ActorID]bool) func(*ledger.Line) bool {
-	return func(l *ledger.Line) bool { return who[l.Actor] }
+func madeOf(who map[abaton.ActorID]bool) func(*ledger.Entry) bool {
+	return func(l *ledger.Entry) bool { return who[l.Actor] }
 }

@@ -158,7 +158,11 @@ func (e *env) drill(ctx context.Context, o *drillOptions) (err error) {
 func (e *env) drillIn(ctx context.Context, dir string, todo []drill, asJSON bool) (results []drilled, err error) {
 	began := time.Now()
 	e.say("Bringing up a network with %d patients.", groundPatients)
-	g, err := e.newGround(ctx, dir)
+	binaries, err := beside()
+	if err != nil {
+		return nil, err
+	}
+	g, err := e.newGround(ctx, dir, binaries, groundPatients)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +199,9 @@ func (d *drill) held(ctx context.Context, g *ground) drilled {
 func (d *drill) judge(l *loss) (err error) {
 	if !d.bothLocks && l.records > 0 {
 		err = errors.Join(err, fmt.Errorf("%d records were read by who lacks a lock", l.records))
+	}
+	if d.bothLocks && l.stopped < 0 {
+		err = errors.Join(err, errors.New("nobody stopped it"))
 	}
 	if !d.silent && l.seen < 0 {
 		err = errors.Join(err, errors.New("nobody saw it"))

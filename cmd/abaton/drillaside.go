@@ -226,11 +226,7 @@ func (g *ground) captured(ctx context.Context, victim *people.Person) (c *captur
 	}
 	honest.patients[ask.Patient] = true
 	for _, row := range rows {
-		for j := range abaton.BatchRecordsMax {
-			if row.Records>>j&1 == 1 {
-				honest.records[abaton.RecordName{Batch: row.Batch, Index: uint16(j)}] = ask.Patient
-			}
-		}
+		honest.add(row, ask.Patient)
 	}
 	return c, honest, nil
 }

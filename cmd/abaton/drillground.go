@@ -33,11 +33,12 @@ const emergencyWait = time.Second
 // ground is the network that drills attack: a clinic whose ward treats all
 // patients, as a team, and people who are about to be robbed or turn bad.
 type ground struct {
-	e              *env // quiet
-	dir            string
-	n              *local.Network
-	run            *local.Processes
-	honest, mutant string // folders of binaries
+	e      *env // quiet
+	dir    string
+	size   int // patients
+	n      *local.Network
+	run    *local.Processes
+	mutant string // folder of the binaries that can be told to misbehave
 
 	org      *device // the clinic
 	ward     people.Team
@@ -62,17 +63,16 @@ const (
 	secondHandle = "fay" // another of it
 )
 
-// newGround brings up the network.
-func (e *env) newGround(ctx context.Context, dir string) (*ground, error) {
-	honest, err := beside()
-	if err != nil {
+// newGround brings up the network, of the binaries in a folder.
+func (e *env) newGround(ctx context.Context, dir, binaries string, patients int) (g *ground, err error) {
+	g = &ground{e: e.quiet(filepath.Join(dir, "network")), dir: dir, size: patients, staff: make(map[string]*people.Person), hangUp: func() {}}
+	if g.mutant, err = mutantFolder(binaries); err != nil {
 		return nil, err
 	}
-	g := &ground{e: e.quiet(filepath.Join(dir, "network")), dir: dir, honest: honest, staff: make(map[string]*people.Person), hangUp: func() {}}
-	if g.mutant, err = mutantFolder(honest); err != nil {
+	if g.n, err = local.Make(ctx, g.e.dir, local.Options{Binaries: binaries, RecoveryWait: emergencyWait}); err != nil {
 		return nil, err
 	}
-	if g.n, g.run, err = g.e.start(ctx, local.Options{RecoveryWait: emergencyWait}); err != nil {
+	if g.run, err = g.n.Start(ctx, binaries); err != nil {
 		return nil, err
 	}
 	if err = g.settle(ctx); err != nil {
@@ -157,7 +157,7 @@ func (g *ground) admit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if out.Refused > 0 || out.Pending > 0 || out.Patients != groundPatients {
+	if out.Refused > 0 || out.Pending > 0 || out.Patients != g.size {
 		return fmt.Errorf("%d patients came in, %d resources refused, %d not durable", out.Patients, out.Refused, out.Pending)
 	}
 	for _, p := range m.known {
@@ -183,7 +183,7 @@ func (g *ground) wardBox(ctx context.Context) (box key.BoxPublic, err error) {
 // charts are the patients' records: a person, two observations and a sensitive
 // diagnosis each.
 func (g *ground) charts() (all []source, err error) {
-	for i := range groundPatients {
+	for i := range g.size {
 		var salt [8]byte
 		rand.Read(salt[:])
 		id := fmt.Sprintf("%x%02d", salt[:3], i)

@@ -35,6 +35,15 @@ func (h *haul) join(o *haul) {
 	}
 }
 
+// add adds all records of a row.
+func (h *haul) add(row client.Row, patient abaton.ActorID) {
+	for j := range abaton.BatchRecordsMax {
+		if row.Records>>j&1 == 1 {
+			h.records[abaton.RecordName{Batch: row.Batch, Index: uint16(j)}] = patient
+		}
+	}
+}
+
 // robber tries what the holder of a session may be let do.
 type robber struct {
 	net      *client.Network

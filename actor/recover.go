@@ -339,6 +339,24 @@ func (s *State) outcast(n *knot) bool {
 	return s.proves(n.a.event.Kind, n.a.by, s.standingAt(n)) != nil
 }
 
+// RulesOut reports whether the certified log has no place for the event any
+// more: it ends on another branch, at or beyond the event's place. No keeper that
+// voted for that end will ever vote for the event (Ballot), so whoever made it may
+// make another. An event that counts, or that the log's end leads to, is not
+// ruled out.
+func (s *State) RulesOut(a *Authentic) bool {
+	if s.tip == nil || a.actor != s.actor {
+		return false
+	}
+	if n := s.knots[a.hash]; n != nil {
+		return !n.certified && !s.continuesTip(n)
+	}
+	if parents := s.parentsOf(a); len(parents) > 0 {
+		return !s.within(s.tip, parents)
+	}
+	return a.event.Seq <= s.tip.seq()
+}
+
 // stranger reports whether none of the provers ever stood in this log.
 func (s *State) stranger(by provers) bool {
 	return !slices.ContainsFunc(by.keys, func(k abaton.KeyID) bool { return s.keys[k] != nil }) &&

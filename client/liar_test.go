@@ -84,6 +84,9 @@ func TestLiarNamed(t *testing.T) {
 // TestLiarNamedForCertain asks with exactly three keepers left besides the
 // liar, so that the liar's piece is always among those asked for.
 func TestLiarNamedForCertain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	tx := w.writes(general, "a", 4)
 	w.put(w.writer(t.TempDir()), tx)

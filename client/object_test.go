@@ -282,6 +282,9 @@ func TestObjectPartFails(t *testing.T) {
 // TestObjectLies: an object that names what is not its own is refused, and a
 // whole that is not what its writer summed is never given out to its end.
 func TestObjectLies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
 	content := randomBytes(3 * testPart)
@@ -323,6 +326,9 @@ func TestObjectLies(t *testing.T) {
 // TestObjectGrantStopped: a grant that is stopped ends a download that is
 // under way.
 func TestObjectGrantStopped(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
 	w.putObject(wr, "scan", randomBytes(12*testPart))
@@ -361,6 +367,9 @@ func (s *stopAt) Write(p []byte) (int, error) {
 // TestObjectKeeperAway: with one keeper away an object is written and read;
 // when it is back it gets its parts from the outbox.
 func TestObjectKeeperAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
 	w.cut(5)
@@ -433,6 +442,9 @@ func TestObjectsAtOnce(t *testing.T) {
 // TestUploadWithoutQuorum: where too few keepers have room for a part, the
 // upload stops, says so, and goes on when they have.
 func TestUploadWithoutQuorum(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
 	content := randomBytes(4 * testPart)

@@ -154,6 +154,9 @@ func TestRelockTwice(t *testing.T) {
 
 // TestRelockManyBatches: more batches than one commit takes.
 func TestRelockManyBatches(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wr := w.writer(t.TempDir())
 	many := abaton.RequestRowsMax + 3
@@ -316,6 +319,9 @@ func TestRelockNotCommittedBelowFour(t *testing.T) {
 // TestRelockKeepsErasures: what was erased stays so, before and between the
 // phases.
 func TestRelockKeepsErasures(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	out := w.put(w.writer(t.TempDir()), w.writes(general, "a", 5))
 	gone := func(i int) client.Row { return client.Row{Batch: out.Batches[0], Records: 1 << out.Names[i].Index} }

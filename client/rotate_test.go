@@ -8,6 +8,9 @@ import (
 // TestOutboxRotates: a full file is followed by another, and goes when all it
 // holds is done; what is not done stays readable.
 func TestOutboxRotates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	dir := t.TempDir()
 	o := open(t, dir)
 	piece := bytes.Repeat([]byte("p"), outboxFileBytes/4)

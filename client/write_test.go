@@ -352,6 +352,9 @@ func TestUnclearListingWaits(t *testing.T) {
 // TestEverythingListed is T11 for listings: acknowledged at any four, asked at
 // any three, every batch is named.
 func TestEverythingListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	wrote, dir := 0, t.TempDir()
 	for absent := abaton.KeeperIndex(1); absent <= 5; absent++ {

@@ -141,7 +141,7 @@ func (w *town) comesBack() (f finishedReturn) {
 			}
 			return f
 		}
-		if !strings.Contains(errs, "too early") || time.Now().After(deadline) {
+		if early := strings.Contains(errs, "too early") || strings.Contains(errs, abaton.ErrPending.Error()); !early || time.Now().After(deadline) {
 			w.t.Fatalf("finish: %s", errs)
 		}
 	}

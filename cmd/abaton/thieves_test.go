@@ -350,7 +350,7 @@ func (v *victims) stealsKit() theftTried {
 	out.now.join(v.ransack(v.begins(login.Device{Actor: r.ID, Passkey: r.Passkey}), r.Passkey))
 	for {
 		back, err := w.Finish(v.t.Context(), v.net, r)
-		if refused, ok := errors.AsType[*abaton.RefusedError](err); ok && refused.Reason == abaton.ReasonWait {
+		if refused, ok := errors.AsType[*abaton.RefusedError](err); ok && refused.Reason == abaton.ReasonWait || errors.Is(err, abaton.ErrPending) {
 			continue // the keepers count
 		}
 		v.check(err)

@@ -110,6 +110,9 @@ func TestCareTeamKeeps(t *testing.T) {
 // TestCustodyEnds: the patient bars one of the team, a member leaves, and the
 // patient takes the record over: each at once.
 func TestCustodyEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	p := newPractice(t)
 	rec := p.record(t, custodytest.EmergencySet)
 	s := p.signIn(t, p.eve)
@@ -138,6 +141,9 @@ func TestWhoLeavesTheTeam(t *testing.T) {
 // TestCustodyBudgets: what a team member in a thief's hands opens in a day is
 // bounded at each keeper, also over a restart.
 func TestCustodyBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	p := newPractice(t)
 	s := p.signIn(t, p.eve)
 	for i := range abaton.CustodyPersonMax {

@@ -73,6 +73,9 @@ func TestDoubtedClock(t *testing.T) {
 // TestDoubtedClockAndLevelThree: a session that was opened before the clock went
 // wrong goes on, but not to lines of assurance level 3, nor for their owner.
 func TestDoubtedClockAndLevelThree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	for _, level := range []uint8{1, 3} {
 		t.Run(fmt.Sprintf("level %d", level), func(t *testing.T) {
 			t.Parallel()

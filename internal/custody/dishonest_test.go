@@ -24,6 +24,9 @@ import (
 // the refusal stands, the same request is refused again, and each keeper counts
 // that somebody dates back.
 func TestBackdatedRoster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t, 1)
 	sealed := w.seals(t, 1, 1)
 	w.mustDeposit(t, sealed)
@@ -138,6 +141,9 @@ func (a *authenticator) asserts(t *testing.T, challenge [32]byte) *key.Assertion
 // its passkey leaves the device when it was enrolled as one that cannot, begins
 // no session at any keeper, however well it signs.
 func TestAuthenticatorsAtTheDoor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	const present, verified, syncs, synced = 1 << 0, 1 << 2, 1 << 3, 1 << 4
 	w := newDoorway(t)
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

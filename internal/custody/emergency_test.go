@@ -319,6 +319,9 @@ func TestNewEmergencyDoctors(t *testing.T) {
 // TestWider: another line takes a second clinician first, from a session of
 // the colleague's own that the keeper knows.
 func TestWider(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	rec := w.record(t, custodytest.Sensitive)
 	s, eve, self := w.signIn(t, w.ben), w.signIn(t, w.eve), w.signIn(t, w.ben)
@@ -391,6 +394,9 @@ func (w *shift) later(t *testing.T, d time.Duration) {
 
 // TestRightEnds: four hours, through a restart and a new session, then no more.
 func TestRightEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	rec := w.record(t, custodytest.EmergencySet)
 	s := w.signIn(t, w.ben)
@@ -411,6 +417,9 @@ func TestRightEnds(t *testing.T) {
 // TestUnconfirmed: whoever opened and got no second clinician's word within a
 // day opens nothing more; the word may come late, and may be "wrong".
 func TestUnconfirmed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	s := w.signIn(t, w.ben)
 	q := w.opens(t, s, w.setID, nil)
@@ -470,6 +479,9 @@ func TestOwnWords(t *testing.T) {
 // TestEmergencyBudgets: counts are durable, of the last day, and of person,
 // device and organisation.
 func TestEmergencyBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	open := func(p *custodytest.Person) abaton.Reason {
 		bruno := custodytest.NewPatient(t, w.Set, w.org, 1)

@@ -82,6 +82,9 @@ func (k *kin) under(g *grant.Grant, p abaton.Purpose) session.Request {
 // TestGuardianEndsAtTheBirthday (H2): every keeper, by its own clock, at that
 // instant; and a person asks for nothing but what a person may.
 func TestGuardianEndsAtTheBirthday(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newKin(t)
 	birthday := time.Now().Add(50 * time.Second) // keepers set ahead by less than their lease
 	g := k.gives(t, grant.Always, birthday)
@@ -142,6 +145,9 @@ func TestOrderHoldsOnReceipt(t *testing.T) {
 
 // TestDeathAtEveryKeeper (H4): what is frozen, what opens, and how it is undone.
 func TestDeathAtEveryKeeper(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newKin(t)
 	heir := k.gives(t, grant.Death, time.Now().Add(10*365*24*time.Hour))
 	proxy := k.gives(t, grant.Incapacity, time.Now().Add(10*365*24*time.Hour))

@@ -20,6 +20,9 @@ import (
 // A stolen phone sends events that only narrow, all in one slot. Each is
 // weighed against all others, so there must be an end.
 func TestAttackFloodOfNarrowingEvents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t, 1)
 	accepted := 0
 	for round := range 2 {
@@ -68,6 +71,9 @@ func (w *world) sendsAll(t *testing.T, x abaton.KeeperIndex, events [][]byte) []
 // Strangers sign events for somebody else's log. They must not push out the
 // branch that its owner is about to merge.
 func TestAttackStrangersPushOutABranch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t, 1)
 	other := *w.ana
 	won := w.ana.Event(&actor.Granted{Grant: w.ana.Grant(w.doctor.ID, 1, 9).Marshal()})

@@ -145,6 +145,9 @@ func (h *household) seen(t *testing.T, p *custodytest.Person, x abaton.KeeperInd
 // answers, sees what a twin's record shows who hides nothing: the same events, the
 // same counts and numbers, the same history, the same refusals.
 func TestHiddenLeavesNoTrace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	h := newHousehold(t)
 	// newWorld gave the doctor access to ana's; the twin does the same.
 	h.Publish(t, h.twin.Event(&actor.Granted{Grant: h.twin.Grant(h.doctor.ID, grant.Read, 100).Marshal()}))

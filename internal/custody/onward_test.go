@@ -79,6 +79,9 @@ func TestReferral(t *testing.T) {
 // TestReferralRefused (H7): whatever the giver signs, each keeper alone refuses
 // what is wider than the letter, goes elsewhere or goes on again.
 func TestReferralRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	r := newReferral(t)
 	carl := custodytest.NewClinician(t, r.Set, r.org)
 	r.Publish(t, carl.Inception)
@@ -127,6 +130,9 @@ func TestReferralRefused(t *testing.T) {
 // TestReferralEnds (H7): the patient, the giver and the giver's organisation each
 // end it at once; so do the records it was given for.
 func TestReferralEnds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	for _, c := range []struct {
 		name string
 		end  func(t *testing.T, r *referral, on abaton.Handed)

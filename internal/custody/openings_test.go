@@ -117,6 +117,9 @@ func TestWhoIsTold(t *testing.T) {
 // TestTheLastOpeningOfAStandingSetIsKept: however often a set is opened, what
 // is to be burned is never forgotten.
 func TestTheLastOpeningOfAStandingSetIsKept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	s, eve := w.signIn(t, w.ben), w.signIn(t, w.eve)
 	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteSession, eve.Signed); err != nil {

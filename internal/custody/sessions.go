@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // sessionsMax bounds the sessions held; beyond it the one that ends first
@@ -146,4 +148,44 @@ func (s *sessions) drop(now time.Time) {
 	if len(s.live) >= sessionsMax {
 		delete(s.live, first)
 	}
+}
+
+// OpenSession verifies a session statement and answers with the encapsulation
+// to its reply key. The same statement again gets the same answer.
+func (k *Keeper) OpenSession(ctx context.Context, body []byte) ([]byte, error) {
+	signed, err := session.ParseSigned(body)
+	if err != nil {
+		return nil, err
+	}
+	if o := k.sessions.find(session.Challenge(signed.Statement), k.cfg.Now()); o != nil {
+		if _, err := k.one(ctx, Again{Session: o.session}); err != nil {
+			return nil, err
+		}
+		return o.answer, nil
+	}
+	var st session.Statement
+	if wire.Unmarshal(signed.Statement, &st) != nil {
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	o := &open{}
+	if _, err := k.one(ctx, Party{Organisation: st.Organisation, Into: &o.party}); err != nil {
+		return nil, err
+	}
+	if o.session, err = session.Authenticate(signed, o.party); err != nil {
+		return nil, err
+	}
+	if _, err := k.one(ctx, Admit{Session: o.session}); err != nil {
+		return nil, err
+	}
+	if !k.sessions.counted(o.session) {
+		return nil, k.copied(ctx, o.session.ID())
+	}
+	var enc []byte
+	if o.channel, enc, err = session.OpenChannel(o.session, k.cfg.Index); err != nil {
+		return nil, err
+	}
+	opened := keeper.Opened{V: wire.Version, Keeper: k.cfg.Index, Session: o.session.ID(), Enc: enc}
+	o.answer = wire.Marshal(k.cfg.Key.Seal(wire.Answer, wire.Marshal(opened)))
+	k.sessions.add(o, k.cfg.Now())
+	return o.answer, nil
 }

@@ -30,6 +30,9 @@ func (a *app) sees(path string) (found listed) {
 // What the gateway computes needs a scope as what is stored does, and tells of
 // nothing that the scopes do not cover.
 func TestMirrorsNeedTheirOwnScope(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	a := k.patientApp("launch/patient " + byCategory("rs"))
 	for _, path := range []string{"/Observation?_id=" + k.seen + "&_revinclude=Provenance:target", "/Observation?patient=" + k.id + "&_include=Observation:subject"} {
@@ -120,6 +123,9 @@ func (a *app) patch(path, body string) (int, string) {
 // A patch of what is hidden answers as one of what does not exist, whatever it
 // tests or would make of it.
 func TestPatchOfWhatIsHidden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	a := k.patientApp("launch/patient " + byCategory("cruds"))
 	none := k.gateway.ids.fresh(k.patient.id)
@@ -151,6 +157,9 @@ func TestPatchOfWhatIsHidden(t *testing.T) {
 // Conditions run over what may be searched: they neither find nor touch what
 // is hidden, and answer as if it did not exist.
 func TestConditionsOverWhatIsHidden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	a := k.patientApp("launch/patient " + byCategory("cruds"))
 	none := k.gateway.ids.fresh(k.patient.id)
@@ -212,6 +221,9 @@ func TestConditionsOverWhatIsHidden(t *testing.T) {
 
 // Documents are found by $docref only where they may be searched for.
 func TestDocrefWithinScopes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	document := func(category string) string {
 		return `{"resourceType":"DocumentReference","status":"current","category":[{"coding":[{"system":"urn:c","code":"` + category + `"}]}],"type":{"text":"` + category +
@@ -251,6 +263,9 @@ func TestSubscriptionsOfApps(t *testing.T) {
 // A clinician's app over several patients sees in each what its scopes cover:
 // through includes, in counts, and in writing.
 func TestPersonAppOverSeveralPatients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	scopes := "launch openid user/Observation.cruds?category=" + url.QueryEscape(laboratory) + " user/Patient.rs user/Provenance.c"
 	k.register(publicApp("growth", scopes))

@@ -50,6 +50,9 @@ const laboratory = "http://terminology.hl7.org/CodeSystem/observation-category|l
 // every id there is, as an app that may do all there is with laboratory
 // results. Nothing that it answers may hold a mark of what lies beside them.
 func TestNoRouteEscapesTheScopes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	a := k.patientApp("launch/patient patient/Observation.cruds?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.cr")
 	walked := 0
@@ -169,6 +172,9 @@ func (k *planted) over(id, category string) string {
 
 // Counts and totals do not tell of what is not covered.
 func TestScopesLeaveNoTraceInCounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := plant(t)
 	a := k.patientApp("launch/patient patient/Observation.rus?category=" + strings.ReplaceAll(laboratory, "|", "%7C") + " patient/Patient.r")
 	var found struct{ Total int }
@@ -192,6 +198,9 @@ func TestScopesLeaveNoTraceInCounts(t *testing.T) {
 
 // Each letter allows its interactions and no other.
 func TestEachActionIsItsOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(""), nil)
 	id, version := idOf(resp), strings.Trim(resp.Header.Get("ETag"), `W/"`)
@@ -234,6 +243,9 @@ func TestEachActionIsItsOwn(t *testing.T) {
 
 // In a batch one entry that is not allowed leaves the others as they are.
 func TestBatchRefusesEntryByEntry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	a := k.patientApp("patient/Observation.c")
 	got := a.want(http.StatusOK, "POST", "/", `{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"POST","url":"Observation"},"resource":`+k.observation("")+

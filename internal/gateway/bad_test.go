@@ -101,6 +101,9 @@ func (r *repeated) Read(p []byte) (int, error) {
 }
 
 func TestOversizedBodiesAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	for _, length := range []int64{100 << 20, -1} {
 		for _, path := range []string{"/", "/Observation"} {
@@ -201,6 +204,9 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestBadSignIn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	seeds := k.share(k.patient, k.doctor, grant.Read, allCategories()...)
 	stranger := k.device(actor.Clinician)

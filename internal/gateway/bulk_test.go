@@ -255,6 +255,9 @@ func TestImport(t *testing.T) {
 }
 
 func TestDocref(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	document := func(code, date, period string) string {
 		return `{"resourceType":"DocumentReference","status":"current","type":{"coding":[{"system":"http://loinc.org","code":"` + code + `"}]},"date":"` + date + `","subject":{"reference":"Patient/` + k.id + `"},"content":[{"attachment":{"url":"Binary/1"}}]` + period + `}`

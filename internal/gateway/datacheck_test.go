@@ -304,6 +304,9 @@ func (c *caller) everything(patient string) (map[string][]byte, error) {
 // and reads each back from the keepers, in a session of its own, to be
 // compared resource by resource.
 func TestDataCheckSynthea(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	folder, whole := syntheaFolder(t)
 	names, err := filepath.Glob(filepath.Join(folder, "*.json.gz"))
 	if err != nil || len(names) < 3 {

@@ -25,6 +25,9 @@ func (c *caller) post(path, media, body string) (status int, answer []byte) {
 }
 
 func TestDocuments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, _ := w.agent()

@@ -14,6 +14,9 @@ import (
 // well, whole and under that chart's line; where the chart is unknown, takes
 // nothing, or cannot be told, nothing is written at all.
 func TestDutyCopies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	chart := k.world.patient()
 	filed := func(home, by abaton.ActorID, kind seal.Kind) []*change {

@@ -13,6 +13,9 @@ import (
 // TestEmergencySetIsKeptCurrent: whoever can read nothing but the emergency line
 // sees what an emergency needs, as it is now, and nothing that is kept apart.
 func TestEmergencySetIsKeptCurrent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	subject := `,"subject":{"reference":"Patient/` + k.id + `"}`
 	active := `{"resourceType":"Condition","clinicalStatus":{"coding":[{"code":"active"}]}` + subject + `}`

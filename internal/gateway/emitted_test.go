@@ -20,6 +20,9 @@ const emitFolder = "ABATON_EMIT"
 // itself, for a foreign validator (interop/validator); without a folder it
 // writes to one that is gone at the end, and looks that each is FHIR.
 func TestEmitted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	dir := os.Getenv(emitFolder)
 	if dir == "" {
 		dir = t.TempDir()

@@ -12,6 +12,9 @@ import (
 // TestImportsKeepNoWhiteSpace: the same resource printed otherwise is the same
 // import, and only an import loses its white space.
 func TestImportsKeepNoWhiteSpace(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	patient := w.patient()

@@ -24,6 +24,9 @@ const inferQueries = 260
 // in parts that the asker's grants do not cover, made to match. Every byte of
 // every answer is the same.
 func TestNothingCanBeInferred(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWard(t, 3)
 	asker, directory := w.clinician()
 	var open []abaton.Category

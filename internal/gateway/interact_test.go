@@ -22,6 +22,9 @@ func (k *clinic) made(rest string) (id, etag string) {
 }
 
 func TestPatchKeepsWhatItDoesNotName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, first := k.made(`,"x-unknown":[1.0, 1e2],"note":[{"text":"a"}]`)
 	path := "/Observation/" + id
@@ -66,6 +69,9 @@ func TestPatchKeepsWhatItDoesNotName(t *testing.T) {
 }
 
 func TestPatchDropsAGeneratedNarrative(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, _ := k.made(`,"text":{"status":"generated","div":"<div>1.5</div>"}`)
 	_, got := k.c.patches().want(http.StatusOK, "PATCH", "/Observation/"+id, `[{"op":"add","path":"/meta/tag","value":[{"code":"x"}]}]`, nil)
@@ -79,6 +85,9 @@ func TestPatchDropsAGeneratedNarrative(t *testing.T) {
 }
 
 func TestConditionalUpdate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	with := func(id, status string) string {
 		body := strings.Replace(k.observation(`,"identifier":[{"system":"urn:l","value":"7"}]`), "final", status, 1)
@@ -110,6 +119,9 @@ func TestConditionalUpdate(t *testing.T) {
 }
 
 func TestConditionalDeleteAndPatch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	labelled := func(n string) string { return `,"identifier":[{"system":"urn:l","value":"` + n + `"}]` }
 	id, _ := k.made(labelled("1"))
@@ -140,6 +152,9 @@ func TestConditionalDeleteAndPatch(t *testing.T) {
 }
 
 func TestPatchAndDeleteInABundle(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, first := k.made(`,"identifier":[{"system":"urn:l","value":"1"}]`)
 	old, _ := k.made(`,"identifier":[{"system":"urn:l","value":"2"}]`)
@@ -172,6 +187,9 @@ func TestPatchAndDeleteInABundle(t *testing.T) {
 }
 
 func TestConditionalUpdateInABundleBringsNoID(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[{"resource":` + k.observation(`,"identifier":[{"system":"urn:l","value":"1"}]`) +
 		`,"request":{"method":"PUT","url":"Observation?identifier=urn:l%7C1"}}]}`
@@ -238,6 +256,9 @@ func (b *toldBundle) next(k *clinic) string {
 }
 
 func TestHistoryOfTypeAndSystem(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, _ := k.made("")
 	k.made("")

@@ -2,11 +2,9 @@ package people
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -109,43 +107,6 @@ func (r *Return) half(e *actor.Escrow, out *Back) (half key.Secret, err error) {
 		return half, fmt.Errorf("put the helpers' parts together: %w", err)
 	}
 	return half, nil
-}
-
-// enter adds the new device's passkey and then its key, unless they are in.
-func (w *World) enter(ctx context.Context, n *client.Network, r *Return) error {
-	hand := client.PasskeyHand(r.ID, r.Passkey)
-	if err := n.Settle(ctx, r.ID); err != nil { // an earlier try may wait for its fourth keeper
-		return err
-	}
-	st, err := n.Log(ctx, r.ID)
-	if err != nil {
-		return fmt.Errorf("read key log: %w", err)
-	}
-	switch credential := r.Passkey.Credential(); {
-	case st.Awaits(credential):
-		return fmt.Errorf("come back: %w", abaton.ErrPending)
-	case st.CredentialClass(credential) == 0:
-		_, err := n.Append(ctx, hand, &actor.CredentialAdd{Credential: r.credential()})
-		if refused, ok := errors.AsType[*abaton.RefusedError](err); ok && refused.Reason == abaton.ReasonCredential && r.pending(st) {
-			err = abaton.Refuse(abaton.ReasonWait) // a keeper that was away has not heard of it yet
-		}
-		if err != nil {
-			return fmt.Errorf("come back: %w", err)
-		}
-	}
-	if st.KeyRights(r.Manage.ID()) == 0 {
-		if _, err := n.AddKey(ctx, hand, r.Manage, actor.Manage); err != nil {
-			return fmt.Errorf("add key: %w", err)
-		}
-	}
-	n.Refresh(r.ID)
-	return nil
-}
-
-// pending reports whether the log knows this recovery and nobody stopped it.
-func (r *Return) pending(st *actor.State) bool {
-	name := actor.HashOf(r.Event)
-	return slices.ContainsFunc(st.Recoveries(), func(one actor.Recovery) bool { return one.Event == name && !one.Stopped })
 }
 
 // unseal gets half B from the keepers and opens the escrow.

@@ -30,6 +30,7 @@ type Return struct {
 	Told    bool     // the keepers have heard of it
 	Half    []byte   // half A: from the kit, or once enough helpers have helped
 	Answers [][]byte // of helpers
+	Entry   []byte   // the signed event by which the passkey adds itself; nil before the first try
 }
 
 type returnForm struct {
@@ -42,6 +43,7 @@ type returnForm struct {
 	Told    bool           `cbor:"7,keyasint"`
 	Half    []byte         `cbor:"8,keyasint"`
 	Answers [][]byte       `cbor:"9,keyasint"`
+	Entry   []byte         `cbor:"10,keyasint,omitempty"`
 }
 
 // returnFile is the new device: it lies where the keys will.
@@ -81,13 +83,13 @@ func (w *World) Returning(handle string) (*Return, error) {
 		return nil, fmt.Errorf("read new device: %w", err)
 	}
 	return &Return{Card: card, Passkey: passkey, Manage: key.SigningFromSeed(key.Secret(f.Manage)), Box: key.BoxFromSeed(key.Secret(f.Box)),
-		Escrow: f.Escrow, Event: f.Event, Told: f.Told, Half: f.Half, Answers: f.Answers}, nil
+		Escrow: f.Escrow, Event: f.Event, Told: f.Told, Half: f.Half, Answers: f.Answers, Entry: f.Entry}, nil
 }
 
 func (w *World) saveReturn(r *Return) error {
 	manage, box := r.Manage.Seed(), r.Box.Seed()
 	f := returnForm{V: wire.Version, Passkey: r.Passkey.Bytes(), Manage: manage[:], Box: box[:], Escrow: r.Escrow, Event: r.Event,
-		Told: r.Told, Half: r.Half, Answers: r.Answers}
+		Told: r.Told, Half: r.Half, Answers: r.Answers, Entry: r.Entry}
 	return durable.WriteFile(filepath.Join(w.Dir(r.Handle), returnFile), wire.Marshal(f), 0o600)
 }
 

@@ -126,10 +126,11 @@ async function enter(c: api.Clinic, r: Pending): Promise<void> {
   if (r.entry.length === 0) {
     const bytes = event.newCredential(await place(r.actor), { public: r.public, class: r.class }, now());
     r.entry = event.signedBy(bytes, await device.assertion(c, r, await event.hashOf(bytes)));
+    remember(r); // before it is sent: too early at most keepers, it may have votes of some
   }
   const sent = await api.publish(r.entry).catch((err: unknown) => {
-    if (err instanceof api.Refused && err.status < 500) remember({ ...r, entry: none });
     const early = err instanceof api.Refused && err.status === 409 && err.lines.some((l) => l.includes("wait is not over"));
+    if (!early && err instanceof api.Refused && err.status < 500) remember({ ...r, entry: none });
     throw early ? new Told("It is too early", ...err.lines) : err;
   });
   r.in = sent.inForce;

@@ -36,8 +36,9 @@ func (a Admit) decide(c *Core, t *tx) Output {
 	return Output{}
 }
 
-// Again is a statement that was admitted here before: whoever lost the device
-// or the seat since then hears it now, not at the first request.
+// Again is a statement that was admitted here before: whose session ended since
+// then hears it now. Who merely lost the standing hears that at a request, for
+// a refusal of one is ledgered.
 type Again struct {
 	Session *session.Session
 }
@@ -45,7 +46,7 @@ type Again struct {
 func (Again) slot() string { return "" }
 
 func (a Again) decide(c *Core, t *tx) Output {
-	if reason := c.live(t, a.Session); reason != "" {
+	if reason := c.live(t, a.Session); reason != "" && reason != abaton.ReasonStanding {
 		return refused(reason)
 	}
 	return Output{}

@@ -95,6 +95,7 @@ const (
 	RepairPart   Label = "abaton/v1/repair-part"
 	RepairSum    Label = "abaton/v1/repair-sum"
 	Feed         Label = "abaton/v1/feed"
+	Verdict      Label = "abaton/v1/verdict"
 	LedgerLeaf   Label = "abaton/v1/ledger-leaf"
 	PatientTie   Label = "abaton/v1/patient-chain"
 	RowKey       Label = "abaton/v1/row-key"
@@ -108,5 +109,4 @@ const (
 	ReportDraft Label = "abaton/v1/report-draft"
 	Notice      Label = "abaton/v1/notice"
 	ReportName  Label = "abaton/v1/report-name"
-	Verdict     Label = "abaton/v1/verdict"
 )

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"crypto/rand"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -23,8 +21,6 @@ import (
 	"github.com/abaton-health/abaton/internal/thief"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/seal"
-	"github.com/abaton-health/abaton/session"
-	"github.com/abaton-health/abaton/wire"
 )
 
 // victims is a network about to be robbed, one thing at a time: a clinic with
@@ -234,20 +230,11 @@ func (v *victims) keepEmergencySet(p *people.Person) {
 	v.set = abaton.GrantID(done.Event)
 }
 
-// gatewayKeys is a gateway's key file.
-type gatewayKeys struct {
-	V      uint8  `cbor:"1,keyasint"`
-	Writer []byte `cbor:"2,keyasint"`
-	Box    []byte `cbor:"3,keyasint"`
-	IDs    []byte `cbor:"4,keyasint"`
-	Outbox []byte `cbor:"5,keyasint"`
-}
-
+// gatewayKeys are the keys of the clinic's gateway.
 func (v *victims) gatewayKeys() (k gatewayKeys) {
 	v.t.Helper()
-	data, err := os.ReadFile(filepath.Join(v.n.GatewayDir(), "identity.key"))
+	k, err := readGatewayKeys(v.n.GatewayDir())
 	v.check(err)
-	v.check(wire.Unmarshal(data, &k))
 	return k
 }
 
@@ -293,14 +280,4 @@ func (v *victims) put(p *people.Person, c fhir.Category, n int) {
 	}
 	_, err := v.writes.Put(v.t.Context(), client.Transaction{Writes: writes})
 	v.check(err)
-}
-
-// touched is a step-up over one line by a passkey at hand.
-func (v *victims) touched(p *key.Passkey, id abaton.SessionID, patient abaton.ActorID, purpose abaton.Purpose, line abaton.Line) *session.SignedStepUp {
-	v.t.Helper()
-	u := session.StepUp{V: wire.Version, Session: id, Patient: patient, Lines: []abaton.Line{line}, Purpose: purpose, Time: time.Now().Unix()}
-	rand.Read(u.Nonce[:])
-	a, err := p.Assert(u.Challenge())
-	v.check(err)
-	return &session.SignedStepUp{StepUp: u, Assertion: *a}
 }

@@ -68,6 +68,7 @@ func commands(e *env) []*cobra.Command {
 		newObjectCommand(e),
 		newInspectCommand(e),
 		newDemoCommand(e),
+		newDrillCommand(e),
 		newLedgerCommand(e),
 		newReportCommand(e),
 		newVerifyCommand(e),

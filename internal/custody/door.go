@@ -68,7 +68,7 @@ func (k *Keeper) Release(ctx context.Context, body []byte) ([]byte, error) {
 	if open == nil {
 		return nil, abaton.Refuse(abaton.ReasonNoSession)
 	}
-	if err := asked.Authenticate(open.session, now); err != nil { // 5: signature, time
+	if err := asked.Authenticate(open.session, now); err != nil && !k.cfg.Mutation.skips("signature") { // 5: signature, time
 		return nil, err
 	}
 	out, err := k.submit(ctx, k.request(open, asked, now)) // 4, 5 replay, 6 to 11

@@ -11,7 +11,9 @@ import (
 // Mutation makes this keeper a dishonest or a broken one, for drills and tests
 // only: release packages are never built with the tag.
 type Mutation struct {
-	Skip  string        // the check of Request.decide that is switched off; "tell": verdicts are not sent; "hear": nor heard
+	// Skip is the check that is switched off: one of Request.decide, "session" or
+	// "signature"; "tell": verdicts are not sent; "hear": nor heard.
+	Skip  string
 	Lie   string        // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
 	Ahead time.Duration // how far this keeper's clock is ahead
 }

@@ -24,17 +24,32 @@ func (p *Processes) RecoverKeeper(ctx context.Context, x abaton.KeeperIndex) err
 // ReplaceKeeper makes an empty keeper with new keys in the place of x, whose
 // folder must be gone. It does not repair it (RepairKeeper).
 func (p *Processes) ReplaceKeeper(ctx context.Context, x abaton.KeeperIndex) error {
-	k := p.form.Keepers[x-1]
+	return p.ReplaceKeepers(ctx, x)
+}
+
+// ReplaceKeepers is ReplaceKeeper for keepers lost together, one change after
+// the other. The folder of the first must be gone; of the others the keys must
+// lie there still, with which their operators sign the changes before their own.
+func (p *Processes) ReplaceKeepers(ctx context.Context, xs ...abaton.KeeperIndex) error {
 	o := Options{Binaries: p.binaries}
-	err := o.initKeeper(ctx, p.KeeperDir(x), k)
-	if err == nil {
-		err = p.writeKeeperSettings(k, nil)
-	}
-	if err == nil {
-		err = p.changeSet(ctx, x)
-	}
-	if err != nil {
-		return fmt.Errorf("replace keeper %d: %w", x, err)
+	for i, x := range xs {
+		k := p.form.Keepers[x-1]
+		var err error
+		if i > 0 {
+			err = os.RemoveAll(p.KeeperDir(x))
+		}
+		if err == nil {
+			err = o.initKeeper(ctx, p.KeeperDir(x), k)
+		}
+		if err == nil {
+			err = p.writeKeeperSettings(k, nil)
+		}
+		if err == nil {
+			err = p.changeSet(ctx, x)
+		}
+		if err != nil {
+			return fmt.Errorf("replace keeper %d: %w", x, err)
+		}
 	}
 	return p.restartAll(ctx)
 }

@@ -80,6 +80,7 @@ const plan = `
 	internal/local, testdata/patients < bench/kill;
 	internal/feeder, internal/local, testdata/patients < bench/hl7;
 	internal/local, testdata/patients < bench/peer;
+	internal/contain, internal/dice < bench/hospital;
 `
 
 // never is what the shipped binaries do not link, over all their

@@ -107,7 +107,7 @@ func TestArchitecture(t *testing.T) {
 		t.Fatal("docs/ARCHITECTURE.md walks no write")
 	}
 	for _, m := range codePattern.FindAllStringSubmatch(walks, -1) {
-		if !regexp.MustCompile(`^[a-z]+\.[A-Z]\w*(\.\w+)?$`).MatchString(m[1]) {
+		if !regexp.MustCompile(`^[a-z]+\.[A-Za-z]\w*(\.\w+)?$`).MatchString(m[1]) {
 			continue
 		}
 		if !known[m[1]] {

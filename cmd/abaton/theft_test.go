@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -68,6 +69,7 @@ func newVictims(t *testing.T) *victims {
 			t.Error(err)
 		}
 	})
+	v.unwatched()
 	v.org, err = n.Organisation()
 	v.check(err)
 	v.net = v.dial(v.org)
@@ -77,6 +79,23 @@ func newVictims(t *testing.T) *victims {
 	v.giveAccess()
 	v.writeRecords()
 	return v
+}
+
+// unwatched runs every keeper without the watch, which would stop whoever tries
+// all there is: what is measured here is what rights alone let a thief open. What
+// the watch stops, the drills measure.
+func (v *victims) unwatched() {
+	v.t.Helper()
+	folder := filepath.Join(v.t.TempDir(), "mutant")
+	build := exec.CommandContext(v.t.Context(), "go", "build", "-tags", "mutant", "-o", folder+string(filepath.Separator), "github.com/abaton-health/abaton/cmd/abaton-keeper")
+	if out, err := build.CombinedOutput(); err != nil {
+		v.t.Fatalf("build the mutant: %v\n%s", err, out)
+	}
+	for i := range v.n.Set().Keepers {
+		x := v.n.Set().Keepers[i].X
+		v.check(v.run.StopKeeper(x))
+		v.check(v.run.StartKeeper(v.t.Context(), x, local.Build{Folder: folder, Flags: []string{"-skip", "watch"}}))
+	}
 }
 
 func (v *victims) check(err error) {

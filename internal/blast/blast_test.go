@@ -209,14 +209,19 @@ func (h *house) tries(r *client.Reader, ask client.Ask) (records int) {
 // TestAsKeepersDecide: for each way in which a log can say yes or no to a
 // clinician, what is computed for a session is what five keepers let it open.
 func TestAsKeepersDecide(t *testing.T) {
-	h := newHouse(t)
-	eve := custodytest.NewClinician(t, h.Set, h.org)
-	h.Publish(t, eve.Inception)
-	h.Enrol(t, eve)
-	h.ids = append(h.ids, eve.ID, eve.Device.ID)
-	team, other := h.org.Team(1, h.ben.ID), h.org.Team(2, eve.ID)
-	h.Publish(t, h.org.Event(team))
-	h.Publish(t, h.org.Event(other))
+	var h *house
+	var eve *custodytest.Person
+	var team, other *actor.Team
+	begin := func() { // each in a house of its own: the watch stops whoever tries them all
+		h = newHouse(t)
+		eve = custodytest.NewClinician(t, h.Set, h.org)
+		h.Publish(t, eve.Inception)
+		h.Enrol(t, eve)
+		h.ids = append(h.ids, eve.ID, eve.Device.ID)
+		team, other = h.org.Team(1, h.ben.ID), h.org.Team(2, eve.ID)
+		h.Publish(t, h.org.Event(team))
+		h.Publish(t, h.org.Event(other))
+	}
 	for _, c := range []struct {
 		name  string
 		level uint8
@@ -258,6 +263,7 @@ func TestAsKeepersDecide(t *testing.T) {
 			h.give(p, h.ben.ID, func(g *grant.Grant) { g.Purposes = []abaton.Purpose{abaton.PatientAccess} })
 		}, 0},
 	} {
+		begin()
 		p := h.patient(c.level)
 		c.gives(p)
 		got := h.world().Reach(blast.Thing{Kind: blast.Session, Actor: h.ben.ID, Device: h.ben.Device.ID})

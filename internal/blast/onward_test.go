@@ -46,12 +46,17 @@ func (h *house) hands(from *custodytest.Person, parent *grant.Grant, to abaton.A
 // TestHandedOn: for each way in which the logs can say yes or no to a hand-on,
 // what is computed for a thief of whom it was handed to is what five keepers open.
 func TestHandedOn(t *testing.T) {
-	h := newHouse(t)
-	eve, carl := h.clinician(), h.clinician()
-	h.givers = []*custodytest.Person{h.ben, carl}
-	team, other := h.org.Team(1, eve.ID), h.org.Team(2, h.ben.ID)
-	h.Publish(t, h.org.Event(team))
-	h.Publish(t, h.org.Event(other))
+	var h *house
+	var eve, carl *custodytest.Person
+	var team, other *actor.Team
+	begin := func() { // each in a house of its own: the watch stops whoever tries them all
+		h = newHouse(t)
+		eve, carl = h.clinician(), h.clinician()
+		h.givers = []*custodytest.Person{h.ben, carl}
+		team, other = h.org.Team(1, eve.ID), h.org.Team(2, h.ben.ID)
+		h.Publish(t, h.org.Event(team))
+		h.Publish(t, h.org.Event(other))
+	}
 	for _, c := range []struct {
 		name string
 		does func(p *custodytest.Person)
@@ -88,6 +93,7 @@ func TestHandedOn(t *testing.T) {
 			h.shields(p)
 		}, 0},
 	} {
+		begin()
 		p := h.patient(1)
 		c.does(p)
 		whole := computed(h.world().Reach(blast.Thing{Kind: blast.Person, Actor: eve.ID, Device: eve.Device.ID}), p.ID)

@@ -53,6 +53,7 @@ func (r Relate) decide(c *Core, t *tx) Output {
 		}
 	}
 	k.end()
+	c.explain(t, r.Told)
 	return out
 }
 

@@ -13,11 +13,12 @@ import (
 
 // seen is what the watch made of one request.
 type seen struct {
-	made    bool
-	act     detect.Act
-	finding detect.Finding
-	holding contain.Holding
-	second  abaton.ActorID // who agreed to what is held back
+	made     bool
+	act      detect.Act
+	finding  detect.Finding
+	holding  contain.Holding
+	answered bool           // a step-up was given in this session lately
+	second   abaton.ActorID // who agreed to what is held back
 }
 
 // level is how far the request is held back, for whatever reason.
@@ -64,7 +65,7 @@ func (v *verdict) judge(refused abaton.Reason) abaton.Reason {
 	if err != nil {
 		return v.broken(err)
 	}
-	v.seen = seen{made: true, act: a, finding: m.watch.Judge(&a)}
+	v.seen = seen{made: true, act: a, finding: m.watch.Judge(&a), answered: m.watch.Answered(&a)}
 	if v.repeat == nil {
 		if err := v.core.contain(v); err != nil {
 			return v.broken(err)
@@ -113,12 +114,16 @@ func (v *verdict) steps() bool {
 
 // heldAt is the level that counts for this request. What others say of too many
 // patients without a reason does not touch patients with one, short of a
-// suspension.
+// suspension. Whoever answered a step-up in this session is not asked at every
+// act for an hour: an answer would wear out.
 func (v *verdict) heldAt() detect.Level {
 	s := &v.seen
 	held := s.holding.Level
 	if held < detect.SuspendSession && s.act.Related && s.holding.Rules&^aboutUnrelated == 0 {
 		held = 0
+	}
+	if held == detect.StepUp && s.answered {
+		held = detect.Notify
 	}
 	return max(s.finding.Level, held)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/detect"
+	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 )
@@ -238,6 +239,26 @@ func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// explain: whoever opened one of these patients without a reason may have one
+// now, told late.
+func (c *Core) explain(t *tx, told *relation.Relations) {
+	m := c.watching.vigils[told.Organisation]
+	if m == nil {
+		return
+	}
+	t.after = append(t.after, func(*ledger.Group) { // what is told is seen once it is durable
+		for i := range told.Entries {
+			patient := told.Entries[i].Patient
+			for _, who := range m.watch.Onlookers(patient) {
+				r, err := c.relation(t, opener{organisation: told.Organisation, actor: who}, patient)
+				if err == nil && r.Related {
+					m.watch.Explain(who, patient)
+				}
+			}
+		}
+	})
 }
 
 // Bits of ledger.Entry.Basis.

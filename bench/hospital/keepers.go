@@ -135,7 +135,7 @@ func (m *member) decide(n *network, a *detect.Act, at int64) (s answer) {
 	if level < detect.SuspendSession && a.Related && held.Rules&^aboutUnrelated == 0 {
 		level = 0
 	}
-	if level == detect.StepUp && m.watch.Answered(a) {
+	if level == detect.StepUp && held.Rules&aboutUnrelated == 0 && m.watch.Answered(a) {
 		level = detect.Notify
 	}
 	s.level = max(s.finding.Level, level)

@@ -16,7 +16,7 @@ import (
 // wantDrills are the attacks that must be tried.
 var wantDrills = []string{
 	"enumeration", "replay", "stolen-organisation-key", "malicious-gateway", "hostile-script",
-	"stolen-session", "gateway-memory", "shared-credential", "laptop-fast", "laptop-slow", "laptop-sequential", "snooping-colleague", "break-glass",
+	"stolen-session", "gateway-memory", "shared-credential", "laptop-fast", "laptop-slow", "laptop-sequential", "insider-export", "snooping-colleague", "break-glass",
 	"api-without-checks", "stolen-disk", "two-keepers", "poisoned-update", "ledger-forked", "ledger-shortened", "ransomware",
 }
 

@@ -180,8 +180,8 @@ func (g *ground) wardBox(ctx context.Context) (box key.BoxPublic, err error) {
 	return key.ParseBoxPublic(team.Public)
 }
 
-// charts are the patients' records: a person, two observations and a sensitive
-// diagnosis each.
+// charts are the patients' records: a person, an observation, a visit of years ago
+// (so that nobody has a reason to open them now) and a sensitive diagnosis each.
 func (g *ground) charts() (all []source, err error) {
 	for i := range g.size {
 		var salt [8]byte
@@ -195,7 +195,7 @@ func (g *ground) charts() (all []source, err error) {
 		text := fmt.Sprintf(`{"resourceType":"Bundle","type":"transaction","entry":[%s,%s,%s,%s]}`,
 			entry("Patient", fmt.Sprintf(`"name":[{"family":"Drill%x","given":["Case %d"]}],"birthDate":"19%02d-04-12"`, salt[3:], i, 40+i%50)),
 			entry("Observation", about+fmt.Sprintf(`"status":"final","code":{"text":"weight"},"note":[{"text":"lost %d kilograms since %x"}]`, i, salt)),
-			entry("Encounter", about+fmt.Sprintf(`"status":"finished","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"},"reasonCode":[{"text":"told of a fall, %x"}]`, salt)),
+			entry("Encounter", about+fmt.Sprintf(`"status":"finished","period":{"start":"2019-03-01T09:00:00Z","end":"2019-03-01T09:20:00Z"},"class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"AMB"},"reasonCode":[{"text":"told of a fall, %x"}]`, salt)),
 			entry("Condition", about+fmt.Sprintf(`"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSYTHPN"}]},"code":{"text":"a diagnosis kept apart, %x"}`, salt)))
 		bundle, err := fhir.ParseBundle([]byte(text))
 		if err != nil {

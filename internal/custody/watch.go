@@ -122,7 +122,7 @@ func (v *verdict) heldAt() detect.Level {
 	if held < detect.SuspendSession && s.act.Related && s.holding.Rules&^aboutUnrelated == 0 {
 		held = 0
 	}
-	if held == detect.StepUp && s.answered {
+	if held == detect.StepUp && s.answered && s.holding.Rules&aboutUnrelated == 0 {
 		held = detect.Notify
 	}
 	return max(s.finding.Level, held)

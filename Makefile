@@ -1,29 +1,30 @@
 GO ?= go
 # Rooms where nothing runs beside anything else (TestCalmRooms): no race detector.
-CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/dice ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/sim ./internal/smart
-BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
+CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/contain ./internal/detect ./internal/dice ./internal/disclosure ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/relation ./internal/report ./internal/sim ./internal/smart
+# What ships is built so; tests and checks compile the same, so that it is done once.
+export CGO_ENABLED = 0
+export GOFLAGS = -trimpath -buildvcs=false
 .PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients
 build:
-	$(BUILD) -o bin/ ./cmd/...
-	$(BUILD) -tags mutant -o bin/mutant/ ./cmd/...
+	$(GO) build -o bin/ ./cmd/...
+	$(GO) build -tags mutant -o bin/mutant/ ./cmd/...
 up: build
 	bin/abaton up --dir run/demo
 test: build
 	@command -v gcc >/dev/null || { echo "make test needs gcc for the race detector: install the package gcc"; exit 1; }
-	$(GO) vet ./...
-	$(GO) test -timeout 20m ./...
+	$(GO) vet ./... && $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(filter-out $(shell $(GO) list $(CALM)),$(shell $(GO) list ./...))
 	cd interop && CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 check: static vectors reproduce demo sim clients test
 static:
-	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	@! gofmt -l . | grep . || { echo "gofmt would change these"; exit 1; }
 	staticcheck ./...
 	govulncheck $(if $(VULNDB),-db file://$(abspath $(VULNDB))) ./...
 vectors:
 	$(GO) test -count=1 ./wire ./key ./grant ./actor ./session ./spread ./seal ./ledger ./internal/escrow ./internal/relation -run Vectors -update
 	git diff --exit-code -- vectors
 reproduce: build
-	cd tools && $(GO) run ./reproduce ..
+	cd tools && $(GO) run ./reproduce .. $(ONLY)
 demo: build
 	bin/abaton demo --json
 sim:

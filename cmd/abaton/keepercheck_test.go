@@ -37,6 +37,9 @@ func checked(t *testing.T, args ...string) (code int, results map[string]probed)
 
 // TestKeeperCheck probes a real keeper behind its real handler and TLS.
 func TestKeeperCheck(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes")
+	}
 	n := custodytest.New(t, 5)
 	table, err := n.Keepers[1].Table()
 	if err != nil {
@@ -86,6 +89,9 @@ func hexOf(b []byte) string {
 // TestKeeperCheckCanFail: a party that accepts everything, of whoever, over
 // any TLS, fails every probe that is no control.
 func TestKeeperCheckCanFail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes")
+	}
 	open := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); origin != "" {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
@@ -109,6 +115,9 @@ func TestKeeperCheckCanFail(t *testing.T) {
 }
 
 func TestKeeperCheckAway(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes")
+	}
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"keeper", "check", "--dir", t.TempDir(), "https://127.0.0.1:1"}, strings.NewReader(""), &stdout, &stderr)
 	if code != exitFailed || !strings.Contains(stderr.String(), "does not answer") {

@@ -18,6 +18,9 @@ import (
 // are known here by name alone. The clinic takes them on, gives them roles and a
 // team, and ends them by that name: a device that is lost is dead.
 func TestEnrolledElsewhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real processes")
+	}
 	n, err := local.Make(t.Context(), filepath.Join(t.TempDir(), "net"), local.Options{Binaries: built})
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -23,6 +24,9 @@ var built = filepath.Join(os.TempDir(), fmt.Sprintf("abaton-stories-%d", os.Getp
 func TestMain(m *testing.M) { os.Exit(buildAndRun(m)) }
 
 func buildAndRun(m *testing.M) int {
+	if flag.Parse(); testing.Short() {
+		return m.Run() // no real process is started
+	}
 	defer os.RemoveAll(built)
 	module := "github.com/abaton-health/abaton/cmd/"
 	for _, args := range [][]string{append(raceFlags(), module+"abaton"), {module + "abaton-keeper"}, {module + "abaton-gateway"}, {module + "abaton-authority"}} {

@@ -140,7 +140,7 @@ func (w *clinic) mustTell(t *testing.T, x abaton.KeeperIndex, said ...*contain.S
 }
 
 // TestFastExport: a stolen session reads one patient after the other at once.
-// Whoever asks keepers at random opens at most eleven (audit.md 3.2).
+// Whoever asks keepers at random opens at most eleven.
 func TestFastExport(t *testing.T) {
 	w := newClinic(t, 16)
 	s := w.SignIn(t, w.thief)

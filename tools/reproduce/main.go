@@ -3,6 +3,9 @@
 // them with those in bin/.
 //
 //	go run ./reproduce ..
+//	go run ./reproduce .. abaton-keeper
+//
+// Names after the module limit it to those binaries.
 //
 // Equal bytes show that the build depends on the files and the Go release
 // alone. It does not show that the Go release is honest.
@@ -22,11 +25,11 @@ import (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	if len(args) != 1 {
-		fmt.Fprintln(stderr, "use: reproduce MODULE")
+	if len(args) == 0 {
+		fmt.Fprintln(stderr, "use: reproduce MODULE [BINARY...]")
 		return 2
 	}
-	same, err := reproduce(args[0], stdout)
+	same, err := reproduce(args[0], args[1:], stdout)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return 2
@@ -37,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-func reproduce(module string, stdout io.Writer) (same bool, err error) {
+func reproduce(module string, names []string, stdout io.Writer) (same bool, err error) {
 	dir, err := os.MkdirTemp("", "abaton-reproduce-")
 	if err != nil {
 		return false, err
@@ -48,7 +51,14 @@ func reproduce(module string, stdout io.Writer) (same bool, err error) {
 		return false, fmt.Errorf("copy the module: %w", err)
 	}
 	built := filepath.Join(dir, "bin") + string(filepath.Separator)
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", built, "./cmd/...")
+	what := []string{"./cmd/..."}
+	if len(names) > 0 {
+		what = nil
+		for _, name := range names {
+			what = append(what, "./cmd/"+name)
+		}
+	}
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-buildvcs=false", "-o", built}, what...)...)
 	cmd.Dir = copied
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOCACHE="+filepath.Join(dir, "cache"))
 	if out, err := cmd.CombinedOutput(); err != nil {

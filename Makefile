@@ -1,5 +1,5 @@
 GO ?= go
-# Rooms where nothing runs beside anything else (TestCalmRooms): no race detector.
+# No race detector where nothing runs at once (TestCalmRooms), nor where tests start processes (bench, cmd, local).
 CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/contain ./internal/detect ./internal/dice ./internal/disclosure ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/relation ./internal/report ./internal/sim ./internal/smart
 # What ships is built so; tests and checks compile the same, so that it is done once.
 export CGO_ENABLED = 0
@@ -13,7 +13,7 @@ up: build
 test: build
 	@command -v gcc >/dev/null || { echo "make test needs gcc for the race detector: install the package gcc"; exit 1; }
 	$(GO) vet ./... && $(GO) test -timeout 20m ./...
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(filter-out $(shell $(GO) list $(CALM)),$(shell $(GO) list ./...))
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m $(filter-out $(shell $(GO) list $(CALM) ./bench/... ./cmd/... ./internal/local ./web),$(shell $(GO) list ./...))
 	cd interop && CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
 check: static vectors reproduce demo sim clients test
 static:

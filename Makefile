@@ -1,13 +1,12 @@
 GO ?= go
 # No race detector where nothing runs at once (TestCalmRooms), nor where tests start processes (bench, cmd, local).
 CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/contain ./internal/detect ./internal/dice ./internal/disclosure ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/relation ./internal/report ./internal/sim ./internal/smart
-# What ships is built so; tests and checks compile the same, so that it is done once.
+# What ships links no C, and neither does what is tested and checked.
 export CGO_ENABLED = 0
-export GOFLAGS = -trimpath -buildvcs=false
 .PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients
 build:
-	$(GO) build -o bin/ ./cmd/...
-	$(GO) build -tags mutant -o bin/mutant/ ./cmd/...
+	$(GO) build -trimpath -buildvcs=false -o bin/ ./cmd/...
+	$(GO) build -trimpath -buildvcs=false -tags mutant -o bin/mutant/ ./cmd/...
 up: build
 	bin/abaton up --dir run/demo
 test: build

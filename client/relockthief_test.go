@@ -161,7 +161,9 @@ func TestOldKeysOpenNothing(t *testing.T) {
 		after.rob(x, k.Store)
 	}
 	for _, g := range after.gathers {
-		known = append(known, g.Result())
+		if r := g.Result(); r.Complete() { // one that was away may still hold the old lock alone
+			known = append(known, r)
+		}
 	}
 	if h.opens(known, old) {
 		t.Error("the old seed, a backup of one keeper and two keepers open a record")

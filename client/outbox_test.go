@@ -115,6 +115,9 @@ func TestOutboxNumbersOutliveFiles(t *testing.T) {
 // TestOutboxCutAnywhere is a kill at every byte: what was added before that
 // byte is there, and the outbox opens.
 func TestOutboxCutAnywhere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	dir := t.TempDir()
 	o := open(t, dir)
 	file := files(t, dir)[0]

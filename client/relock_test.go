@@ -143,6 +143,9 @@ func (w *world) relocker(c client.RelockConfig) *client.Relocker {
 
 // TestRelockTwice: a second epoch follows the first.
 func TestRelockTwice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	w.put(w.writer(t.TempDir()), w.writes(general, "a", 65))
 	w.relock()

@@ -98,6 +98,9 @@ func TestAcknowledgedAtFour(t *testing.T) {
 // and after any of its messages; what lies in the outbox is finished by the
 // next process, once, with any one keeper lost.
 func TestCrashAtEachMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	var all client.Transaction
 	dir := t.TempDir()

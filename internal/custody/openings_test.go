@@ -36,6 +36,9 @@ func (w *shift) told(t *testing.T, by *key.Signing, about ...abaton.ActorID) ([]
 // TestWhoIsTold: an opening is told to the patient, the helpers, the opener,
 // the organisation's managers and its security officer, and to nobody else.
 func TestWhoIsTold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	officer, former := custodytest.NewClinician(t, w.Set, w.org), custodytest.NewClinician(t, w.Set, w.org)
 	officer.Role, former.Role = abaton.RoleSecurityOfficer, abaton.RoleSecurityOfficer

@@ -215,6 +215,9 @@ func TestShippedPoliciesArePublishable(t *testing.T) {
 // TestBudgets: each keeper bounds the patients of an hour and of a day by itself,
 // also after a restart, and a policy may be tighter.
 func TestBudgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	for _, b := range []custody.Budget{{PatientsPerHour: 3, PatientsPerDay: 100}, {PatientsPerHour: 100, PatientsPerDay: 3}} {
 		testBudget(t, b)
 	}

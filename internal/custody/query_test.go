@@ -39,6 +39,9 @@ func (w *world) tells(t *testing.T, x abaton.KeeperIndex, between func(), ids ..
 // TestLongLogsComeInPages: several logs, told in pages as small as they come,
 // are told whole, also while they grow.
 func TestLongLogsComeInPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t, 1)
 	for i := range 20 {
 		w.Publish(t, w.ana.Event(&actor.Bar{Actor: abaton.ActorID{1, byte(i)}}))

@@ -15,6 +15,9 @@ import (
 // budget while the right lasts, and still ends somewhere; the same request again
 // counts once.
 func TestOpeningsOfOnePatientAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	amy := w.colleague(t)
 	s := w.signIn(t, w.ben)
@@ -39,6 +42,9 @@ func TestOpeningsOfOnePatientAreBounded(t *testing.T) {
 // TestAnOfficersWordStands: no clinician undoes what a security officer called
 // wrong; an officer does, and then a clinician's word is owed again.
 func TestAnOfficersWordStands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	officer := custodytest.NewClinician(t, w.Set, w.org)
 	officer.Role = abaton.RoleSecurityOfficer

@@ -277,6 +277,9 @@ func checkExcuses(t *testing.T, excused []string) {
 // TestTheTableIsHeldToTheCode: a kind without a row is found, whichever list
 // it comes from.
 func TestTheTableIsHeldToTheCode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	if got := len(modes()); got != int(session.Confirm) {
 		t.Errorf("modes: got %d, want %d", got, session.Confirm)
 	}

@@ -352,6 +352,9 @@ func (w *clinic) ledgered(t *testing.T) {
 // TestSteppedUpTwiceAsFar: who steps up goes on, is noted, and is suspended at
 // twice the threshold: a bought clinician.
 func TestSteppedUpTwiceAsFar(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 12)
 	s := w.SignIn(t, w.thief)
 	opened := 0

@@ -88,6 +88,9 @@ func (w *world) admits(patient *device) {
 // patient, of whom both write down the same, has nothing in common that what
 // they keep of two different patients has not.
 func TestStoresDoNotJoin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	worlds := newWorlds(t, 2)
 	both, other := worlds[0].patient(), worlds[1].patient()
 	alone := worlds[0].patient()

@@ -72,6 +72,9 @@ func (c *caller) idsOf(path string) []string {
 // TestMergeAndBack (H32): a link shows both charts side by side, moves nothing,
 // and ends without a trace but its history and a Flag in each.
 func TestMergeAndBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newTwins(t)
 	_, before := w.c.want(http.StatusOK, "GET", "/Patient/"+w.into, "", nil)
 	own := w.c.idsOf("/Observation?patient=" + w.into)
@@ -156,6 +159,9 @@ func TestMergeAndBack(t *testing.T) {
 // TestMergeGivesNothing: a link is no grant. Who may open one of the two reads
 // that one alone, and cannot link what it cannot open.
 func TestMergeGivesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newTwins(t)
 	w.c.want(http.StatusOK, "POST", "/Patient/$merge", w.params, nil)
 	other, directory := w.clinician()

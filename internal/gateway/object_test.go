@@ -172,6 +172,9 @@ func TestBinaryAsJSON(t *testing.T) {
 }
 
 func TestBinaryRanges(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	content := randomBytes(client.PartBytes + 1000)
 	path, created := k.putBinary("video/mp4", content)
@@ -209,6 +212,9 @@ func TestBinaryRanges(t *testing.T) {
 }
 
 func TestBinaryRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	pdf := k.content("application/pdf")
 	k.c.with("Content-Type", "application/pdf").want(http.StatusUnprocessableEntity, "POST", "/Binary", "x", nil)

@@ -89,6 +89,9 @@ func newClaimed(t *testing.T) *claimed {
 // keep their names, and every epoch has its seed: on the device, after it was
 // saved, and after every device was lost.
 func TestLinesOfAClaimedRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	c := newClaimed(t)
 	st, err := c.net.Log(t.Context(), c.ID)
 	if err != nil {
@@ -150,6 +153,9 @@ func TestLinesOfAClaimedRecord(t *testing.T) {
 // TestClaimOnce: what is the patient's own cannot be opened or claimed by the
 // team again, and somebody else's team opens nothing.
 func TestClaimOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	c := newClaimed(t)
 	if _, _, err := c.Claim(t.Context(), c.net, c.member, "ana", people.Claiming{}); !errors.Is(err, people.ErrOwn) {
 		t.Errorf("claim again: got %v, want %v", err, people.ErrOwn)

@@ -158,6 +158,9 @@ func TestRenewalWithoutAName(t *testing.T) {
 
 // Every way to redeem a code that is not the right one fails, and burns it.
 func TestCodeInWrongHands(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("growth", "patient/*.rs") + publicApp("other", "patient/*.rs"))
 	agent, bundles := k.agent(fhir.Categories(), nil)
@@ -196,6 +199,9 @@ func TestCodeInWrongHands(t *testing.T) {
 // What is wrong with a request is told to the app only where the address is
 // the app's; all else is shown to the person.
 func TestAuthorizeRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("growth", "launch launch/patient patient/*.rs"))
 	a := k.app("growth", true)
@@ -304,6 +310,9 @@ func TestPageIsToldAtOnce(t *testing.T) {
 // A value bound to a key is worth nothing without a fresh proof for this very
 // request, and a proof works once.
 func TestProofsOfPossession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	a := k.patientApp("launch/patient patient/*.rs")
 	path := "/Patient/" + k.id
@@ -347,6 +356,9 @@ func TestProofsOfPossession(t *testing.T) {
 
 // An app that reads without a proof works only if its registration says so.
 func TestProofIsOptionalOnlyWhereRegistered(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("weak", "patient/*.rs") + "dpop = \"optional\"\n")
 	agent, bundles := k.agent(fhir.Categories(), nil)

@@ -34,6 +34,9 @@ func (k *clinic) opened(id string) string {
 // A clinician's launch is for one app, used once, approved by who launched it,
 // and patient/ scopes are about its patient alone.
 func TestClinicianLaunch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("growth", "launch launch/patient openid fhirUser patient/*.rs user/Observation.rs") + publicApp("other", "launch patient/*.rs"))
 	neighbour := k.world.patient()
@@ -182,6 +185,9 @@ func TestBackendService(t *testing.T) {
 
 // An assertion that does not hold, or comes twice, names nobody.
 func TestClientAssertions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	a, d, bundles := k.service("system/Patient.r")
 	k.lend(http.StatusOK, d, "system/*.rs", bundles...)
@@ -234,6 +240,9 @@ func TestClientAssertions(t *testing.T) {
 
 // A value of one app means nothing to another.
 func TestIntrospectionIsOnesOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	agent, bundles := k.agent(fhir.Categories(), nil)
 	key := newKey(t, elliptic.P384())
@@ -258,6 +267,9 @@ func TestIntrospectionIsOnesOwn(t *testing.T) {
 // Browsers let pages of registered apps read answers, by their exact origin,
 // and never those about people's devices.
 func TestCORS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("growth", "patient/*.rs") + "[[app]]\nid = \"dev\"\nname = \"x\"\ntype = \"public\"\nredirect_uris = [\"http://127.0.0.1/back\"]\nscopes = \"patient/*.rs\"\n")
 	a := k.app("growth", true)
@@ -319,6 +331,9 @@ func TestStoppedGrantEndsTheApp(t *testing.T) {
 
 // A gateway without a registry serves no apps and says nothing of any.
 func TestNoRegistryNoApps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.gateway.apps = nil
 	c := &caller{w: k.world}

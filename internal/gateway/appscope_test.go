@@ -261,6 +261,9 @@ func TestBatchRefusesEntryByEntry(t *testing.T) {
 // A condition is a search, and an import reads what is there: neither comes
 // with the right to add.
 func TestAddingIsNotLooking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	a := k.patientApp("patient/Observation.c")
 	for name, value := range map[string]string{"If-None-Exist": "_id=x", headerImport: "true", headerPatient: k.patient.id.String()} {
@@ -277,6 +280,9 @@ func TestAddingIsNotLooking(t *testing.T) {
 // of the record a resource belongs to, it writes nothing; with one and no seed
 // it writes blind.
 func TestAppWritesUnderItsOwnGrant(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.register(publicApp("growth", "patient/*.cruds"))
 	hiv := k.observation(`,"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"HIV"}]}`)
@@ -310,6 +316,9 @@ func TestAppWritesUnderItsOwnGrant(t *testing.T) {
 // The tables of routes and actions agree: a new route is closed to apps until
 // somebody says here what scope it needs.
 func TestRoutesOfApps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	want := map[string]string{
 		"GET /{type}/{id}": "r", "GET /{type}/{id}/_history": "r", "GET /{type}/{id}/_history/{version}": "r", "GET /Patient/{id}/$everything": "r",

@@ -21,6 +21,9 @@ import (
 )
 
 func TestBadInput(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id := "/Patient/" + k.id
 	deep := `{"resourceType":"Observation","a":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `}`
@@ -130,6 +133,9 @@ func TestOversizedBodiesAreRefused(t *testing.T) {
 }
 
 func TestOpenRoutesAreListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	var open []string
 	for _, line := range k.gateway.table.paths() {
@@ -293,6 +299,9 @@ func flip(s string) string {
 }
 
 func TestDeviceRefusesAForeignOffer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	var o login.Offer
 	(&caller{w: k.world}).want(http.StatusOK, "POST", "/login/offer", "{}", &o)
@@ -315,6 +324,9 @@ func TestDeviceRefusesAForeignOffer(t *testing.T) {
 // TestNothingWithoutAGrant: a session opens what its grants cover and cannot
 // tell the rest from what does not exist.
 func TestNothingWithoutAGrant(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	other, directory := k.clinician()
 	o := k.signIn(other, directory)

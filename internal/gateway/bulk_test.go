@@ -182,6 +182,9 @@ func TestGroupExport(t *testing.T) {
 }
 
 func TestJobsAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	for range jobsMax {
 		k.c.bulk().want(http.StatusAccepted, "POST", "/$import", "", nil)
@@ -193,6 +196,9 @@ func TestJobsAreBounded(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	resp, _ := k.c.bulk().want(http.StatusAccepted, "POST", "/$import", "", nil)
 	_, path := k.c.finished(resp)

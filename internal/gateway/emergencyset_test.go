@@ -52,6 +52,9 @@ func TestEmergencySetIsKeptCurrent(t *testing.T) {
 // TestEmergencySetIsThePatients: where the patient takes no deposits in that
 // line, nothing is copied, and everything else goes on.
 func TestEmergencySetIsThePatients(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t, fhir.Emergency)
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Condition",
 		`{"resourceType":"Condition","subject":{"reference":"Patient/`+k.id+`"}}`, nil)

@@ -207,6 +207,9 @@ func TestConditionalUpdateInABundleBringsNoID(t *testing.T) {
 }
 
 func TestHeadAndConditionalRead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	path := "/Patient/" + k.id
 	resp, whole := k.c.want(http.StatusOK, "GET", path, "", nil)

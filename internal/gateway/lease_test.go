@@ -137,6 +137,9 @@ func TestTwoKeepersDown(t *testing.T) {
 }
 
 func TestThreeKeepersDown(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	for _, x := range []abaton.KeeperIndex{1, 2, 4} {
 		k.keepers.Keepers[x].Down(true)
@@ -150,6 +153,9 @@ func TestThreeKeepersDown(t *testing.T) {
 
 // TestPatientReadsTheirOwn: a patient signs in like anybody, with no grant.
 func TestPatientReadsTheirOwn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	_, seeds := k.patient.grant(k.patient.id, grant.Read, allCategories()...)
 	own := k.signIn(k.patient, session.Bundle{Patient: k.patient.id, Seeds: seeds})
@@ -159,6 +165,9 @@ func TestPatientReadsTheirOwn(t *testing.T) {
 }
 
 func TestPurposeIsTheGrants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.c.with(headerPurpose, string(abaton.Operations)).want(http.StatusOK, "GET", "/Patient/"+k.id, "", nil)
 	k.c.with(headerPurpose, string(abaton.Research)).want(http.StatusNotFound, "GET", "/Patient/"+k.id, "", nil)
@@ -167,6 +176,9 @@ func TestPurposeIsTheGrants(t *testing.T) {
 // TestFork: versions written over the same one, as two gateways do that do
 // not hear each other, both stay and are merged by naming both.
 func TestFork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(""), nil)
 	id := idOf(resp)
@@ -208,6 +220,9 @@ func TestFork(t *testing.T) {
 // TestCloseLeavesNothing: requests are drained, and no goroutine of the
 // gateway stays.
 func TestCloseLeavesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.c.want(http.StatusOK, "GET", "/Patient/"+k.id, "", nil)
 	if err := k.gateway.Close(); err != nil {
@@ -230,6 +245,9 @@ func TestCloseLeavesNothing(t *testing.T) {
 // TestOnlyNewsIsOpened: what others wrote is opened by itself; what is in
 // memory is not released again.
 func TestOnlyNewsIsOpened(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	for range 5 {
 		k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(""), nil)

@@ -183,6 +183,9 @@ func TestMergeGivesNothing(t *testing.T) {
 
 // TestMergeRefuses what is no pair of two.
 func TestMergeRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newTwins(t)
 	for name, bad := range map[string]struct {
 		status int
@@ -209,6 +212,9 @@ func TestMergeRefuses(t *testing.T) {
 // TestMergedAreOneToMessages: a number that two merged charts have names the
 // one that stays.
 func TestMergedAreOneToMessages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	ties := []tie{{from: "a", into: "b"}, {from: "b", into: "c"}, {from: "x", into: "y"}}
 	for id, want := range map[string]string{"a": "c", "b": "c", "c": "c", "x": "y", "z": "z"} {
 		if got := standing(ties, id); got != want {

@@ -41,6 +41,9 @@ func (k *clinic) own() *caller {
 }
 
 func TestGrantsAsConsent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	other, directory := k.clinician()
 	part := k.share(k.patient, other, grant.Read, fhir.General.ID())
@@ -100,6 +103,9 @@ func TestGrantsAsConsent(t *testing.T) {
 }
 
 func TestStoredConsentIsExact(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	body := `{"resourceType":"Consent", "status":"active","patient":{"reference":"Patient/` + k.id + `"},"x-n":1.50}`
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Consent", body, nil)
@@ -117,6 +123,9 @@ func TestStoredConsentIsExact(t *testing.T) {
 const proposed = `"status":"proposed","scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}]}`
 
 func TestAccessRequest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	other, directory := k.clinician()
 	o := k.signIn(other, directory)
@@ -153,6 +162,9 @@ func TestAccessRequest(t *testing.T) {
 }
 
 func TestAccessRequestNeedsARightToDeposit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t, fhir.Psychiatric)
 	other, directory := k.clinician()
 	o := k.signIn(other, directory).with(headerPatient, k.patient.id.String())
@@ -164,6 +176,9 @@ func TestAccessRequestNeedsARightToDeposit(t *testing.T) {
 }
 
 func TestDisclosuresAsAuditEvent(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, _ := k.made("")
 	k.c.want(http.StatusOK, "GET", "/Observation/"+id, "", nil)
@@ -202,6 +217,9 @@ func TestDisclosuresAsAuditEvent(t *testing.T) {
 }
 
 func TestSignaturesAsProvenance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	id, first := k.made("")
 	next := strings.Replace(k.observation(""), `"Observation",`, `"Observation","id":"`+id+`",`, 1)

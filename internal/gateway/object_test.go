@@ -43,6 +43,9 @@ func (k *clinic) putBinary(media string, content []byte) (path string, created *
 }
 
 func TestBinary(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	content := randomBytes(2*client.PartBytes + 77)
 	path, created := k.putBinary("application/dicom", content)
@@ -149,6 +152,9 @@ func TestBinaryInAnotherSession(t *testing.T) {
 // TestBinaryAsJSON: a Binary that came as a resource is given in its own type
 // too.
 func TestBinaryAsJSON(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	body := `{"resourceType":"Binary","contentType":"text/plain","securityContext":{"reference":"Patient/` + k.id + `"},"data":"aGVsbG8gd29ybGQ="}`
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Binary", body, nil)
@@ -279,6 +285,9 @@ func post(k *clinic, path string, body io.Reader, length int64) (*http.Response,
 // TestBinaryCategory: DICOM is imaging, what is said to be more sensitive is,
 // and content about a resource is as sensitive as that.
 func TestBinaryCategory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.putBinary("application/dicom", []byte("x"))
 	k.content("text/plain").with(headerCategory, "psychiatric").want(http.StatusCreated, "POST", "/Binary", "y", nil)
@@ -543,6 +552,9 @@ func TestUploadTakenOver(t *testing.T) {
 // TestBinaryBreaksOff: what goes wrong before the first byte is an outcome that
 // names the part; behind it the connection breaks, and never looks whole.
 func TestBinaryBreaksOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	content := randomBytes(3 * client.PartBytes)
 	path, _ := k.putBinary("image/png", content)
@@ -580,6 +592,9 @@ func TestBinaryBreaksOff(t *testing.T) {
 // TestBrokenOffOverHTTP2: there, too, what is not the whole ends as an error of
 // the stream and not as an answer that is merely short.
 func TestBrokenOffOverHTTP2(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	path, _ := k.putBinary("image/png", randomBytes(4*client.PartBytes))
 	var last client.Row
@@ -643,6 +658,9 @@ func TestStreamsAreBounded(t *testing.T) {
 
 // TestBinaryByActor: the header Abaton-Patient names the patient as well.
 func TestBinaryByActor(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	c := k.c.with("Content-Type", "application/pdf").with(headerPatient, k.patient.id.String())
 	resp, _ := c.want(http.StatusCreated, "POST", "/Binary", "x", nil)

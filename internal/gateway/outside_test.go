@@ -64,6 +64,9 @@ func TestAddressesAreBounded(t *testing.T) {
 }
 
 func TestTooFast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.gateway.rates.person, k.gateway.rates.origin = Rate{PerSecond: 0.5, Burst: 3}, Rate{PerSecond: 1, Burst: 1000}
 	for _, p := range k.gateway.sessionsNow() {
@@ -92,6 +95,9 @@ func TestTooFast(t *testing.T) {
 }
 
 func TestSecurityHeaders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	for _, path := range []string{"/metadata", "/Patient/" + k.id, "/nothing"} {
 		resp := k.c.do("GET", path, "")
@@ -108,6 +114,9 @@ func TestSecurityHeaders(t *testing.T) {
 }
 
 func TestObserved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	var mu sync.Mutex
 	var all []Observed

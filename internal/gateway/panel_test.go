@@ -112,6 +112,9 @@ func (w *ward) releases() func(session.Mode) int {
 // TestPanelOpensOnlyWhatItLooksAt: a search over all patients releases the
 // records of the types it names, and a later one what that one names besides.
 func TestPanelOpensOnlyWhatItLooksAt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWard(t, 3)
 	c := w.fresh()
 	w.total(c, "/Practitioner?name=x") // opens the directory
@@ -149,6 +152,9 @@ func TestPanelOpensOnlyWhatItLooksAt(t *testing.T) {
 // TestPanelFollowsTheGrants: a part is read for a lease; what was revoked is
 // gone from the next search after it, and from the open page.
 func TestPanelFollowsTheGrants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWard(t, 3)
 	c := w.fresh()
 	if n := w.total(c, "/Observation?code=c1"); n != 3 {
@@ -184,6 +190,9 @@ func TestPanelFollowsTheGrants(t *testing.T) {
 
 // TestPanelReadsItsOwnWrites: what the session and what others wrote is found.
 func TestPanelReadsItsOwnWrites(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWard(t, 2)
 	c := w.fresh()
 	body := `{"resourceType":"Observation","status":"final","code":{"coding":[{"code":"fresh"}]},"subject":{"reference":"Patient/` + w.ids[0] + `"}}`
@@ -202,6 +211,9 @@ func TestPanelReadsItsOwnWrites(t *testing.T) {
 
 // TestPanelBudget: what does not fit is refused and dropped.
 func TestPanelBudget(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWard(t, 1)
 	p := w.gateway.sessionsNow()[0]
 	if _, err := w.gateway.panel(t.Context(), p, "", make([]abaton.ActorID, panelPatientsMax+1), map[string]bool{"Patient": true}); err == nil || outcomeOf(err).Code != "too-costly" {
@@ -237,6 +249,9 @@ func TestPanelBudget(t *testing.T) {
 // TestHiddenPartIsNotSearched: a session without the line of a category finds
 // nothing of it, by no parameter.
 func TestHiddenPartIsNotSearched(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	label := `,"code":{"coding":[{"code":"planted"}]},"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"}]}`
 	k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(label), nil)

@@ -72,6 +72,9 @@ func (b *browser) help(t *testing.T, event []byte, part []byte) helpSent {
 // TestPleaCarriesWhatHelpersGive: what is asked and answered goes through the
 // gateway, which takes answers of that record's own helpers only, each once.
 func TestPleaCarriesWhatHelpersGive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w, ana, helpers, id := withHelpers(t)
 	open := &caller{w: w}
 	var way waySeen
@@ -171,6 +174,9 @@ func TestPleaCarriesWhatHelpersGive(t *testing.T) {
 
 // TestPleaRefuses what is not asked of the helpers of a patient here.
 func TestPleaRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w, ana, helpers, id := withHelpers(t)
 	open := &caller{w: w}
 	event, _ := w.recoverOf(t, ana.id, id, 1)
@@ -192,6 +198,9 @@ func TestPleaRefuses(t *testing.T) {
 
 // TestHelperIsWhoTheNameSays: what is handed out has the name for its hash.
 func TestHelperIsWhoTheNameSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, _ := w.clinician()
 	b := w.enrolled(t)

@@ -273,6 +273,9 @@ func (b *browser) firstGrant(t *testing.T, to *device, actions grant.Action, pur
 
 // TestBadEnrolments: none of them leaves a wrap or a log behind.
 func TestBadEnrolments(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	open := &caller{w: w}
 	other := w.browserOf()
@@ -351,6 +354,9 @@ func TestBadEnrolments(t *testing.T) {
 }
 
 func TestPortalRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	open := &caller{w: k.world}
 	for _, id := range []string{"x", strings.Repeat("0", 64), strings.Repeat("A", 64), strings.Repeat("a", 62)} {

@@ -14,6 +14,9 @@ import (
 // what comes is what was sent but for id, versionId and lastUpdated. Examples
 // that cannot be placed in one chart are refused, with 422 and nothing else.
 func TestBytesArePreserved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	files, err := filepath.Glob("../fhir/testdata/hl7/*.json")
 	if err != nil || len(files) == 0 {

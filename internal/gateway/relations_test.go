@@ -171,6 +171,9 @@ func TestWhoTreatsWhomIsTold(t *testing.T) {
 // TestAVisitWithoutPeople is the visit of the teams to which the patient gave
 // access, unless one of them wrote it.
 func TestAVisitWithoutPeople(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	h := k.listens()
 	other, directory := k.world.clinician()

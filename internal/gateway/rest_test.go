@@ -51,6 +51,9 @@ func (k *clinic) observation(rest string) string {
 }
 
 func TestCreateReadUpdateDelete(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	c := k.c
 	body := k.observation(`,"x-unknown":[1.0,1e2]`)
@@ -116,6 +119,9 @@ func TestOtherSessionSeesTheNewest(t *testing.T) {
 }
 
 func TestPreferences(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	_, got := k.c.with("Prefer", "return=minimal").want(http.StatusCreated, "POST", "/Observation", k.observation(""), nil)
 	if len(got) != 0 {
@@ -132,6 +138,9 @@ func TestPreferences(t *testing.T) {
 }
 
 func TestSearch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(""), nil)
 	for range 4 {
@@ -205,6 +214,9 @@ func TestPageLinksAreTheSessionsOwn(t *testing.T) {
 }
 
 func TestClientAssignedID(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	body := strings.Replace(k.observation(""), `"Observation",`, `"Observation","id":"my-own.1",`, 1)
 	k.c.want(http.StatusCreated, "PUT", "/Observation/my-own.1", body, nil)
@@ -219,6 +231,9 @@ func TestClientAssignedID(t *testing.T) {
 }
 
 func TestDirectory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	c := k.c.with("If-None-Exist", "identifier=urn:npi%7C7")
 	body := `{"resourceType":"Practitioner","identifier":[{"system":"urn:npi","value":"7"}]}`
@@ -241,6 +256,9 @@ func TestDirectory(t *testing.T) {
 // TestCategoryIsNeverDowngraded writes a sensitive resource, then updates it
 // to a text without the label: it stays where it was.
 func TestCategoryIsNeverDowngraded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	label := `,"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"}]}`
 	resp, _ := k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(label), nil)
@@ -258,6 +276,9 @@ func TestCategoryIsNeverDowngraded(t *testing.T) {
 // TestNoDepositLineNoWrite: what belongs to a part the organisation may not
 // deposit to is refused, not put into another part.
 func TestNoDepositLineNoWrite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t, fhir.Psychiatric)
 	label := `,"meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"}]}`
 	k.c.want(http.StatusForbidden, "POST", "/Observation", k.observation(label), nil)
@@ -267,6 +288,9 @@ func TestNoDepositLineNoWrite(t *testing.T) {
 }
 
 func TestTransactionIsAllOrNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	entry := func(method, url, resource string) string {
 		e := `{"request":{"method":"` + method + `","url":"` + url + `"}`
@@ -307,6 +331,9 @@ func TestTransactionIsAllOrNothing(t *testing.T) {
 }
 
 func TestTwoPatientsAreRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	second := k.patient2()
 	k.c.want(http.StatusUnprocessableEntity, "POST", "/Observation",

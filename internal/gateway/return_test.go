@@ -37,6 +37,9 @@ func (b *browser) printed(t *testing.T, w *world, inception []byte) escrow.Code 
 // TestReturnIsTheKeepersToGive: the gateway tells where a log's kits stand and
 // relays a recovery; who may come in, when, and who gets half B is not its to say.
 func TestReturnIsTheKeepersToGive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, _ := w.clinician()
 	b := w.browserOf()

@@ -14,6 +14,9 @@ import (
 // TestDeviceOfAClinic: a browser becomes a computer of this organisation by an
 // invitation that its managers signed, once; anything else is refused.
 func TestDeviceOfAClinic(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	open := &caller{w: w}
 	enrolled := func(change func(*actor.Inception)) (*device, string) {

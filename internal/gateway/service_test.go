@@ -64,6 +64,9 @@ func visitBundle(number, status string, n int) []byte {
 func provenanceURL(n int) string { return fmt.Sprintf("urn:uuid:00000000-0000-4000-8000-%012x", 2*n+1) }
 
 func TestServiceFilesOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()
@@ -126,6 +129,9 @@ func (c *caller) patientID(p *device) string {
 // TestServiceKeepsWhatAMessageDoesNotKnow: an update writes over what it says
 // and leaves the rest.
 func TestServiceKeepsWhatAMessageDoesNotKnow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()
@@ -154,6 +160,9 @@ func TestServiceKeepsWhatAMessageDoesNotKnow(t *testing.T) {
 }
 
 func TestServiceFindsNobodyElse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()
@@ -208,6 +217,9 @@ func TestServiceEndsWithItsSession(t *testing.T) {
 // TestServiceWritesAllOrNothing: one Bundle that is refused keeps the others
 // out.
 func TestServiceWritesAllOrNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()
@@ -262,6 +274,9 @@ func (w *world) personOf(d *device) (found *person) {
 // TestQuarantineIsForItsReadersAlone: the service that writes there cannot
 // read it, nor can who reads the directory; who was given it can.
 func TestQuarantineIsForItsReadersAlone(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	agent, bundles := w.agent()
 	s := w.serve(agent, bundles...)
@@ -311,6 +326,9 @@ func (w *world) personSignedIn(d *device, bundles ...session.Bundle) *person {
 // TestSetAsideNeedsTheLine: a session that was not lent the quarantine's line
 // sets nothing aside.
 func TestSetAsideNeedsTheLine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	agent, bundles := w.agent()
 	s := w.serve(agent, bundles[0])
@@ -322,6 +340,9 @@ func TestSetAsideNeedsTheLine(t *testing.T) {
 
 // TestSetAsideIsTakenOffTheList: what was filed since has a deletion over it.
 func TestSetAsideIsTakenOffTheList(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	agent, bundles := w.agent()
 	s := w.serve(agent, bundles...)
@@ -348,6 +369,9 @@ func TestSetAsideIsTakenOffTheList(t *testing.T) {
 // TestServiceGuessesNoVisit: a condition that finds two is refused, and
 // nothing is written.
 func TestServiceGuessesNoVisit(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()
@@ -366,6 +390,9 @@ func TestServiceGuessesNoVisit(t *testing.T) {
 // time it is planned, so that a crash between writing and knowing makes no
 // fork; what has none is not.
 func TestWrittenTwiceIsOneVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	agent, bundles := w.agent()

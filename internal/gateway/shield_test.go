@@ -30,6 +30,9 @@ func touch(t *testing.T, c *caller, d *device, patient *device) {
 // H19: the notes of a psychotherapy open for whoever was given them alone, by a
 // touch and by name, and stand in no list of everything and in no export.
 func TestNotesStandInNoList(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	w.stepUp = fhir.PsychotherapyNotes.ID()
 	doctor, directory := w.clinician()

@@ -21,6 +21,9 @@ func unshielded() []abaton.Category {
 // Who was given a part of level 3 too sees no less than who was not; what is
 // left out is said.
 func TestLevelThreePartIsLeftOutAndNamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	w.stepUp = fhir.PsychotherapyNotes.ID()
 	doctor, directory := w.clinician()
@@ -46,6 +49,9 @@ func TestLevelThreePartIsLeftOutAndNamed(t *testing.T) {
 }
 
 func TestNothingWithheldIsNotNamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	resp, _ := k.c.want(http.StatusOK, "GET", "/Patient/"+k.id+"/$everything", "", nil)
 	if got := resp.Header.Get("Warning"); got != "" {

@@ -20,6 +20,9 @@ type response struct {
 }
 
 func TestImportedPatientIsReadBackExactly(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t)
 	doctor, directory := w.clinician()
 	patient := w.patient()

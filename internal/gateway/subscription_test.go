@@ -226,6 +226,9 @@ func TestSubscriptionRetriesAndGivesUp(t *testing.T) {
 }
 
 func TestHeartbeat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	e := newEndpoint(k)
 	beat := `,"extension":[{"url":"` + extensionHeartbeat + `","valueUnsignedInt":10}]`

@@ -166,6 +166,9 @@ func idsIn(t *testing.T, answer []byte) (ids []string) {
 // TestInclusions: what a page refers to, and what refers to it, comes with it,
 // from the chart and from the directory.
 func TestInclusions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	who, _ := k.c.want(http.StatusCreated, "POST", "/Practitioner", `{"resourceType":"Practitioner","name":[{"family":"Who"}]}`, nil)
 	seen, _ := k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(`,"performer":[{"reference":"Practitioner/`+idOf(who)+`"}]`), nil)
@@ -205,6 +208,9 @@ func TestInclusions(t *testing.T) {
 
 // TestSubsets: _summary and _elements cut whole members out and say so.
 func TestSubsets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	k.c.want(http.StatusCreated, "POST", "/Observation", k.observation(`,"meta":{"tag":[{"code":"x"}]},"note":[{"text":"n"}],"text":{"status":"generated","div":"<div>d</div>"},"code":{"text":"c"}`), nil)
 	for query, want := range map[string][]string{

@@ -33,6 +33,9 @@ func has(issues []string, want string) bool {
 }
 
 func TestValidateOperation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	good := `{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8480-6"}]}}`
 	planted := `{"resourceType":"Observation","status":"planted-secret","planted-member":1}`
@@ -74,6 +77,9 @@ func TestValidateOperation(t *testing.T) {
 }
 
 func TestValidateWrites(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	k := newClinic(t)
 	bad := k.observation(`,"planted-member":1`) // no code, and a member that is none
 	count := func() string {

@@ -292,10 +292,14 @@ func recalled(e *ledger.Entry) (a detect.Act, ok bool) {
 	if e.Organisation == (abaton.ActorID{}) || e.Role == "" {
 		return a, false
 	}
+	refused := e.Reason
+	if e.Outcome != ledger.Refused {
+		refused = "" // of a part that there is not: the rest was released, and counts
+	}
 	return detect.Act{
 		Time: e.Time, Actor: e.Actor, Organisation: e.Organisation, Device: e.Device, Patient: e.Patient, Session: e.Session,
 		Role: e.Role, Opens: e.Op.Opens(), Emergency: e.Purpose == abaton.Emergency || e.Op == ledger.OpEmergency,
-		Stepped: e.Basis&basisStepped != 0, Refused: e.Reason, Related: e.Basis&basisRelated != 0,
+		Stepped: e.Basis&basisStepped != 0, Refused: refused, Related: e.Basis&basisRelated != 0,
 		Delicate: e.Basis&basisDelicate != 0, Honey: e.Basis&basisHoney != 0, OffShift: e.Basis&basisOffShift != 0,
 		Program: known && !role.Human,
 	}, true

@@ -2,8 +2,12 @@ package custody_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/relation"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/session"
 )
 
@@ -27,5 +31,41 @@ func TestRestartForgetsNoPartialAnswer(t *testing.T) {
 	w.Keepers[1].AwaitMode(t)
 	if got := w.asks(t, s, 1, partly(&w.charts[5])); got != abaton.ReasonStepUp {
 		t.Errorf("the sixth patient after a restart: got %q, want %q", got, abaton.ReasonStepUp)
+	}
+}
+
+// TestRestartCountsNoRenewal: at a desk left open the gateway renews what was
+// opened there. That is not the person coming back to it, nor is it after the
+// keeper started anew.
+func TestRestartCountsNoRenewal(t *testing.T) {
+	w := newClinic(t, 3)
+	desk := w.SignIn(t, w.thief)
+	if got := w.asks(t, desk, 1, w.charts[0].release()); got != "" {
+		t.Fatalf("at the desk: got %q, want released", got)
+	}
+	at := time.Now()
+	message, err := relation.Sign(w.org.Writer, w.org.ID, at, []relation.Entry{
+		{Patient: w.charts[1].patient.ID, Whom: w.thief.ID, Kind: relation.Appointment, From: at.Unix() - 60, Until: at.Unix() + 3600}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteRelations, message); err != nil {
+		t.Fatal(err)
+	}
+	w.thief.Device = custodytest.NewDevice(t, w.Set, w.org)
+	w.Publish(t, w.thief.Device.Inception)
+	next := w.SignIn(t, w.thief)
+	if got := w.asks(t, next, 1, w.charts[1].release()); got != "" {
+		t.Fatalf("at the next desk, a patient with an appointment: got %q, want released", got)
+	}
+	renewal := w.charts[0].release()
+	renewal.Mode = session.Permit
+	if got := w.asks(t, desk, 1, renewal); got != "" {
+		t.Fatalf("renewal: got %q, want permitted", got)
+	}
+	w.Restart(t, 1, func() {})
+	w.Keepers[1].AwaitMode(t)
+	if got := w.asks(t, next, 1, w.charts[2].release()); got != "" {
+		t.Errorf("at the next desk, after a restart: got %q, want released", got)
 	}
 }

@@ -268,12 +268,13 @@ const (
 	basisHoney
 	basisOffShift
 	basisStepped
+	basisRenewal
 )
 
 // basisOf is what detection went by, as the ledger keeps it.
 func basisOf(a *detect.Act) (b uint8) {
 	for bit, is := range map[uint8]bool{basisRelated: a.Related, basisDelicate: a.Delicate, basisHoney: a.Honey,
-		basisOffShift: a.OffShift, basisStepped: a.Stepped} {
+		basisOffShift: a.OffShift, basisStepped: a.Stepped, basisRenewal: a.Renewal} {
 		if is {
 			b |= bit
 		}
@@ -299,7 +300,7 @@ func recalled(e *ledger.Entry) (a detect.Act, ok bool) {
 	return detect.Act{
 		Time: e.Time, Actor: e.Actor, Organisation: e.Organisation, Device: e.Device, Patient: e.Patient, Session: e.Session,
 		Role: e.Role, Opens: e.Op.Opens(), Emergency: e.Purpose == abaton.Emergency || e.Op == ledger.OpEmergency,
-		Stepped: e.Basis&basisStepped != 0, Refused: refused, Related: e.Basis&basisRelated != 0,
+		Renewal: e.Basis&basisRenewal != 0, Stepped: e.Basis&basisStepped != 0, Refused: refused, Related: e.Basis&basisRelated != 0,
 		Delicate: e.Basis&basisDelicate != 0, Honey: e.Basis&basisHoney != 0, OffShift: e.Basis&basisOffShift != 0,
 		Program: known && !role.Human,
 	}, true

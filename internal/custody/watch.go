@@ -178,17 +178,11 @@ func (v *verdict) secondAgrees() (second abaton.ActorID, reason abaton.Reason) {
 	if !v.seen.act.Related || v.asker.kind != actor.Clinician || v.r.Asked.Mode == session.Unseal {
 		return second, ""
 	}
-	if second, reason = v.agreed(2); reason != "" {
-		return abaton.ActorID{}, reason
-	}
-	if v.core.holds(v.t, v.r.Second).Level >= detect.SuspendSession {
-		return abaton.ActorID{}, abaton.ReasonSecond
-	}
-	return second, ""
+	return v.agreed(2)
 }
 
 // agreedOpening is who agreed to the emergency opening that this request reads
-// under.
+// under, and is not suspended since.
 func (v *verdict) agreedOpening() (second abaton.ActorID, err error) {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	e, _ := v.patient.Escrow(q.Grant)
@@ -201,7 +195,8 @@ func (v *verdict) agreedOpening() (second abaton.ActorID, err error) {
 	}
 	asked := &emergency{Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device}
 	for i := range all {
-		if o := &all[i]; o.same(asked) && o.gives(v.t.now) && o.Verdict == session.Right {
+		o := &all[i]
+		if o.same(asked) && o.gives(v.t.now) && o.Verdict == session.Right && !v.core.suspends(v.t, contain.Person(o.Second)) {
 			second = o.Second
 		}
 	}

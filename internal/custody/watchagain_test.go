@@ -5,9 +5,12 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
 )
 
@@ -68,4 +71,40 @@ func TestRestartCountsNoRenewal(t *testing.T) {
 	if got := w.asks(t, next, 1, w.charts[2].release()); got != "" {
 		t.Errorf("at the next desk, after a restart: got %q, want released", got)
 	}
+}
+
+// TestSuspendedAgreeToNothing: two stolen people, both suspended, do not open
+// the door for each other by way of an emergency.
+func TestSuspendedAgreeToNothing(t *testing.T) {
+	w := newShift(t)
+	rec := w.record(t, custodytest.EmergencySet)
+	c := &clinic{world: w.world}
+	ben, eve := w.signIn(t, w.ben), w.signIn(t, w.eve)
+	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteSession, eve.Signed); err != nil {
+		t.Fatal(err)
+	}
+	w.mustAsk(t, ben, 1, w.opens(t, ben, w.setID, nil), keeper.Permitted, "")
+	told := w.entries(t, 1, ledger.OpEmergency)
+	opening := told[len(told)-1].Request
+	suspend := func(who abaton.ActorID) {
+		for _, x := range []abaton.KeeperIndex{4, 5} {
+			said, err := contain.Sign(w.Keepers[x].Identity.Key, contain.Verdict{Keeper: x, Organisation: w.org.ID, Subject: contain.Person(who),
+				Level: detect.SuspendPerson, Rules: detect.Of(detect.D1), Time: w.clock().Unix(), Until: w.clock().Unix() + 3600})
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.mustTell(t, 1, said)
+		}
+	}
+	w.mustAsk(t, eve, 1, w.confirms(t, w.eve, eve, opening, session.Right), keeper.Permitted, "")
+	suspend(w.ben.ID)
+	w.mustAsk(t, ben, 1, w.reads(rec, w.setID), keeper.Permitted, "")
+	suspend(w.eve.ID)
+	for _, verdict := range []session.Verdict{session.Right, session.Wrong} {
+		w.mustAsk(t, eve, 1, w.confirms(t, w.eve, eve, opening, verdict), keeper.Refused, abaton.ReasonSecond)
+	}
+	w.mustAsk(t, ben, 1, w.reads(rec, w.setID), keeper.Refused, abaton.ReasonSuspended)
+	again := w.opens(t, ben, w.setID, nil)
+	again.Approval = custodytest.Agree(t, w.eve, eve, w.ana.ID, w.setID, w.ben.ID, w.clock(), nil)
+	w.mustAsk(t, ben, 1, again, keeper.Refused, abaton.ReasonSecond)
 }

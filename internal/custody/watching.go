@@ -113,6 +113,11 @@ func (c *Core) holds(t *tx, s *session.Session) contain.Holding {
 	return c.watching.ladder.At(t.now.Unix(), c.lifted, subjects(s)...)
 }
 
+// suspends reports whether somebody is suspended now, in whatever session.
+func (c *Core) suspends(t *tx, who contain.Subject) bool {
+	return c.watching.ladder.At(t.now.Unix(), c.lifted, who).Level >= detect.SuspendSession
+}
+
 // tellable are the rules whose findings are about somebody. The others are
 // about one act, and say nothing of the next.
 const tellable = 1<<detect.D0 | 1<<detect.D1 | 1<<detect.D2 | 1<<detect.D3 | 1<<detect.D5 | 1<<detect.D7 |

@@ -45,7 +45,7 @@ func (v *verdict) watch() abaton.Reason {
 	switch level := v.heldAt(); {
 	case level >= detect.SuspendSession:
 		return v.suspended()
-	case level >= detect.StepUp && !s.act.Stepped:
+	case level >= detect.StepUp && !s.act.Stepped && !v.handless():
 		return abaton.ReasonStepUp
 	case level == detect.Throttle && v.tooSoon():
 		return abaton.ReasonThrottled
@@ -126,6 +126,14 @@ func (v *verdict) heldAt() detect.Level {
 		held = detect.Notify
 	}
 	return max(s.finding.Level, held)
+}
+
+// handless: a program, of which one other keeper alone speaks. It has no hand to
+// step up with, and one keeper's word would stop it; it waits as a person would.
+func (v *verdict) handless() bool {
+	s := &v.seen
+	by := s.holding.By
+	return s.act.Program && s.finding.Level < detect.StepUp && !s.holding.Proof && len(by) == 1 && by[0] != v.core.cfg.Index
 }
 
 // aboutUnrelated are the rules that count only patients without a reason.

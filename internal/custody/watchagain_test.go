@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
 	"github.com/abaton-health/abaton/internal/detect"
@@ -12,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
+	"github.com/abaton-health/abaton/wire"
 )
 
 // TestRestartForgetsNoPartialAnswer: a thief who asks for one record more than
@@ -107,4 +110,81 @@ func TestSuspendedAgreeToNothing(t *testing.T) {
 	again := w.opens(t, ben, w.setID, nil)
 	again.Approval = custodytest.Agree(t, w.eve, eve, w.ana.ID, w.setID, w.ben.ID, w.clock(), nil)
 	w.mustAsk(t, ben, 1, again, keeper.Refused, abaton.ReasonSecond)
+}
+
+// TestOneLyingKeeperStopsNoHouse: one other keeper's word about a whole
+// organisation, or about a device that a ward shares, asks nothing of anybody.
+func TestOneLyingKeeperStopsNoHouse(t *testing.T) {
+	w := newClinic(t, 1)
+	sealed := w.seals(t, 1, 1)
+	w.mustDeposit(t, sealed)
+	s := w.SignIn(t, w.doctor)
+	q := w.release(sealed, 1)
+	for x, about := range map[abaton.KeeperIndex]contain.Subject{1: contain.Organisation(w.org.ID), 2: contain.Device(w.doctor.Device.ID)} {
+		for _, level := range []detect.Level{detect.StepUp, detect.Throttle, detect.Quarantine} {
+			w.mustTell(t, x, w.says(t, 4, about, level))
+			if got := w.asks(t, s, x, q); got != "" {
+				t.Errorf("%v of the %v: got %q, want released", level, about.Kind, got)
+			}
+		}
+		w.mustTell(t, x, w.says(t, 5, about, detect.Quarantine))
+		if got := w.asks(t, s, x, q); got != abaton.ReasonSuspended {
+			t.Errorf("two keepers of the %v: got %q, want %q", about.Kind, got, abaton.ReasonSuspended)
+		}
+	}
+}
+
+// TestOneLyingKeeperStopsNoProgram: a program cannot step up, so that one
+// keeper's word does not ask it to; two keepers' do.
+func TestOneLyingKeeperStopsNoProgram(t *testing.T) {
+	w := newClinic(t, 1)
+	program := custodytest.NewAgent(t, w.Set, w.org, abaton.RoleAgent, w.eve.ID)
+	w.Publish(t, program.Inception)
+	g := w.charts[0].patient.Grant(program.ID, grant.Read, 100)
+	g.Expires = g.NotBefore + 3600
+	w.Publish(t, w.charts[0].patient.Event(&actor.Granted{Grant: g.Marshal()}))
+	q := w.charts[0].release()
+	q.Grant = g.ID()
+	s := w.SignIn(t, program)
+	w.mustTell(t, 1, w.says(t, 4, contain.Person(program.ID), detect.SuspendPerson))
+	if got := w.asks(t, s, 1, q); got != "" {
+		t.Errorf("one keeper's word: got %q, want released", got)
+	}
+	w.mustTell(t, 1, w.says(t, 5, contain.Person(program.ID), detect.StepUp))
+	if got := w.asks(t, s, 1, q); got != abaton.ReasonStepUp {
+		t.Errorf("two keepers' words: got %q, want %q", got, abaton.ReasonStepUp)
+	}
+}
+
+// TestProofIsAboutWhoAsked: a lying keeper that holds a thief's own signed
+// request for a made-up patient stops the thief with it, and not the ward whose
+// computer the thief sat at.
+func TestProofIsAboutWhoAsked(t *testing.T) {
+	w := newClinic(t, 2)
+	honey, real := &w.charts[0], &w.charts[1]
+	w.tellsOfHoney(t, honey)
+	s := w.SignIn(t, w.thief)
+	q := honey.release()
+	q.V, q.Session, q.Time, q.Nonce = wire.Version, s.ID, time.Now().Unix(), [16]byte{1}
+	evidence := (&contain.Evidence{Statement: s.Signed, Request: q.Sign(s.Key)}).Marshal()
+	lie := func(about contain.Subject, level detect.Level) *contain.Said {
+		said, err := contain.Sign(w.Keepers[4].Identity.Key, contain.Verdict{Keeper: 4, Organisation: w.org.ID, Subject: about, Level: level,
+			Rules: detect.Of(detect.D9), Time: q.Time, Until: q.Time + 3600, Evidence: evidence})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said
+	}
+	w.mustTell(t, 1, lie(contain.Device(w.thief.Device.ID), detect.Quarantine), lie(contain.Person(w.eve.ID), detect.SuspendPerson))
+	w.eve.Device = w.thief.Device
+	eve := w.SignIn(t, w.eve)
+	theirs := *w.world
+	theirs.ana = real.patient
+	if got := w.asks(t, eve, 1, theirs.touched(t, w.eve, eve, real.release())); got != "" {
+		t.Errorf("a colleague at that computer: got %q, want released", got)
+	}
+	w.mustTell(t, 1, lie(contain.Person(w.thief.ID), detect.SuspendPerson))
+	if got := w.asks(t, w.SignIn(t, w.thief), 1, real.release()); got != abaton.ReasonSuspended {
+		t.Errorf("who asked: got %q, want %q", got, abaton.ReasonSuspended)
+	}
 }

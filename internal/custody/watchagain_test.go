@@ -1,6 +1,7 @@
 package custody_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -186,5 +187,54 @@ func TestProofIsAboutWhoAsked(t *testing.T) {
 	w.mustTell(t, 1, lie(contain.Person(w.thief.ID), detect.SuspendPerson))
 	if got := w.asks(t, w.SignIn(t, w.thief), 1, real.release()); got != abaton.ReasonSuspended {
 		t.Errorf("who asked: got %q, want %q", got, abaton.ReasonSuspended)
+	}
+}
+
+// choosy is a peer that does not take what is said of sessions yet.
+type choosy struct {
+	calls int
+	heard func(contain.Subject)
+}
+
+func (p *choosy) Call(_ context.Context, _ string, body []byte) ([]byte, error) {
+	var m keeper.Verdicts
+	if err := wire.Unmarshal(body, &m); err != nil {
+		return nil, err
+	}
+	p.calls++
+	r := keeper.Results{V: wire.Version}
+	for _, b := range m.Verdicts {
+		s, err := contain.Parse(b)
+		if err != nil {
+			return nil, err
+		}
+		if s.Subject.Kind == contain.KindSession {
+			r.Results = append(r.Results, keeper.Result{Reason: abaton.ReasonActor})
+			continue
+		}
+		r.Results = append(r.Results, keeper.Result{OK: []byte{}})
+		p.heard(s.Subject)
+	}
+	return wire.Marshal(r), nil
+}
+
+// TestRefusedVerdictsHoldNoneUp: a house that a peer does not admit fills more
+// than one message with verdicts which that peer will not take; what is said of
+// others is told before these are tried again.
+func TestRefusedVerdictsHoldNoneUp(t *testing.T) {
+	w := newClinic(t, 0)
+	var said []*contain.Said
+	for i := range keeper.VerdictsMax + 1 {
+		older := w.says(t, 1, contain.Session(abaton.SessionID{byte(i), 1}), detect.SuspendSession)
+		older.Time -= 60
+		said = append(said, older)
+	}
+	said = append(said, w.says(t, 1, contain.Person(w.thief.ID), detect.SuspendPerson))
+	ctx, done := context.WithCancel(t.Context())
+	p := &choosy{}
+	p.heard = func(contain.Subject) { done() }
+	w.Keepers[1].TellVerdicts(ctx, p, said...)
+	if p.calls != 2 {
+		t.Errorf("messages until all were told: got %d, want 2", p.calls)
 	}
 }

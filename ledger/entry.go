@@ -50,7 +50,7 @@ type Entry struct {
 	// Watch is what this keeper's detection said; absent where it said nothing.
 	Watch Watch `cbor:"29,keyasint,omitzero"`
 	// Basis is what detection went by, one bit each: 1 related, 2 delicate, 4
-	// honey, 8 off shift, 16 stepped up.
+	// honey, 8 off shift, 16 stepped up, 32 renewed.
 	Basis uint8 `cbor:"30,keyasint,omitzero"`
 	// Word is which other keeper's verdict an OpContain goes by; absent for the
 	// own, and in other entries.

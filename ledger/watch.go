@@ -9,7 +9,7 @@ const LevelMax = 7
 
 const (
 	suspended = 5  // from this level on a second clinician may have agreed
-	basisMax  = 31 // all bits of Entry.Basis
+	basisMax  = 63 // all bits of Entry.Basis
 )
 
 // Watch is what one keeper's detection said of a request, or of whom an

@@ -166,10 +166,12 @@ func (l *Ladder) stands(v *standing, now int64, lifted Lifted) bool {
 
 // At says how far whoever is all these subjects at once is held back now: the
 // session, person, device and organisation of one request. The own word and
-// one with proof count in full, one other's at most as throttle, and of two
-// others what both say.
+// one with proof count in full, one other's at most as throttle and of a session
+// or person alone, for a device is a ward's and an organisation everybody's; and
+// of two others what both say.
 func (l *Ladder) At(now int64, lifted Lifted, subjects ...Subject) Holding {
 	var h Holding
+	var alone detect.Level
 	highest := make(map[abaton.KeeperIndex]detect.Level)
 	for _, s := range subjects {
 		for i := range l.about[s] {
@@ -181,6 +183,9 @@ func (l *Ladder) At(now int64, lifted Lifted, subjects ...Subject) Holding {
 			highest[v.Keeper] = max(highest[v.Keeper], v.Level)
 			if v.Proof {
 				h.Level = max(h.Level, v.Level)
+			}
+			if s.Kind == KindSession || s.Kind == KindPerson {
+				alone = max(alone, min(v.Level, peersMost))
 			}
 		}
 	}
@@ -195,7 +200,7 @@ func (l *Ladder) At(now int64, lifted Lifted, subjects ...Subject) Holding {
 			second = level
 		}
 	}
-	h.Level = max(h.Level, second, min(first, peersMost))
+	h.Level = max(h.Level, second, alone)
 	return h
 }
 

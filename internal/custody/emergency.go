@@ -6,6 +6,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
@@ -119,7 +120,8 @@ func (v *verdict) agreed(clinicians int) (second abaton.ActorID, reason abaton.R
 }
 
 // mayJudge: a second clinician is a person of the same organisation in a role
-// that reads records, there now, and not barred by the patient.
+// that reads records, there now, not barred by the patient, and not suspended:
+// two stolen people would agree to each other.
 func (v *verdict) mayJudge(s *session.Session, organisation abaton.ActorID) abaton.Reason {
 	if reason := v.core.live(v.t, s); reason != "" {
 		if reason == abaton.ReasonStorage {
@@ -130,6 +132,9 @@ func (v *verdict) mayJudge(s *session.Session, organisation abaton.ActorID) abat
 	st := s.Statement()
 	role, known := abaton.RoleOf(st.Role)
 	if !known || !role.Reads || !role.Human || st.Organisation != organisation || v.patient.Barred(st.Actor, v.t.now) {
+		return abaton.ReasonSecond
+	}
+	if v.core.holds(v.t, s).Level >= detect.SuspendSession {
 		return abaton.ReasonSecond
 	}
 	return ""

@@ -7,6 +7,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
@@ -165,3 +166,10 @@ func (k *Keeper) BoundRelations(most uint64) { k.core.told.most = most }
 
 // ReadRelation reads one entry as it is kept.
 func ReadRelation(key, value []byte) (any, error) { return readRelation(key, value) }
+
+// TellVerdicts tells a peer these verdicts until the context ends.
+func (k *Keeper) TellVerdicts(ctx context.Context, p Peer, said ...*contain.Said) {
+	other := &Keeper{cfg: k.cfg}
+	other.words.add(said)
+	other.tellVerdicts(ctx, p)
+}

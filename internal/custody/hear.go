@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -246,19 +247,29 @@ func (w *words) add(said []*contain.Said) {
 	}
 }
 
-// untold are the verdicts that stand and that a peer has not heard, the oldest
-// first, and what is closed when there is another.
-func (w *words) untold(told map[contain.Name]bool, now int64) (out []*contain.Said, more <-chan struct{}) {
+// tellings are the verdicts that were told to one peer: heard, or else how often
+// it would not take them yet.
+type tellings map[contain.Name]int
+
+const wasHeard = -1
+
+// untold are the verdicts that stand and that a peer has not heard, those first
+// that it refused least often, then the oldest, and what is closed when there is
+// another: of a house that a peer does not admit there may be more than one
+// message carries, and they must not stand before all others.
+func (w *words) untold(told tellings, now int64) (out []*contain.Said, more <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	maps.DeleteFunc(w.all, func(_ contain.Name, s *contain.Said) bool { return now >= s.Until })
-	maps.DeleteFunc(told, func(n contain.Name, _ bool) bool { return w.all[n] == nil })
+	maps.DeleteFunc(told, func(n contain.Name, _ int) bool { return w.all[n] == nil })
 	for n, s := range w.all {
-		if !told[n] {
+		if told[n] != wasHeard {
 			out = append(out, s)
 		}
 	}
-	slices.SortFunc(out, func(a, b *contain.Said) int { return int(a.Time - b.Time) })
+	slices.SortFunc(out, func(a, b *contain.Said) int {
+		return cmp.Or(cmp.Compare(told[a.Name()], told[b.Name()]), cmp.Compare(a.Time, b.Time))
+	})
 	if w.more == nil {
 		w.more = make(chan struct{})
 	}
@@ -271,7 +282,7 @@ const retellEvery = time.Second
 // tellVerdicts tells one peer every verdict at once, and again until it has
 // heard it or the verdict has ended.
 func (k *Keeper) tellVerdicts(ctx context.Context, p Peer) {
-	told := make(map[contain.Name]bool)
+	told := make(tellings)
 	for {
 		untold, more := k.words.untold(told, k.cfg.Now().Unix())
 		if len(untold) == 0 || k.cfg.Mutation.skips("tell") {
@@ -282,8 +293,9 @@ func (k *Keeper) tellVerdicts(ctx context.Context, p Peer) {
 			}
 			continue
 		}
-		if err := k.tell(ctx, p, untold, told); err == nil {
-			continue
+		sent, err := k.tell(ctx, p, untold, told)
+		if err == nil || errors.Is(err, errUntold) && sent < len(untold) && told[untold[sent].Name()] == 0 {
+			continue // at once: there is one that this peer was not told yet
 		}
 		select {
 		case <-ctx.Done():
@@ -296,9 +308,9 @@ func (k *Keeper) tellVerdicts(ctx context.Context, p Peer) {
 // errUntold says that a peer has not taken every verdict.
 var errUntold = errors.New("a verdict was not heard")
 
-// tell posts verdicts, as many as one message carries, and notes which were
-// heard.
-func (k *Keeper) tell(ctx context.Context, p Peer, untold []*contain.Said, told map[contain.Name]bool) error {
+// tell posts verdicts, as many as one message carries, notes which were heard,
+// and says how many it posted.
+func (k *Keeper) tell(ctx context.Context, p Peer, untold []*contain.Said, told tellings) (sent int, err error) {
 	m, size := keeper.Verdicts{V: wire.Version}, 0
 	for _, s := range untold {
 		b := s.Marshal()
@@ -311,20 +323,22 @@ func (k *Keeper) tell(ctx context.Context, p Peer, untold []*contain.Said, told 
 	defer cancel()
 	answer, err := p.Call(ctx, keeper.RouteVerdict, wire.Marshal(m))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var r keeper.Results
 	if wire.Unmarshal(answer, &r) != nil || len(r.Results) != len(m.Verdicts) {
-		return abaton.Refuse(abaton.ReasonMalformed)
+		return 0, abaton.Refuse(abaton.ReasonMalformed)
 	}
 	for i, one := range r.Results {
+		name := untold[i].Name()
 		if !again(one.Reason) {
-			told[untold[i].Name()] = true
-		} else {
-			err = errUntold
+			told[name] = wasHeard
+			continue
 		}
+		told[name]++
+		err = errUntold
 	}
-	return err
+	return len(m.Verdicts), err
 }
 
 // again reports whether a verdict refused for this reason may be taken later.

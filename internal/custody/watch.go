@@ -45,7 +45,7 @@ func (v *verdict) watch() abaton.Reason {
 	switch level := v.heldAt(); {
 	case level >= detect.SuspendSession:
 		return v.suspended()
-	case level >= detect.StepUp && !s.act.Stepped:
+	case level >= detect.StepUp && !s.act.Stepped && !v.handless():
 		return abaton.ReasonStepUp
 	case level == detect.Throttle && v.tooSoon():
 		return abaton.ReasonThrottled
@@ -128,6 +128,14 @@ func (v *verdict) heldAt() detect.Level {
 	return max(s.finding.Level, held)
 }
 
+// handless: a program, of which one other keeper alone speaks. It has no hand to
+// step up with, and one keeper's word would stop it; it waits as a person would.
+func (v *verdict) handless() bool {
+	s := &v.seen
+	by := s.holding.By
+	return s.act.Program && s.finding.Level < detect.StepUp && !s.holding.Proof && len(by) == 1 && by[0] != v.core.cfg.Index
+}
+
 // aboutUnrelated are the rules that count only patients without a reason.
 const aboutUnrelated = 1<<detect.D2 | 1<<detect.D3
 
@@ -178,17 +186,11 @@ func (v *verdict) secondAgrees() (second abaton.ActorID, reason abaton.Reason) {
 	if !v.seen.act.Related || v.asker.kind != actor.Clinician || v.r.Asked.Mode == session.Unseal {
 		return second, ""
 	}
-	if second, reason = v.agreed(2); reason != "" {
-		return abaton.ActorID{}, reason
-	}
-	if v.core.holds(v.t, v.r.Second).Level >= detect.SuspendSession {
-		return abaton.ActorID{}, abaton.ReasonSecond
-	}
-	return second, ""
+	return v.agreed(2)
 }
 
 // agreedOpening is who agreed to the emergency opening that this request reads
-// under.
+// under, and is not suspended since.
 func (v *verdict) agreedOpening() (second abaton.ActorID, err error) {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	e, _ := v.patient.Escrow(q.Grant)
@@ -201,7 +203,8 @@ func (v *verdict) agreedOpening() (second abaton.ActorID, err error) {
 	}
 	asked := &emergency{Escrow: q.Grant, Organisation: st.Organisation, Device: st.Device}
 	for i := range all {
-		if o := &all[i]; o.same(asked) && o.gives(v.t.now) && o.Verdict == session.Right {
+		o := &all[i]
+		if o.same(asked) && o.gives(v.t.now) && o.Verdict == session.Right && !v.core.suspends(v.t, contain.Person(o.Second)) {
 			second = o.Second
 		}
 	}

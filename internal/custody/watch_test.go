@@ -217,11 +217,9 @@ func (w *clinic) touched(t *testing.T, by *custodytest.Person, s *custodytest.Se
 	return w.world.touched(t, by, s, q)
 }
 
-// TestHoney: one touch of a made-up patient, seen by one keeper, suspends
-// everywhere at once: the verdict carries what the thief signed.
-func TestHoney(t *testing.T) {
-	w := newClinic(t, 2)
-	honey, real := &w.charts[0], &w.charts[1]
+// tellsOfHoney tells every keeper that a patient is made up.
+func (w *clinic) tellsOfHoney(t *testing.T, honey *chart) {
+	t.Helper()
 	at := time.Now()
 	message, err := relation.Sign(w.org.Manage, w.org.ID, at, []relation.Entry{
 		relation.MakeHoney(honey.patient.Manage, honey.patient.ID, w.org.ID, at.Unix()-60, at.Unix()+3600)})
@@ -233,6 +231,14 @@ func TestHoney(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestHoney: one touch of a made-up patient, seen by one keeper, suspends
+// everywhere at once: the verdict carries what the thief signed.
+func TestHoney(t *testing.T) {
+	w := newClinic(t, 2)
+	honey, real := &w.charts[0], &w.charts[1]
+	w.tellsOfHoney(t, honey)
 	s := w.SignIn(t, w.thief)
 	if got := w.asks(t, s, 1, honey.release()); got != abaton.ReasonSuspended {
 		t.Fatalf("honey: got %q, want %q", got, abaton.ReasonSuspended)

@@ -113,6 +113,11 @@ func (c *Core) holds(t *tx, s *session.Session) contain.Holding {
 	return c.watching.ladder.At(t.now.Unix(), c.lifted, subjects(s)...)
 }
 
+// suspends reports whether somebody is suspended now, in whatever session.
+func (c *Core) suspends(t *tx, who contain.Subject) bool {
+	return c.watching.ladder.At(t.now.Unix(), c.lifted, who).Level >= detect.SuspendSession
+}
+
 // tellable are the rules whose findings are about somebody. The others are
 // about one act, and say nothing of the next.
 const tellable = 1<<detect.D0 | 1<<detect.D1 | 1<<detect.D2 | 1<<detect.D3 | 1<<detect.D5 | 1<<detect.D7 |
@@ -290,12 +295,13 @@ const (
 	basisHoney
 	basisOffShift
 	basisStepped
+	basisRenewal
 )
 
 // basisOf is what detection went by, as the ledger keeps it.
 func basisOf(a *detect.Act) (b uint8) {
 	for bit, is := range map[uint8]bool{basisRelated: a.Related, basisDelicate: a.Delicate, basisHoney: a.Honey,
-		basisOffShift: a.OffShift, basisStepped: a.Stepped} {
+		basisOffShift: a.OffShift, basisStepped: a.Stepped, basisRenewal: a.Renewal} {
 		if is {
 			b |= bit
 		}
@@ -314,10 +320,14 @@ func recalled(e *ledger.Entry) (a detect.Act, ok bool) {
 	if e.Organisation == (abaton.ActorID{}) || e.Role == "" {
 		return a, false
 	}
+	refused := e.Reason
+	if e.Outcome != ledger.Refused {
+		refused = "" // of a part that there is not: the rest was released, and counts
+	}
 	return detect.Act{
 		Time: e.Time, Actor: e.Actor, Organisation: e.Organisation, Device: e.Device, Patient: e.Patient, Session: e.Session,
 		Role: e.Role, Opens: e.Op.Opens(), Emergency: e.Purpose == abaton.Emergency || e.Op == ledger.OpEmergency,
-		Stepped: e.Basis&basisStepped != 0, Refused: e.Reason, Related: e.Basis&basisRelated != 0,
+		Renewal: e.Basis&basisRenewal != 0, Stepped: e.Basis&basisStepped != 0, Refused: refused, Related: e.Basis&basisRelated != 0,
 		Delicate: e.Basis&basisDelicate != 0, Honey: e.Basis&basisHoney != 0, OffShift: e.Basis&basisOffShift != 0,
 		Program: known && !role.Human,
 	}, true

@@ -52,7 +52,13 @@ func TestTouched(t *testing.T) {
 		{"a forged entry", func(x abaton.KeeperIndex) {
 			w.misstate(x, func(s *keeper.Statements) { s.Disclosures[0].Entry[40] ^= 1 })
 		}, "proof"},
-		{"nothing told", func(x abaton.KeeperIndex) { w.misstate(x, func(s *keeper.Statements) { s.Disclosures = nil }) }, "question not ledgered"},
+		{"nothing told", func(x abaton.KeeperIndex) { w.misstate(x, func(s *keeper.Statements) { s.Disclosures, s.Cover = nil, nil }) }, "question not ledgered"},
+		{"an entry left out", func(x abaton.KeeperIndex) {
+			w.misstate(x, func(s *keeper.Statements) { s.Disclosures = s.Disclosures[1:] })
+		}, "proof"},
+		{"half a hash", func(x abaton.KeeperIndex) {
+			w.misstate(x, func(s *keeper.Statements) { s.Cover = append(s.Cover, 1) })
+		}, "proof"},
 		{"without end", func(x abaton.KeeperIndex) { w.misstate(x, func(s *keeper.Statements) { s.Next = 1 }) }, "pages do not move on"},
 	} {
 		for x := abaton.KeeperIndex(1); x <= 5; x += 2 {

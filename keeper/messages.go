@@ -223,11 +223,13 @@ type Statements struct {
 	Actors     []abaton.ActorID   `cbor:"10,keyasint"` // for QueryGranted
 	Erased     uint64             `cbor:"11,keyasint"` // feeds: leaves of erased shares to fetch (RepairGone)
 	Openings   []Opening          `cbor:"12,keyasint"` // for QueryOpened, at most OpeningsMax
-	// For QueryTouched: entries with paths to Checkpoint, at most
-	// abaton.DisclosuresMax, and how many were passed over as redacted.
+	// For QueryTouched: entries without paths, at most abaton.DisclosuresMax; how
+	// many were passed over as redacted; what proves all of them in the tree of
+	// Checkpoint, 32 bytes a hash.
 	Disclosures []Disclosure `cbor:"13,keyasint,omitzero"`
 	Gone        uint64       `cbor:"14,keyasint,omitzero"`
 	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld, at most HeldMax, held furthest first
+	Cover       []byte       `cbor:"16,keyasint,omitzero"`
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

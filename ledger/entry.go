@@ -101,8 +101,11 @@ func ParseEntry(b []byte) (Entry, error) {
 		return Entry{}, refuse("entry", "length")
 	}
 	var e Entry
-	if err := wire.Unmarshal(b, &e); err != nil {
-		return Entry{}, refuse("entry", "form")
+	if !quickEntry(b, &e) {
+		e = Entry{}
+		if err := wire.Unmarshal(b, &e); err != nil {
+			return Entry{}, refuse("entry", "form")
+		}
 	}
 	if err := e.check(); err != nil {
 		return Entry{}, err

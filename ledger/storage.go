@@ -13,6 +13,14 @@ type Reader interface {
 	Get(key []byte) ([]byte, error)
 }
 
+// Ranger is a Reader that reads a run of keys faster than one by one: every pair
+// with lower <= key < upper, ascending, as they were at one moment, until yield
+// says no. Key and value are valid during the yield only.
+type Ranger interface {
+	Reader
+	Scan(lower, upper []byte, yield func(key, value []byte) bool) error
+}
+
 // Writer gathers one atomic batch. Put keeps neither slice after it returns
 // unless it copies them; nothing is durable before the owner of the batch
 // commits it. Keys are unique in the ledger's storage: its owner gives each

@@ -147,45 +147,61 @@ func (v *Survey) Done(x abaton.KeeperIndex, since int64) {
 }
 
 func (v *Survey) take(x abaton.KeeperIndex, k *surveyed, d *Disclosure) (check string) {
+	p, check := v.admit(x, k, d)
+	if check != "" {
+		return check
+	}
+	return v.keep(k, &p)
+}
+
+// admit checks what an entry shows by itself, and its place among its keeper's.
+func (v *Survey) admit(x abaton.KeeperIndex, k *surveyed, d *Disclosure) (p Placed, check string) {
 	if NewLeaf(d.Salt, d.Entry) != d.Leaf {
-		return "leaf"
+		return p, "leaf"
 	}
 	en, err := ParseEntry(d.Entry)
 	switch {
 	case err != nil:
-		return "form"
+		return p, "form"
 	case en.Keeper != x:
-		return "keeper"
+		return p, "keeper"
 	case en.PatientSeq != d.Seq:
-		return "seq"
+		return p, "seq"
 	case !v.look.Matches(&en):
-		return "not asked for"
+		return p, "not asked for"
 	case k.began && d.Index <= k.last:
-		return "order"
-	}
-	if check := v.follows(x, &en, d); check != "" {
-		return check
+		return p, "order"
 	}
 	if !k.began {
 		k.began, k.first = true, d.Index
 	}
 	k.last, k.own = d.Index, k.own || v.look.Own(&en)
+	return Placed{Index: d.Index, Leaf: d.Leaf, Entry: en}, ""
+}
+
+// keep checks an entry against the others about its patient, and adds it to them.
+func (v *Survey) keep(k *surveyed, p *Placed) (check string) {
+	en := &p.Entry
+	if check := v.follows(p); check != "" {
+		return check
+	}
 	m := v.merging(en.Patient)
-	if into, folds := en.Folded(); folds && into > k.first && m.holds[place{x, into}] == nil {
+	if into, folds := en.Folded(); folds && into > k.first && m.holds[place{en.Keeper, into}] == nil {
 		check = "withheld" // it says itself that the opening lies there, of the same session
 	}
-	m.gather(&en, d.Index)
+	m.gather(en, p.Index)
 	return check
 }
 
 // follows checks an entry against the one this keeper told of the patient
 // before: between them there may be others', so only neighbours tie.
-func (v *Survey) follows(x abaton.KeeperIndex, en *Entry, d *Disclosure) (check string) {
+func (v *Survey) follows(p *Placed) (check string) {
+	en, x := &p.Entry, p.Entry.Keeper
 	if en.Patient == (abaton.ActorID{}) {
 		return ""
 	}
 	ends := v.ends[en.Patient]
-	next := chainEnd{x, en.PatientSeq, d.Leaf.Tie()}
+	next := chainEnd{x, en.PatientSeq, p.Leaf.Tie()}
 	for i := range ends {
 		if ends[i].keeper != x {
 			continue

@@ -102,7 +102,7 @@ func (k *Keeper) touched(ctx context.Context, a *keeper.Statements, q *keeper.Qu
 	if err != nil {
 		return err
 	}
-	a.Checkpoint, a.Next, a.Gone = found.Checkpoint, found.Next, found.Gone
+	a.Checkpoint, a.Next, a.Gone, a.Cover = found.Checkpoint, found.Next, found.Gone, keeper.MarshalCover(found.Cover)
 	for i := range found.Disclosures {
 		a.Disclosures = append(a.Disclosures, disclosed(&found.Disclosures[i]))
 	}

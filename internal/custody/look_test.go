@@ -4,8 +4,6 @@ import (
 	"crypto/rand"
 	"testing"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
@@ -124,17 +122,14 @@ func TestALookIsLedgeredFirst(t *testing.T) {
 		if en.Op == ledger.OpLook {
 			looks = append(looks, en)
 		}
-		point, err := ledger.VerifyCheckpoint(all.Checkpoint, own.Origin, verifier)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var path []tlog.Hash
-		for _, h := range d.Path {
-			path = append(path, h)
-		}
-		if err := ledger.VerifyInclusion(point, d.Index, ledger.NewLeaf(d.Salt, d.Entry), path); err != nil {
-			t.Fatal(err)
-		}
+	}
+	page := ledger.Found{Extract: ledger.Extract{Checkpoint: all.Checkpoint}}
+	page.Cover, _ = keeper.ParseCover(all.Cover)
+	for _, d := range all.Disclosures {
+		page.Disclosures = append(page.Disclosures, ledger.Disclosure{Index: d.Index, Seq: d.Seq, Leaf: d.Leaf, Salt: d.Salt, Entry: d.Entry})
+	}
+	if err := page.Verify(own.Origin, verifier); err != nil {
+		t.Fatal(err)
 	}
 	if len(looks) != 3 || looks[0].Request != look.Hash() || looks[0].Behalf != w.ben.ID || looks[0].Actor != w.org.ID || looks[0].Patient != (abaton.ActorID{}) {
 		t.Errorf("got %d looks in the ledger, want three, the first as it was asked", len(looks))

@@ -53,6 +53,11 @@ func (r room) key(key []byte) []byte { return append([]byte(r.prefix), key...) }
 // Get is ledger.Reader.
 func (r room) Get(key []byte) ([]byte, error) { return r.raw.Get(r.key(key)) }
 
+// Scan is ledger.Ranger.
+func (r room) Scan(lower, upper []byte, yield func(key, value []byte) bool) error {
+	return r.raw.Scan(r.key(lower), r.key(upper), func(key, value []byte) bool { return yield(key[len(r.prefix):], value) })
+}
+
 // into writes into the room with a change.
 func (r room) into(c *store.Change) ledger.Writer { return roomWriter{r, r.raw.Into(c)} }
 

@@ -215,7 +215,7 @@ func (*Evidence) page(x abaton.KeeperIndex, checkpoint string, entries []Proven,
 	if err != nil {
 		return nil, fmt.Errorf("keeper's key: %w", err)
 	}
-	return f, f.Verify(k.Origin, v)
+	return f, f.Extract.Verify(k.Origin, v)
 }
 
 func (p *Proven) disclosure() (ledger.Disclosure, error) {

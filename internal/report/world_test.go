@@ -134,6 +134,11 @@ func (w *world) ask(t testing.TB, keepers ...int) (*ledger.Touched, *report.Proo
 			if err != nil {
 				t.Fatal(err)
 			}
+			k := w.trust.Keepers[abaton.KeeperIndex(x)]
+			v, err := ledger.NewVerifier(k.Origin, k.Key)
+			if err != nil || page.VerifyPaths(k.Origin, v) != nil {
+				t.Fatal("a page does not verify")
+			}
 			if err := survey.Take(abaton.KeeperIndex(x), &page); err != nil {
 				t.Fatal(err)
 			}

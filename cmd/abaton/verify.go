@@ -175,7 +175,10 @@ func (e *env) reportStatus(dir string, asJSON bool) error {
 	e.print("contained %s, aware %s\n", clockText(i.Clocks.Contained), clockText(i.Clocks.Aware))
 	for _, d := range s.Due {
 		left := "in " + (time.Duration(d.Left) * time.Second).String()
-		if d.Left < 0 {
+		switch {
+		case d.Due == i.Clocks.Detected:
+			left = "at once"
+		case d.Left < 0:
 			left = "OVER"
 		}
 		e.print("%-8s  %-32s  due %s  %s\n", d.Rule, d.Step, clockText(d.Due), left)

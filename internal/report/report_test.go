@@ -225,7 +225,7 @@ func TestADrillSaysSo(t *testing.T) {
 		if err != nil || !s.Drill {
 			t.Errorf("%s: got %+v, %v; want a drill", name, s, err)
 		}
-		if strings.HasSuffix(name, "page") && !bytes.Contains(data, []byte("DRILL. This is not real.")) {
+		if strings.HasSuffix(name, "page") && !bytes.Contains(data, []byte("DRILL – not to be sent. This is not real.")) {
 			t.Errorf("%s does not say that it is a drill", name)
 		}
 	}

@@ -4,7 +4,7 @@ package report
 // a test counts.
 var words = map[string]*phrases{
 	"en": {
-		title: "About your medical record", drill: "DRILL. This is not real.",
+		title: "About your medical record", drill: "DRILL – not to be sent. This is not real.",
 		happened: "What happened", opened: "What was opened", unseen: "What was not opened", did: "What we did",
 		do: "What you can do", help: "Help and questions", check: "How to check this letter",
 		asked: "Somebody asked for parts of your medical record, in %d requests.",
@@ -47,7 +47,7 @@ var words = map[string]*phrases{
 		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
 	},
 	"nl": {
-		title: "Over uw medisch dossier", drill: "OEFENING. Dit is niet echt.",
+		title: "Over uw medisch dossier", drill: "OEFENING – niet versturen. Dit is niet echt.",
 		happened: "Wat is er gebeurd", opened: "Wat is geopend", unseen: "Wat is niet geopend", did: "Wat wij hebben gedaan",
 		do: "Wat u kunt doen", help: "Hulp en vragen", check: "Deze brief controleren",
 		asked: "Iemand heeft delen van uw medisch dossier opgevraagd, in %d verzoeken.",

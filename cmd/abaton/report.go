@@ -32,7 +32,7 @@ type reportFlags struct {
 	what, found, detected, contained, aware  string
 	did, private, languages                  []string
 	of                                       string // a drill, of a network that drills made
-	drill, asJSON                            bool
+	drill, asJSON, large                     bool
 }
 
 func newReportCommand(e *env) *cobra.Command {
@@ -61,6 +61,7 @@ completes what is listed as missing, and hands it in.`,
 	c.Flags().StringArrayVar(&f.did, "did", nil, "what was done about it: \"INSTANT what\", may be given again")
 	c.Flags().StringSliceVar(&f.private, "private", nil, "patients to whom nothing may be posted, by handle or act1...")
 	c.Flags().StringSliceVar(&f.languages, "languages", report.Languages(), "languages of the letters")
+	c.Flags().BoolVar(&f.large, "large", false, "letters in large print")
 	c.Flags().BoolVar(&f.drill, "drill", false, "a drill: every page and the signed part say so")
 	c.Flags().StringVar(&f.of, "of", "", "in a network that \"abaton drill --keep\" left: which drill (default: the last)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
@@ -145,7 +146,7 @@ func (e *env) tellOf(ctx context.Context, n *local.Network, f *reportFlags) erro
 	if err != nil {
 		return err
 	}
-	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages}
+	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages, large: f.large}
 	if w.incident, err = report.NewIncident(touched, proofs, facts, time.Now().Unix()); err != nil {
 		return err
 	}

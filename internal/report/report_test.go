@@ -50,6 +50,9 @@ func (r *reported) files(t testing.TB) map[string][]byte {
 			t.Fatalf("%s: %v", name, err)
 		}
 		out[name], out[name+" page"] = data, page
+		if out[name+" print"], err = report.Print(data); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
 	}
 	data, err := report.SealIncident(r.incident, r.proofs, r.asked, r.sign)
 	keep("incident", data, err)

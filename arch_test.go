@@ -27,6 +27,7 @@ const plan = `
 	actor, spread < internal/escrow;
 	actor < internal/audience < internal/gateway, cmd/abaton;
 	key < ledger < internal/report < cmd/abaton;
+	NONE < internal/pdf < internal/report;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
 	client, internal/escrow < internal/careteam, internal/emergency;
@@ -114,7 +115,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report", "internal/contain",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/pdf", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report", "internal/contain",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/abaton-health/abaton/internal/report"
 )
 
 // drillMax is how long all drills together may take.
@@ -57,6 +59,7 @@ type drill struct {
 	bothLocks bool
 	// silent: no keeper can see it, such as a disk that was copied.
 	silent bool
+	vector report.Vector // how a report of it says it came about; empty: no theft with a name
 	run    func(context.Context, *ground) (loss, error)
 }
 
@@ -65,6 +68,8 @@ type loss struct {
 	records, patients int
 	seen, stopped     time.Duration // from the first hostile act on; negative: never
 	exact             bool          // the ledgers list exactly what was read
+	began             time.Time     // the first hostile act; zero where nobody noted it
+	who               string        // whose requests a report is about; empty for all
 	detail            string
 }
 
@@ -185,8 +190,9 @@ func (e *env) drillIn(ctx context.Context, dir string, todo []drill, asJSON bool
 
 // held runs a drill and judges it.
 func (d *drill) held(ctx context.Context, g *ground) drilled {
+	began := time.Now()
 	l, err := d.run(ctx, g)
-	err = errors.Join(err, d.judge(&l), g.whole(ctx))
+	err = errors.Join(err, d.judge(&l), g.leaves(d, &l, began, time.Now()), g.whole(ctx))
 	r := drilled{Name: d.name, OK: err == nil, Exposed: l.records, Patients: l.patients, Seen: secondsOf(l.seen), Stopped: secondsOf(l.stopped),
 		ListExact: l.exact, Detail: l.detail, Attack: d.attack}
 	if err != nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,6 +113,68 @@ func TestAffectedList(t *testing.T) {
 	}
 }
 
+// reportADrill steals a session and has the drill reported, as a person would: the
+// drafts are filled, each patient has a letter, all of it says that it is a drill,
+// and who takes that out fails.
+func reportADrill(t *testing.T, g *ground) {
+	t.Helper()
+	stolen, err := chosen("stolen-session")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := stolen[0].held(t.Context(), g); !r.ListExact || r.Patients == 0 {
+		t.Fatalf("the theft: got %+v, want patients read and an exact list", r)
+	}
+	network, out := g.n.Dir(), t.TempDir()
+	abaton := func(args ...string) (code int, text []byte) {
+		var b bytes.Buffer
+		code = run(t.Context(), append(args, "--dir", network), strings.NewReader(""), &b, io.Discard)
+		return code, b.Bytes()
+	}
+	code, text := abaton("report", "--out", out, "--json")
+	var said reportSaid
+	if err := json.Unmarshal(text, &said); err != nil || code != 0 || !said.Drill || said.People.Opened != g.size {
+		t.Fatalf("report: got %d, %v, a drill %t, %d patients opened; want all %d of a drill", code, err, said.Drill, said.People.Opened, g.size)
+	}
+	for _, d := range said.Drafts {
+		if d.Percent < 80 || len(d.Missing) != d.Of-d.Filled {
+			t.Errorf("draft %s: got %d %% filled, %d missing; want 80, and the rest listed", d.Rule, d.Percent, len(d.Missing))
+		}
+	}
+	notices, err := filepath.Glob(filepath.Join(out, "notice-*.html"))
+	if err != nil || len(notices) != len(said.Patients) || len(notices) == 0 {
+		t.Fatalf("got %d notices, want one for each of %d patients", len(notices), len(said.Patients))
+	}
+	var files []string
+	for _, f := range said.Files {
+		files = append(files, filepath.Join(out, f))
+	}
+	if code, text := abaton(append([]string{"verify"}, files...)...); code != 0 || bytes.Count(text, []byte("a DRILL")) != len(files) {
+		t.Errorf("verify: got %d, want %d files of a drill", code, len(files))
+	}
+	page, err := os.ReadFile(notices[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := filepath.Join(t.TempDir(), "notice.html")
+	for what, change := range map[string][2]string{
+		"no drill on the page":        {"DRILL – not to be sent. This is not real.", ""},
+		"no drill in the signed part": {`"drill":true`, `"drill":false`},
+		"a record fewer":              {`"opened":4`, `"opened":3`},
+	} {
+		forged := bytes.ReplaceAll(page, []byte(change[0]), []byte(change[1]))
+		if err := os.WriteFile(real, forged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if code, _ := abaton("verify", real); code == 0 || bytes.Equal(forged, page) {
+			t.Errorf("%s: it holds", what)
+		}
+	}
+	if code, text := abaton("report", "status", "--out", out); code != 0 || !bytes.Contains(text, []byte("gdpr-33")) {
+		t.Errorf("report status: got %d, want what is due", code)
+	}
+}
+
 // TestDrillSeesABreach is the drills' control: with the check of grants off at
 // three keepers the revoked reader opens the record, the drill says so and does
 // not hold; at two it opens nothing.
@@ -138,6 +203,7 @@ func TestDrillSeesABreach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reportADrill(t, g)
 	for mutants, opens := range map[int]bool{2: false, 3: true} {
 		l, h, began := unseen(), newHaul(), time.Now()
 		if err := g.tryBypass(t.Context(), &l, h, &b, mutants); err != nil {

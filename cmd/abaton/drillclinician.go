@@ -12,6 +12,7 @@ import (
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/people"
+	"github.com/abaton-health/abaton/internal/report"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/session"
@@ -21,15 +22,15 @@ import (
 // ask gives them away.
 func clinicianDrills() []drill {
 	return []drill{
-		{name: "stolen-session", attack: "a clinician's open session is copied out of memory and reads patient after patient", bothLocks: true, run: stolenSession},
-		{name: "gateway-memory", attack: "a gateway's memory is copied while two of the ward are signed in; both sessions read on", bothLocks: true, run: gatewayMemory},
-		{name: "shared-credential", attack: "two people use one passkey, at two devices", bothLocks: true, run: sharedCredential},
-		{name: "laptop-fast", attack: "an unlocked laptop reads all patients as fast as it can, without its owner's finger", bothLocks: true, run: laptop("as fast as it can", 0, nil)},
-		{name: "laptop-slow", attack: "the same, one patient every two seconds", bothLocks: true, run: laptop("one patient every two seconds", 2*time.Second, nil)},
-		{name: "laptop-sequential", attack: "the same, in the order of their names", bothLocks: true, run: laptop("in the order of names", 300*time.Millisecond, byName)},
-		{name: "insider-export", attack: "a clinician who wants it reads on and touches the passkey each time, a touch a second", bothLocks: true, run: insiderExport},
-		{name: "snooping-colleague", attack: "one of the ward looks up one patient whom nobody asked about", bothLocks: true, run: snoopingColleague},
-		{name: "break-glass", attack: "a doctor opens emergency sets of patients who are not there, one after the other", bothLocks: true, run: breakGlass},
+		{name: "stolen-session", attack: "a clinician's open session is copied out of memory and reads patient after patient", bothLocks: true, vector: report.StolenSession, run: stolenSession},
+		{name: "gateway-memory", attack: "a gateway's memory is copied while two of the ward are signed in; both sessions read on", bothLocks: true, vector: report.Gateway, run: gatewayMemory},
+		{name: "shared-credential", attack: "two people use one passkey, at two devices", bothLocks: true, vector: report.SharedAccount, run: sharedCredential},
+		{name: "laptop-fast", attack: "an unlocked laptop reads all patients as fast as it can, without its owner's finger", bothLocks: true, vector: report.StolenDevice, run: laptop("as fast as it can", 0, nil)},
+		{name: "laptop-slow", attack: "the same, one patient every two seconds", bothLocks: true, vector: report.StolenDevice, run: laptop("one patient every two seconds", 2*time.Second, nil)},
+		{name: "laptop-sequential", attack: "the same, in the order of their names", bothLocks: true, vector: report.StolenDevice, run: laptop("in the order of names", 300*time.Millisecond, byName)},
+		{name: "insider-export", attack: "a clinician who wants it reads on and touches the passkey each time, a touch a second", bothLocks: true, vector: report.Insider, run: insiderExport},
+		{name: "snooping-colleague", attack: "one of the ward looks up one patient whom nobody asked about", bothLocks: true, vector: report.Insider, run: snoopingColleague},
+		{name: "break-glass", attack: "a doctor opens emergency sets of patients who are not there, one after the other", bothLocks: true, vector: report.Emergency, run: breakGlass},
 	}
 }
 
@@ -167,12 +168,22 @@ func (x *export) contained(ctx context.Context, most int) (loss, error) {
 	if x.seen >= 0 && len(x.haul.patients) < len(x.order) {
 		l.stopped = max(x.last, x.seen)
 	}
-	l.detail = x.told()
+	l.began, l.detail, l.who = x.began, x.told(), x.session()
 	_, err = x.g.account(ctx, &l, x.began, x.haul, func(line *ledger.Entry) bool { return x.sessions[line.Session] })
 	if len(x.haul.patients) > most {
 		err = errors.Join(err, fmt.Errorf("not contained: %d of %d patients, at most %d", len(x.haul.patients), len(x.order), most))
 	}
 	return l, err
+}
+
+// session is the one session that read; empty if there were several.
+func (x *export) session() string {
+	for id := range x.sessions {
+		if len(x.sessions) == 1 {
+			return id.String()
+		}
+	}
+	return ""
 }
 
 // once gives the same session each time.
@@ -247,7 +258,9 @@ func insiderExport(ctx context.Context, g *ground) (loss, error) {
 	}
 	x := &export{g: g, touch: p.Passkey, pace: time.Second, order: g.patients,
 		logins: func(ctx context.Context) (client.Login, error) { return lent(ctx, g.n, p) }}
-	return x.contained(ctx, insiderPatientsMax)
+	l, err := x.contained(ctx, insiderPatientsMax)
+	l.who = p.Handle
+	return l, err
 }
 
 // sharedCredential has two people use one passkey: the copy counts on where the
@@ -292,6 +305,7 @@ func sharedCredential(ctx context.Context, g *ground) (loss, error) {
 	if l.stopped, err = g.refusedEverywhere(ctx, x); err != nil {
 		return l, err
 	}
+	l.who = owner.Handle
 	l.detail = fmt.Sprintf("%d keepers noted a copied passkey at the owner's next touch; the clinic then barred it", now-found)
 	_, err = g.account(ctx, &l, x.began, x.haul, func(line *ledger.Entry) bool { return x.sessions[line.Session] })
 	return l, err
@@ -379,6 +393,7 @@ func snoopingColleague(ctx context.Context, g *ground) (loss, error) {
 		return l, err
 	}
 	victim := g.patients[12]
+	l.who = p.Handle
 	x := &export{g: g, logins: once(login), order: []*people.Person{victim}}
 	if err := x.run(ctx); err != nil {
 		return l, err
@@ -406,6 +421,7 @@ func snoopingColleague(ctx context.Context, g *ground) (loss, error) {
 func breakGlass(ctx context.Context, g *ground) (loss, error) {
 	l, h := unseen(), newHaul()
 	eve := g.staff[urgentHandle]
+	l.who = eve.Handle
 	lenders, closeAll, err := g.n.Lenders()
 	if err != nil {
 		return l, err

@@ -49,6 +49,7 @@ type ground struct {
 
 	ledgers []ledgerSource
 	hangUp  func()
+	left    drillLeft // for whoever reports
 }
 
 // The staff of the ward. Each drill takes its own, since who was caught stays
@@ -65,11 +66,14 @@ const (
 
 // newGround brings up the network, of the binaries in a folder.
 func (e *env) newGround(ctx context.Context, dir, binaries string, patients int) (g *ground, err error) {
-	g = &ground{e: e.quiet(filepath.Join(dir, "network")), dir: dir, size: patients, staff: make(map[string]*people.Person), hangUp: func() {}}
+	g = &ground{e: e.quiet(filepath.Join(dir, "network")), dir: dir, size: patients, staff: make(map[string]*people.Person), hangUp: func() {}, left: drillLeft{V: 1, Drills: []drillDone{}}}
 	if g.mutant, err = mutantFolder(binaries); err != nil {
 		return nil, err
 	}
 	if g.n, err = local.Make(ctx, g.e.dir, local.Options{Binaries: binaries, RecoveryWait: emergencyWait}); err != nil {
+		return nil, err
+	}
+	if err = errors.Join(g.leave(drillFile, &g.left), g.leave(reportSettings, drillSettings())); err != nil {
 		return nil, err
 	}
 	if g.run, err = g.n.Start(ctx, binaries); err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/internal/local"
 	"github.com/abaton-health/abaton/internal/report"
 	"github.com/abaton-health/abaton/ledger"
 )
@@ -22,12 +23,16 @@ import (
 // reportSettings is the organisation's own file beside a network.
 const reportSettings = "report.json"
 
+// subjectAll is the subject of a report that is about everybody.
+const subjectAll = "all"
+
 // reportFlags say what is to be reported.
 type reportFlags struct {
 	subject, as, since, until, out, settings string
 	what, found, detected, contained, aware  string
 	did, private, languages                  []string
-	drill, asJSON                            bool
+	of                                       string // a drill, of a network that drills made
+	drill, asJSON, large                     bool
 }
 
 func newReportCommand(e *env) *cobra.Command {
@@ -56,7 +61,9 @@ completes what is listed as missing, and hands it in.`,
 	c.Flags().StringArrayVar(&f.did, "did", nil, "what was done about it: \"INSTANT what\", may be given again")
 	c.Flags().StringSliceVar(&f.private, "private", nil, "patients to whom nothing may be posted, by handle or act1...")
 	c.Flags().StringSliceVar(&f.languages, "languages", report.Languages(), "languages of the letters")
+	c.Flags().BoolVar(&f.large, "large", false, "letters in large print")
 	c.Flags().BoolVar(&f.drill, "drill", false, "a drill: every page and the signed part say so")
+	c.Flags().StringVar(&f.of, "of", "", "in a network that \"abaton drill --keep\" left: which drill (default: the last)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
 	c.AddCommand(newReportStatus(e))
 	return c
@@ -64,13 +71,50 @@ completes what is listed as missing, and hands it in.`,
 
 // tellTouched asks, makes the files and says what there is.
 func (e *env) tellTouched(ctx context.Context, f *reportFlags) error {
-	if f.subject == "" || f.since == "" {
-		return usage("--subject says whose requests, --since from when")
-	}
 	n, err := e.network()
 	if err != nil {
 		return err
 	}
+	end, err := e.ofDrill(ctx, n, f)
+	if err != nil {
+		return err
+	}
+	if f.subject == "" || f.since == "" {
+		return errors.Join(usage("--subject says whose requests, --since from when"), end())
+	}
+	return errors.Join(e.tellOf(ctx, n, f), end())
+}
+
+// ofDrill takes what a drill's people know from what the drill left, and starts its
+// network if that does not run; end ends what was started.
+func (e *env) ofDrill(ctx context.Context, n *local.Network, f *reportFlags) (end func() error, err error) {
+	end = func() error { return nil }
+	left, err := drillIn(n.Dir())
+	if left == nil || err != nil {
+		return end, err
+	}
+	if err := f.fill(left); err != nil {
+		return end, err
+	}
+	binaries, err := beside()
+	if err != nil {
+		return end, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startMax)
+	defer cancel()
+	run, err := n.Start(ctx, binaries)
+	if errors.Is(err, local.ErrRunning) {
+		return end, nil
+	}
+	if err != nil {
+		return end, err
+	}
+	return run.Stop, nil
+}
+
+// tellOf asks the keepers of a network that runs.
+func (e *env) tellOf(ctx context.Context, n *local.Network, f *reportFlags) error {
+	var err error
 	if f.as == "" {
 		org, err := n.Organisation()
 		if err != nil {
@@ -102,7 +146,7 @@ func (e *env) tellTouched(ctx context.Context, f *reportFlags) error {
 	if err != nil {
 		return err
 	}
-	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages}
+	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages, large: f.large}
 	if w.incident, err = report.NewIncident(touched, proofs, facts, time.Now().Unix()); err != nil {
 		return err
 	}
@@ -134,7 +178,7 @@ func (d *device) look(ctx context.Context, f *reportFlags, now time.Time) (*ledg
 		return nil, usage("--until is not after --since")
 	}
 	switch {
-	case f.subject == "all":
+	case f.subject == subjectAll:
 	case strings.HasPrefix(f.subject, "ses1"):
 		l.Session, err = abaton.ParseSessionID(f.subject)
 	case strings.HasPrefix(f.subject, "gra1"):

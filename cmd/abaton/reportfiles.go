@@ -3,12 +3,14 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/pdf"
 	"github.com/abaton-health/abaton/internal/report"
 )
 
@@ -24,6 +26,8 @@ type reportWriter struct {
 	incident  *report.Incident
 	drafts    []draftSaid
 	files     []string
+	large     bool
+	unprinted int // files without a PDF: a letter that cannot be printed
 }
 
 // draftSaid is one draft, as report --json says it.
@@ -77,6 +81,7 @@ func (w *reportWriter) notice(patient string) error {
 		return err
 	}
 	n := report.NewNotice(w.incident, w.settings, w.facts, id, w.languages)
+	n.Large = w.large
 	data, err := report.SealNotice(n, w.proofs, w.asked, w.Manage)
 	if err != nil {
 		return err
@@ -86,18 +91,33 @@ func (w *reportWriter) notice(patient string) error {
 	return w.save("notice-"+short(patient), data)
 }
 
-// save writes a signed file and its page; both are the owner's alone.
+// printBytesMax is the longest signed file that gets a page and a PDF, each of which
+// holds it: a longer one is for programs.
+const printBytesMax = 32 << 20
+
+// save writes a signed file, its page and its PDF; all are the owner's alone.
 func (w *reportWriter) save(name string, data []byte) error {
-	page, err := report.Page(data)
-	if err != nil {
-		return err
+	forms := []struct {
+		ext  string
+		made func([]byte) ([]byte, error)
+	}{{".json", func(b []byte) ([]byte, error) { return b, nil }}, {".html", report.Page}, {".pdf", report.Print}}
+	if len(data) > printBytesMax {
+		forms = forms[:1]
 	}
-	for ext, content := range map[string][]byte{".json": data, ".html": page} {
-		if err := os.WriteFile(filepath.Join(w.dir, name+ext), content, 0o600); err != nil {
+	for _, f := range forms {
+		content, err := f.made(data)
+		if _, is := errors.AsType[*pdf.GlyphError](err); is {
+			w.unprinted++ // the page shows every letter
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(w.dir, name+f.ext), content, 0o600); err != nil {
 			return fmt.Errorf("make report: %w", err)
 		}
+		w.files = append(w.files, name+f.ext)
 	}
-	w.files = append(w.files, name+".json", name+".html")
 	return nil
 }
 
@@ -156,6 +176,9 @@ func (e *env) sayReport(w *reportWriter, asJSON bool) error {
 		for _, s := range d.Due {
 			e.say("  %s: due %s", s.Name, time.Unix(s.Due, 0).UTC().Format(time.DateTime))
 		}
+	}
+	if w.unprinted > 0 {
+		e.say("%d files have no PDF: a letter of an alphabet that is not built in. Their pages are whole.", w.unprinted)
 	}
 	e.say("Files in %s. Nothing was sent: a person reads, completes and hands in.", w.dir)
 	return nil

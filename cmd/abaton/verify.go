@@ -18,9 +18,9 @@ func newVerifyCommand(e *env) *cobra.Command {
 	var set string
 	var asJSON bool
 	c := &cobra.Command{Use: "verify FILE...", Short: "Check notices, drafts and incidents offline: every number against the ledger entries they carry", Args: cobra.MinimumNArgs(1),
-		Long: `Checks a signed report, or its page, without asking anybody: its form, its signature,
+		Long: `Checks a signed report, its page or its PDF, without asking anybody: its form, its signature,
 each ledger entry in it against a checkpoint that its keeper signed, its numbers made
-again from these entries, and each word of the page. The keepers are those of --set.`,
+again from these entries, and each word of the page or PDF. The keepers are those of --set.`,
 		Example: "  abaton verify notice-act1abcdef.html --set keepers.cbor",
 		RunE:    func(_ *cobra.Command, args []string) error { return e.verify(args, set, asJSON) }}
 	c.Flags().StringVar(&set, "set", "", "the keeper set's file (default: that of --dir)")
@@ -175,7 +175,10 @@ func (e *env) reportStatus(dir string, asJSON bool) error {
 	e.print("contained %s, aware %s\n", clockText(i.Clocks.Contained), clockText(i.Clocks.Aware))
 	for _, d := range s.Due {
 		left := "in " + (time.Duration(d.Left) * time.Second).String()
-		if d.Left < 0 {
+		switch {
+		case d.Due == i.Clocks.Detected:
+			left = "at once"
+		case d.Left < 0:
 			left = "OVER"
 		}
 		e.print("%-8s  %-32s  due %s  %s\n", d.Rule, d.Step, clockText(d.Due), left)

@@ -2,8 +2,9 @@ package report
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 )
 
 // Sentence is one sentence of a letter. One that puts a patient's mind at rest
@@ -22,20 +23,20 @@ type Part struct {
 }
 
 // Languages are those a letter is written in.
-func Languages() []string { return []string{"en", "nl"} }
+func Languages() []string { return slices.Sorted(maps.Keys(languages())) }
 
 // Letter is the notice in one language: CEFR B1, short sentences, active, from
 // facts alone. Nil for a language that is none of Languages, and for a patient
 // to whom nothing may be posted.
 func (n *Notice) Letter(language string) []Part {
-	w := words[language]
+	w := wordsOf(language)
 	if w == nil || !n.Post {
 		return nil
 	}
 	var parts []Part
 	for _, p := range []Part{
-		{w.happened, n.happened(w), false}, {w.opened, n.opened(w), true}, {w.unseen, n.unseen(w), false},
-		{w.did, n.did(w), false}, {w.do, n.mayDo(w), false}, {w.help, n.help(w), false}, {w.check, []Sentence{{Text: w.checkHow}, {Text: w.checkSays}}, false},
+		{w.Happened, n.happened(w), false}, {w.Opened, n.opened(w), true}, {w.Unseen, n.unseen(w), false},
+		{w.Did, n.did(w), false}, {w.Do, n.mayDo(w), false}, {w.Help, n.help(w), false}, {w.Check, []Sentence{{Text: w.CheckHow}, {Text: w.CheckSays}}, false},
 	} {
 		if len(p.Sentences) > 0 {
 			parts = append(parts, p)
@@ -55,19 +56,19 @@ func assure(proof []string, format string, args ...any) []Sentence {
 func plain(format string, args ...any) Sentence { return Sentence{Text: fmt.Sprintf(format, args...)} }
 
 func (n *Notice) happened(w *phrases) []Sentence {
-	out := []Sentence{plain(w.asked, len(n.Facts.Reads))}
+	out := []Sentence{plain(w.Asked, len(n.Facts.Reads))}
 	out[0].Proof = n.proof(func(*Read) bool { return true })
-	out = append(out, plain(w.first, w.moment(n.Facts.First)), plain(w.last, w.moment(n.Facts.Last)))
+	out = append(out, plain(w.First, w.moment(n.Facts.First)), plain(w.Last, w.moment(n.Facts.Last)))
 	if n.From.Name != "" {
-		out = append(out, plain(w.through, n.From.Name))
+		out = append(out, plain(w.Through, n.From.Name))
 	}
 	for _, role := range n.roles() {
-		out = append(out, plain(w.role, role))
+		out = append(out, plain(w.Role, role))
 	}
-	if how := w.vectors[n.Vector]; how != "" {
+	if how := w.Vectors[n.Vector]; how != "" {
 		out = append(out, plain("%s", how))
 	}
-	return append(out, plain("%s", w.breach))
+	return append(out, plain("%s", w.Breach))
 }
 
 func (n *Notice) roles() (all []string) {
@@ -94,33 +95,33 @@ func (n *Notice) opened(w *phrases) []Sentence {
 	r := n.Facts.Records
 	var out []Sentence
 	if r.Opened > 0 {
-		s := plain("%s", w.count(w.openedOne, w.openedMany, r.Opened))
+		s := plain("%s", w.count(w.OpenedOne, w.OpenedMany, r.Opened))
 		s.Proof = n.proof(func(r *Read) bool { return r.Opened > 0 })
-		out = append(out, s, plain("%s", w.means))
+		out = append(out, s, plain("%s", w.Means))
 	}
 	if r.Close > 0 {
-		out = append(out, plain("%s", w.count(w.closeOne, w.closeMany, r.Close)), plain("%s", w.closeWhy))
+		out = append(out, plain("%s", w.count(w.CloseOne, w.CloseMany, r.Close)), plain("%s", w.CloseWhy))
 	}
 	if r.Opened == 0 && r.Close == 0 {
 		if n.Complete.Whole {
-			out = append(out, assure(n.Complete.Evidence, "%s", w.nothing)...)
+			out = append(out, assure(n.Complete.Evidence, "%s", w.Nothing)...)
 		} else {
-			out = append(out, plain("%s", w.unsure))
+			out = append(out, plain("%s", w.Unsure))
 		}
 	}
-	return append(out, plain("%s", w.table))
+	return append(out, plain("%s", w.Table))
 }
 
 func (n *Notice) unseen(w *phrases) []Sentence {
 	var out []Sentence
 	if asked := n.Facts.Records.Asked; asked > 0 {
-		out = assure(n.proof(func(r *Read) bool { return r.Refused > 0 }), "%s", w.count(w.refusedOne, w.refusedMany, asked))
+		out = assure(n.proof(func(r *Read) bool { return r.Refused > 0 }), "%s", w.count(w.RefusedOne, w.RefusedMany, asked))
 	}
 	if n.Complete.Whole && n.Facts.Records.Opened+n.Facts.Records.Close > 0 {
-		out = append(out, assure(n.Complete.Evidence, "%s", w.nothingElse)...)
+		out = append(out, assure(n.Complete.Evidence, "%s", w.NothingElse)...)
 	}
 	if !n.Complete.Whole {
-		out = append(out, plain("%s", w.incomplete))
+		out = append(out, plain("%s", w.Incomplete))
 	}
 	return out
 }
@@ -128,20 +129,20 @@ func (n *Notice) unseen(w *phrases) []Sentence {
 func (n *Notice) did(w *phrases) []Sentence {
 	var out []Sentence
 	if n.Contained != 0 {
-		out = append(out, plain(w.contained, w.moment(n.Contained)))
+		out = append(out, plain(w.Contained, w.moment(n.Contained)))
 	}
 	for _, m := range n.Measures {
 		if m.What != "" {
-			out = append(out, plain(w.measure, w.moment(m.At), strings.TrimSuffix(m.What, ".")))
+			out = append(out, plain(w.Measure, w.moment(m.At), strings.TrimSuffix(m.What, ".")))
 		}
 	}
-	return append(out, plain("%s", w.kept))
+	return append(out, plain("%s", w.Kept))
 }
 
 func (n *Notice) mayDo(w *phrases) []Sentence {
-	out := []Sentence{plain("%s", w.history), plain("%s", w.stop), plain("%s", w.beware), plain("%s", w.never)}
+	out := []Sentence{plain("%s", w.History), plain("%s", w.Stop), plain("%s", w.Beware), plain("%s", w.Never)}
 	if n.From.Authority != "" {
-		out = append(out, plain(w.complain, n.From.Authority))
+		out = append(out, plain(w.Complain, n.From.Authority))
 	}
 	return out
 }
@@ -150,42 +151,13 @@ func (n *Notice) mayDo(w *phrases) []Sentence {
 func (n *Notice) help(w *phrases) []Sentence {
 	var out []Sentence
 	if c := n.From.Patients.line(); c != "" {
-		out = append(out, plain("%s", w.questions), plain(w.contact, c))
+		out = append(out, plain("%s", w.Questions), plain(w.Contact, c))
 	}
 	if c := n.From.Support.line(); c != "" {
-		out = append(out, plain("%s", w.upset), plain("%s", w.normal), plain(w.contact, c))
+		out = append(out, plain("%s", w.Upset), plain("%s", w.Normal), plain(w.Contact, c))
 	}
 	if c := n.From.DPO.line(); c != "" {
-		out = append(out, plain(w.officer, c))
+		out = append(out, plain(w.Officer, c))
 	}
 	return out
-}
-
-// phrases are the words of one language.
-type phrases struct {
-	title, drill, happened, opened, unseen, did, do, help, check string
-	asked, first, last, through, role, breach                    string
-	openedOne, openedMany, means, closeOne, closeMany, closeWhy  string
-	nothing, unsure, table, refusedOne, refusedMany              string
-	nothingElse, incomplete, contained, measure, kept            string
-	history, stop, beware, never, complain                       string
-	questions, contact, upset, normal, officer                   string
-	checkHow, checkSays                                          string
-	withheld, speak, speakNobody                                 string
-	columns                                                      [6]string
-	acts                                                         map[string]string
-	vectors                                                      map[Vector]string
-	months                                                       [12]string
-}
-
-func (w *phrases) count(one, many string, n int) string {
-	if n == 1 {
-		return one
-	}
-	return fmt.Sprintf(many, n)
-}
-
-func (w *phrases) moment(at int64) string {
-	t := time.Unix(at, 0).UTC()
-	return fmt.Sprintf("%d %s %d, %s UTC", t.Day(), w.months[t.Month()-1], t.Year(), t.Format("15:04"))
 }

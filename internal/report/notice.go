@@ -23,6 +23,8 @@ type Notice struct {
 	// Post is false for a patient to whom nothing may be posted: others who open
 	// the letter may be the danger. The page then says who speaks to the patient.
 	Post bool `json:"post"`
+	// Large asks for large print.
+	Large bool `json:"large"`
 }
 
 // From is what a letter says of its sender; what is empty it leaves out.

@@ -7,6 +7,8 @@ import (
 	"html/template"
 	"strconv"
 	"strings"
+
+	"github.com/abaton-health/abaton/internal/pdf"
 )
 
 // A page is a signed file with what people read around it: HTML that prints,
@@ -26,6 +28,7 @@ const (
 // sheet is what the page shows.
 type sheet struct {
 	Language, Title, Drill string
+	Large                  bool
 	Lead                   []string
 	Letters                []letterSheet
 	Fields                 []fieldSheet
@@ -54,13 +57,22 @@ type fieldSheet struct {
 
 // Page is the readable page of a signed file: an HTML document that prints.
 func Page(signed []byte) ([]byte, error) {
+	s, err := sheetOf(signed)
+	if err != nil {
+		return nil, err
+	}
+	return s.write()
+}
+
+// sheetOf is what a signed file shows.
+func sheetOf(signed []byte) (*sheet, error) {
 	var f file
 	if err := strict(signed, &f); err != nil {
 		return nil, fails("it is no report: its form is not known")
 	}
-	s := sheet{Language: "en", Signed: template.JS(signed)} // encoding/json left no "<" in it
+	s := &sheet{Language: "en", Signed: template.JS(signed)} // encoding/json left no "<" in it
 	if f.Drill {
-		s.Drill = words["en"].drill
+		s.Drill = wordsOf("en").Drill
 	}
 	var err error
 	switch f.Kind {
@@ -86,7 +98,7 @@ func Page(signed []byte) ([]byte, error) {
 		return nil, fails("its body is not in its form")
 	}
 	s.Evidence = f.Evidence.Entries
-	return s.write()
+	return s, nil
 }
 
 func (s *sheet) write() ([]byte, error) {
@@ -101,17 +113,25 @@ func (s *sheet) write() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// signedIn is the signed file in a page; the data itself where it is no page.
-func signedIn(data []byte) (signed []byte, page bool, err error) {
+// signedIn is the signed file in a page or in what is printed, and how that is made
+// of it: nil where the data is the signed file itself.
+func signedIn(data []byte) (signed []byte, made func([]byte) ([]byte, error), err error) {
 	if bytes.HasPrefix(data, []byte("{")) {
-		return data, false, nil
+		return data, nil, nil
+	}
+	if bytes.HasPrefix(data, []byte("%PDF-")) {
+		signed, found := pdf.Attached(data)
+		if !found {
+			return nil, nil, fails("no signed file is attached to it")
+		}
+		return signed, Print, nil
 	}
 	_, after, found := bytes.Cut(data, []byte(pageOpens))
 	signed, _, ends := bytes.Cut(after, []byte(pageCloses))
 	if !found || !ends {
-		return nil, false, fails("it is no report, and no page of one")
+		return nil, nil, fails("it is no report, and no page of one")
 	}
-	return signed, true, nil
+	return signed, Page, nil
 }
 
 func (s *sheet) incident(i *Incident) {
@@ -162,34 +182,35 @@ func (s *sheet) draft(d *Draft) {
 }
 
 func (s *sheet) notice(n *Notice) {
+	s.Large = n.Large
 	if !n.Post {
-		s.Title = words["en"].title
+		s.Title = wordsOf("en").Title
 		for _, language := range n.Languages {
-			w := words[language]
+			w := wordsOf(language)
 			if w == nil {
 				continue
 			}
-			speak := w.speakNobody
+			speak := w.SpeakNobody
 			if n.From.Person != "" {
-				speak = fmt.Sprintf(w.speak, n.From.Person)
+				speak = fmt.Sprintf(w.Speak, n.From.Person)
 			}
-			s.Withheld = append(s.Withheld, w.withheld, speak)
+			s.Withheld = append(s.Withheld, w.Withheld, speak)
 		}
 		return
 	}
 	for _, language := range n.Languages {
-		w := words[language]
+		w := wordsOf(language)
 		if w == nil {
 			continue
 		}
-		l := letterSheet{Language: language, Title: w.title}
+		l := letterSheet{Language: language, Title: w.Title}
 		if n.Drill {
-			l.Drill = w.drill
+			l.Drill = w.Drill
 		}
 		for _, p := range n.Letter(language) {
 			part := partSheet{Heading: p.Heading, Sentences: p.Sentences}
 			if p.Reads {
-				part.Columns, part.Rows = w.columns[:], n.rows(w)
+				part.Columns, part.Rows = w.Columns[:], n.rows(w)
 			}
 			l.Parts = append(l.Parts, part)
 		}
@@ -202,7 +223,7 @@ func (s *sheet) notice(n *Notice) {
 
 func (n *Notice) rows(w *phrases) (rows [][]string) {
 	for _, r := range n.Facts.Reads {
-		what := w.acts[r.What]
+		what := w.Acts[r.What]
 		if what == "" {
 			what = r.What
 		}

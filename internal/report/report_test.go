@@ -50,6 +50,9 @@ func (r *reported) files(t testing.TB) map[string][]byte {
 			t.Fatalf("%s: %v", name, err)
 		}
 		out[name], out[name+" page"] = data, page
+		if out[name+" print"], err = report.Print(data); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
 	}
 	data, err := report.SealIncident(r.incident, r.proofs, r.asked, r.sign)
 	keep("incident", data, err)
@@ -225,7 +228,7 @@ func TestADrillSaysSo(t *testing.T) {
 		if err != nil || !s.Drill {
 			t.Errorf("%s: got %+v, %v; want a drill", name, s, err)
 		}
-		if strings.HasSuffix(name, "page") && !bytes.Contains(data, []byte("DRILL. This is not real.")) {
+		if strings.HasSuffix(name, "page") && !bytes.Contains(data, []byte("DRILL – not to be sent. This is not real.")) {
 			t.Errorf("%s does not say that it is a drill", name)
 		}
 	}

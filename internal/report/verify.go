@@ -22,13 +22,13 @@ type Seen struct {
 	Notice       *Notice
 }
 
-// Verify checks a file or a page of one, offline: its one form; its signature
+// Verify checks a file, a page of one or what is printed of it, offline: its one form; its signature
 // under a key to which more keepers' ledgers commit than may lie; every ledger
 // entry it carries and the path to a checkpoint that its keeper signed; its
-// numbers, computed again from these entries; and each word of the page. The
+// numbers, computed again from these entries; and each word of the page or PDF. The
 // error is a *HoldsError that says what does not hold.
 func Verify(data []byte, t *Trust) (*Seen, error) {
-	signed, page, err := signedIn(data)
+	signed, made, err := signedIn(data)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +49,10 @@ func Verify(data []byte, t *Trust) (*Seen, error) {
 		return nil, err
 	}
 	s.People = o.people()
-	if !page {
+	if made == nil {
 		return s, nil
 	}
-	again, err := Page(signed)
+	again, err := made(signed)
 	if err != nil || !bytes.Equal(again, data) {
 		return nil, fails("the page does not say what was signed")
 	}
@@ -158,7 +158,7 @@ func (o *opened) notice() (*Notice, error) {
 		return nil, fails("what was opened and asked for: its entries say something else")
 	case !same(n.Complete, complete):
 		return nil, fails("how complete it is: its entries say something else")
-	case slices.ContainsFunc(n.Languages, func(l string) bool { return words[l] == nil }):
+	case slices.ContainsFunc(n.Languages, func(l string) bool { return wordsOf(l) == nil }):
 		return nil, fails("it is in a language that is not known here")
 	}
 	return n, nil

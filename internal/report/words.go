@@ -1,92 +1,66 @@
 package report
 
-// words are the letters' languages. Whoever changes a sentence keeps it short:
-// a test counts.
-var words = map[string]*phrases{
-	"en": {
-		title: "About your medical record", drill: "DRILL. This is not real.",
-		happened: "What happened", opened: "What was opened", unseen: "What was not opened", did: "What we did",
-		do: "What you can do", help: "Help and questions", check: "How to check this letter",
-		asked: "Somebody asked for parts of your medical record, in %d requests.",
-		first: "The first request was on %s.", last: "The last request was on %s.",
-		through: "The requests came in at %s.", role: "The account that was used has the role: %s.",
-		breach:    "We treat this as a data breach.",
-		openedOne: "One of your records was opened.", openedMany: "%d of your records were opened.",
-		means:    "This means that somebody could read what is in them.",
-		closeOne: "We are not sure about one more record.", closeMany: "We are not sure about %d more records.",
-		closeWhy: "Too few parts of the proof reached us to rule out that they were opened.",
-		nothing:  "None of your records were opened.", unsure: "We found no record that was opened, but our proof is not complete.",
-		table:      "The table below lists every request that we know of.",
-		refusedOne: "One record was asked for and stayed locked.", refusedMany: "%d records were asked for and stayed locked.",
-		nothingElse: "These requests opened no other record of yours.",
-		incomplete:  "Our list may not be complete, because too few record keepers answered.",
-		contained:   "We stopped the access on %s.", measure: "On %s: %s.",
-		kept:    "We keep the proof of every request.",
-		history: "In your own record you can see who looked, and when.",
-		stop:    "There you can also stop somebody's access.",
-		beware:  "Be careful when somebody calls or writes to you about your health.",
-		never:   "Never give your codes or passwords to anybody.", complain: "You can make a complaint to %s.",
-		questions: "Do you have questions?", contact: "Contact: %s.",
-		upset:     "Do you feel upset or unsafe because of this?",
-		normal:    "You can talk about it with somebody who will listen.",
-		officer:   "Our data protection officer is: %s.",
-		checkHow:  "Anybody can check this file with the program abaton verify.",
-		checkSays: "It tells if a single letter was changed.",
-		withheld:  "Do not send this letter by post.", speak: "%s speaks to the patient in person.",
-		speakNobody: "The organisation must choose somebody to speak to the patient in person.",
-		columns:     [6]string{"When", "What", "Role", "Opened", "Not opened", "Proof"},
-		acts: map[string]string{"release": "records asked for", "permit": "access asked for", "list": "list of records", "history": "list of disclosures",
-			"index": "table of contents", "deposit": "records added", "erase": "records erased", "re-lock": "records locked anew", "repair": "repair",
-			"export": "whole record asked for", "unseal": "safe opened", "emergency": "emergency access", "confirm": "second opinion on an emergency"},
-		vectors: map[Vector]string{
-			StolenSession: "A thief used the session of a member of staff.", StolenDevice: "A thief used a stolen device.",
-			Insider:       "A member of staff looked without a reason that we know of.",
-			SharedAccount: "Several people used one account.", Gateway: "A thief used a computer of the organisation.",
-			Emergency: "Emergency access was used without an emergency.",
-		},
-		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
-	},
-	"nl": {
-		title: "Over uw medisch dossier", drill: "OEFENING. Dit is niet echt.",
-		happened: "Wat is er gebeurd", opened: "Wat is geopend", unseen: "Wat is niet geopend", did: "Wat wij hebben gedaan",
-		do: "Wat u kunt doen", help: "Hulp en vragen", check: "Deze brief controleren",
-		asked: "Iemand heeft delen van uw medisch dossier opgevraagd, in %d verzoeken.",
-		first: "Het eerste verzoek was op %s.", last: "Het laatste verzoek was op %s.",
-		through: "De verzoeken kwamen binnen bij %s.", role: "Het gebruikte account heeft de rol: %s.",
-		breach:    "Wij behandelen dit als een datalek.",
-		openedOne: "Eén stuk uit uw dossier is geopend.", openedMany: "%d stukken uit uw dossier zijn geopend.",
-		means:    "Iemand kon dus lezen wat daarin staat.",
-		closeOne: "Over één ander stuk zijn wij niet zeker.", closeMany: "Over %d andere stukken zijn wij niet zeker.",
-		closeWhy: "Wij kregen te weinig bewijs om uit te sluiten dat ze zijn geopend.",
-		nothing:  "Er is niets uit uw dossier geopend.", unsure: "Wij vonden niets dat is geopend, maar ons bewijs is niet compleet.",
-		table:      "In de tabel hieronder staat elk verzoek dat wij kennen.",
-		refusedOne: "Eén stuk is opgevraagd en bleef op slot.", refusedMany: "%d stukken zijn opgevraagd en bleven op slot.",
-		nothingElse: "Deze verzoeken hebben niets anders uit uw dossier geopend.",
-		incomplete:  "Onze lijst is misschien niet compleet, want te weinig bewaarders gaven antwoord.",
-		contained:   "Wij hebben de toegang gestopt op %s.", measure: "Op %s: %s.",
-		kept:    "Wij bewaren het bewijs van elk verzoek.",
-		history: "In uw eigen dossier ziet u wie heeft gekeken, en wanneer.",
-		stop:    "Daar kunt u ook iemands toegang stoppen.",
-		beware:  "Let op als iemand u belt of schrijft over uw gezondheid.",
-		never:   "Geef nooit uw codes of wachtwoorden aan iemand.", complain: "U kunt een klacht indienen bij: %s.",
-		questions: "Hebt u vragen?", contact: "Contact: %s.",
-		upset:     "Bent u geschrokken of voelt u zich hierdoor onveilig?",
-		normal:    "U kunt erover praten met iemand die naar u luistert.",
-		officer:   "Onze functionaris gegevensbescherming is: %s.",
-		checkHow:  "Iedereen kan dit bestand controleren met het programma abaton verify.",
-		checkSays: "Dat ziet het als er één letter is veranderd.",
-		withheld:  "Stuur deze brief niet met de post.", speak: "%s spreekt de patiënt persoonlijk.",
-		speakNobody: "De organisatie moet iemand kiezen die de patiënt persoonlijk spreekt.",
-		columns:     [6]string{"Wanneer", "Wat", "Rol", "Geopend", "Niet geopend", "Bewijs"},
-		acts: map[string]string{"release": "stukken opgevraagd", "permit": "toegang gevraagd", "list": "lijst van stukken", "history": "lijst van inzages",
-			"index": "inhoudsopgave", "deposit": "stukken toegevoegd", "erase": "stukken gewist", "re-lock": "stukken opnieuw op slot", "repair": "herstel",
-			"export": "heel dossier opgevraagd", "unseal": "kluis geopend", "emergency": "noodtoegang", "confirm": "tweede oordeel over een noodgeval"},
-		vectors: map[Vector]string{
-			StolenSession: "Een dief gebruikte de sessie van een medewerker.", StolenDevice: "Een dief gebruikte een gestolen apparaat.",
-			Insider:       "Een medewerker keek zonder een reden die wij kennen.",
-			SharedAccount: "Meerdere mensen gebruikten één account.", Gateway: "Een dief gebruikte een computer van de organisatie.",
-			Emergency: "Noodtoegang is gebruikt zonder noodgeval.",
-		},
-		months: [12]string{"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
-	},
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Each language is one file of the same names (TestEveryLanguageSaysEverything).
+// Whoever changes a sentence keeps it short: a test counts.
+//
+//go:embed words/*.json
+var wordFiles embed.FS
+
+// phrases are the words of one language.
+type phrases struct {
+	Title, Drill, Happened, Opened, Unseen, Did, Do, Help, Check, Asked, First, Last   string
+	Through, Role, Breach, OpenedOne, OpenedMany, Means, CloseOne, CloseMany, CloseWhy string
+	Nothing, Unsure, Table, RefusedOne, RefusedMany, NothingElse, Incomplete           string
+	Contained, Measure, Kept, History, Stop, Beware, Never, Complain, Questions        string
+	Contact, Upset, Normal, Officer, CheckHow, CheckSays, Withheld, Speak, SpeakNobody string
+	Helplines, Pages                                                                   string
+	Columns                                                                            []string // of the table of requests
+	Months                                                                             []string
+	Acts                                                                               map[string]string // by the name of a ledger's operation
+	Vectors                                                                            map[Vector]string
+}
+
+// languages reads the files once; one that is not in its form is a mistake of this
+// program.
+var languages = sync.OnceValue(func() map[string]*phrases {
+	files, err := wordFiles.ReadDir("words")
+	if err != nil {
+		panic("the words are built in")
+	}
+	all := make(map[string]*phrases)
+	for _, f := range files {
+		text, err := wordFiles.ReadFile("words/" + f.Name())
+		if err != nil {
+			panic("the words are built in")
+		}
+		w := new(phrases)
+		if err := strict(text, w); err != nil || len(w.Columns) != 6 || len(w.Months) != 12 {
+			panic("built-in words " + f.Name() + " are not in their form")
+		}
+		all[strings.TrimSuffix(f.Name(), ".json")] = w
+	}
+	return all
+})
+
+// wordsOf are the words of a language; nil for one that is not known here.
+func wordsOf(language string) *phrases { return languages()[language] }
+
+func (w *phrases) count(one, many string, n int) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
+}
+
+func (w *phrases) moment(at int64) string {
+	t := time.Unix(at, 0).UTC()
+	return fmt.Sprintf("%d %s %d, %s UTC", t.Day(), w.Months[t.Month()-1], t.Year(), t.Format("15:04"))
 }

@@ -81,7 +81,7 @@ func (h *hospital) duringStay(u int, s *stay, d int) {
 			h.say(order, at, s.patient, team(to), at, at+2*day)
 			later := at + 10*minute + exponential(h.at, 40*minute)
 			if by := h.on(to, "", later); by != nil {
-				h.some(by, later, s.patient, 2+h.at.Below(6))
+				h.some(by, ordered, later, s.patient, 2+h.at.Below(6))
 			}
 		}
 	}
@@ -104,7 +104,7 @@ func (h *hospital) consult(patient int32, at int64) {
 		return
 	}
 	h.say(referral, at, patient, by.person, at, at+14*day)
-	h.some(by, later, patient, 3+h.at.Below(4))
+	h.some(by, consult, later, patient, 3+h.at.Below(4))
 }
 
 // ambulatory is the clinics: a list for each physician, made days ahead or on
@@ -125,9 +125,9 @@ func (h *hospital) ambulatory(d int) {
 				known = at - 5*minute
 			}
 			h.say(appointment, known, patient, team(s.unit), min(known, at-hour), at+7*day)
-			h.some(s, at, patient, 3+h.at.Below(4))
+			h.some(s, visit, at, patient, 3+h.at.Below(4))
 			if by := h.on(s.unit, nurseRole, at); by != nil {
-				h.some(by, at-4*minute, patient, 3+h.at.Below(3))
+				h.some(by, visit, at-4*minute, patient, 3+h.at.Below(3))
 			}
 			if chance(h.at, h.feed.aside) {
 				h.aside(at+10*minute, patient, s.unit)
@@ -143,7 +143,7 @@ func (h *hospital) aside(at int64, patient int32, not int) {
 		return
 	}
 	if by := h.on(u, abaton.RolePhysician, at); by != nil {
-		h.some(by, at, patient, 1+h.at.Below(2))
+		h.some(by, aside, at, patient, 1+h.at.Below(2))
 	}
 }
 
@@ -179,20 +179,20 @@ func (h *hospital) emergency(u int, at int64, rush bool) {
 		if chance(h.at, unconsciousNumber) {
 			b = urgently
 		}
-		h.reads(doctor, at+8*minute, patient, b)
-		h.some(doctor, at+10*minute, patient, 4+h.at.Below(5))
+		h.reads(doctor, accident, at+8*minute, patient, b)
+		h.some(doctor, accident, at+10*minute, patient, 4+h.at.Below(5))
 	}
 	if nurse != nil {
-		h.some(nurse, at+2*minute, patient, 4+h.at.Below(5))
+		h.some(nurse, accident, at+2*minute, patient, 4+h.at.Below(5))
 	}
 	if second := h.on(u, nurseRole, at+90*minute); second != nil {
-		h.some(second, at+90*minute, patient, 2+h.at.Below(3))
+		h.some(second, accident, at+90*minute, patient, 2+h.at.Below(3))
 	}
 	if second := h.on(u, abaton.RoleEmergency, at+2*hour); second != nil {
-		h.some(second, at+2*hour, patient, 1+h.at.Below(3))
+		h.some(second, accident, at+2*hour, patient, 1+h.at.Below(3))
 	}
 	if doctor != nil && chance(h.at, followThousand*h.feed.aside/8) {
-		h.reads(doctor, doctor.until-30*minute-int64(h.at.Below(int(hour))), patient, 0)
+		h.reads(doctor, follow, doctor.until-30*minute-int64(h.at.Below(int(hour))), patient, 0)
 	}
 }
 

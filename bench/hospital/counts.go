@@ -23,6 +23,7 @@ type counts struct {
 	lostActs          int // that did not open at all
 	notices           int // patients told of an emergency opening
 	byRule            [32]int
+	causes            map[because]int
 	unexplained       int            // pairs that a keeper lists after a day (D14)
 	refusedRelated    int            // of lost acts, those about a related patient
 	flags             map[string]int // staff-days that each onlooker named
@@ -36,10 +37,11 @@ type counts struct {
 type personDay struct {
 	prompted, suspended, reviewed bool
 	rules                         detect.Rules
+	causes                        map[because]bool // counted today
 }
 
 func newCounts(from int64) *counts {
-	return &counts{from: from, pairs: make(map[uint64]int64), flags: make(map[string]int), today: make(map[int32]*personDay)}
+	return &counts{from: from, pairs: make(map[uint64]int64), flags: make(map[string]int), causes: make(map[because]int), today: make(map[int32]*personDay)}
 }
 
 // honest counts an act of honest work.
@@ -60,21 +62,22 @@ func (c *counts) honest(l *loop, a *act, da *detect.Act, o *outcome) {
 	if a.bits&urgently != 0 && o.opened {
 		c.notices++
 	}
-	c.finding(a, da, o)
+	c.finding(a, da, o, l.w.people[a.who].role)
 }
 
-func (c *counts) finding(a *act, da *detect.Act, o *outcome) {
+func (c *counts) finding(a *act, da *detect.Act, o *outcome, role string) {
 	if o.level == 0 && o.opened && !o.stepped {
 		return
 	}
 	p := c.today[a.who]
 	if p == nil {
-		p = new(personDay)
+		p = &personDay{causes: make(map[because]bool)}
 		c.today[a.who] = p
 	}
 	if o.stepped {
 		c.prompts++
 		p.prompted = true
+		c.because(p, "step-up", a, o.rules, role, da.Related)
 	}
 	if !o.opened {
 		c.lostActs++
@@ -85,8 +88,14 @@ func (c *counts) finding(a *act, da *detect.Act, o *outcome) {
 			c.throttledActs++
 		}
 	}
-	p.suspended = p.suspended || o.level >= detect.SuspendSession
-	p.reviewed = p.reviewed || o.level == detect.Log || o.rules.Has(detect.D4)
+	if o.level >= detect.SuspendSession {
+		p.suspended = true
+		c.because(p, "suspension", a, o.rules, role, da.Related)
+	}
+	if o.level == detect.Log || o.rules.Has(detect.D4) {
+		p.reviewed = true
+		c.because(p, "review", a, o.rules, role, da.Related)
+	}
 	if o.level >= detect.StepUp {
 		p.rules |= o.rules
 	}

@@ -42,17 +42,17 @@ type feed struct {
 // pairs unexplained (Fabbri and LeFevre 2013; Hospital Italiano 2015). In all of
 // them 15 % of referrals are told late and 5 % never.
 func feeds() []feed {
-	make := func(name string, scale float64, lag int64) feed {
+	make := func(name string, scale float64, lag int64, stale float64) feed {
 		return feed{
 			name: name,
 			late: map[kind]float64{appointment: 5 * scale, admission: 10 * scale, referral: 150, order: 8 * scale, handover: 10 * scale, registration: 12 * scale},
 			lag: map[kind]int64{appointment: lag, admission: lag / 2, referral: 3 * hour, order: lag / 2,
 				handover: lag, registration: lag / 4},
 			never: map[kind]float64{appointment: 1 * scale, referral: 50, order: 2 * scale, handover: 4 * scale, registration: 1 * scale},
-			stale: 30 * scale, aside: 2.0 * scale, slip: 0.5,
+			stale: stale, aside: 2.0 * scale, slip: 0.5,
 		}
 	}
-	return []feed{make("fresh", 4.5, 30*minute), make("ordinary", 13.5, 2*hour), make("poor", 35, 4*hour)}
+	return []feed{make("fresh", 4.5, 30*minute, 0), make("ordinary", 13.5, 2*hour, 100), make("poor", 35, 4*hour, 650)}
 }
 
 // when is when the feed tells what happened at a time; false for never.

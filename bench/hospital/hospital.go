@@ -17,6 +17,7 @@ type act struct {
 	session      int64
 	device       int32
 	bits         bits
+	task         task
 	thief        int16 // of whom in the attack list, plus one; 0 for honest work
 }
 
@@ -98,24 +99,24 @@ func (h *hospital) say(k kind, known int64, patient, whom int32, from, until int
 
 // reads lets somebody on shift open a patient's record, or now and then, by
 // mistake, another's.
-func (h *hospital) reads(s *shift, at int64, patient int32, b bits) {
+func (h *hospital) reads(s *shift, why task, at int64, patient int32, b bits) {
 	if at < s.from-10*minute || at >= s.until {
 		return
 	}
 	if chance(h.at, h.feed.slip) {
-		patient = h.anybody()
+		patient, why = h.anybody(), slip
 	}
 	if s.unknown {
 		b |= unknown
 	}
 	device, session := s.where(at)
-	h.acts = append(h.acts, act{at: at, who: s.person, patient: patient, session: session, device: device, bits: b})
+	h.acts = append(h.acts, act{at: at, who: s.person, patient: patient, session: session, device: device, bits: b, task: why})
 }
 
 // some is a few reads in a row: the chart, then results, then the chart.
-func (h *hospital) some(s *shift, at int64, patient int32, n int) {
+func (h *hospital) some(s *shift, why task, at int64, patient int32, n int) {
 	for range n {
-		h.reads(s, at, patient, 0)
+		h.reads(s, why, at, patient, 0)
 		at += 20*second + exponential(h.at, 2*minute)
 	}
 }

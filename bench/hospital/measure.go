@@ -49,6 +49,7 @@ type quiet struct {
 	Notices      rate            `json:"emergency_notices"`
 	Unread       rate            `json:"unexplained_after_a_day"` // a keeper's list of the last week (D14), which sees three fifths
 	ByRule       map[string]rate `json:"staff_days_by_rule"`      // at step-up or above
+	Causes       []cause         `json:"causes"`
 	Verdicts     int             `json:"verdicts_sent"`
 	BytesAKeeper int             `json:"watch_bytes_a_keeper"`
 }
@@ -60,7 +61,7 @@ func quietOf(l *loop) quiet {
 		Feed: l.h.feed.name, StaffDays: c.staffDays, ReadsADay: ratio(c.acts, c.staffDays), Unexplained: ratio(c.strange, c.newPairs),
 		Prompts: of(c.prompts), PromptDays: of(c.promptDays), Suspensions: of(c.suspendDays), Reviews: of(c.reviewDays),
 		Lost: of(c.lostActs), LostRelated: c.refusedRelated, Throttled: c.throttledActs, Notices: of(c.notices), Unread: of(c.unexplained),
-		ByRule: make(map[string]rate), Verdicts: l.n.verdicts, BytesAKeeper: c.perKeeper,
+		ByRule: make(map[string]rate), Causes: c.allCauses(), Verdicts: l.n.verdicts, BytesAKeeper: c.perKeeper,
 	}
 	for r, n := range c.byRule {
 		if n > 0 {

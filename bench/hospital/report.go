@@ -229,6 +229,7 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "Memory of the largest watch: %.1f MiB, %d bytes a person.\n", float64(r.Memory.Keeper)/(1<<20), r.Memory.Average)
 	fmt.Fprintf(w, "\n## Honest work, per 1,000 staff-days (95 %%)\n\n")
 	printQuiet(w, slices.Concat(r.Quiet, r.Sweep))
+	printCauses(w, r.Quiet)
 	for _, a := range r.Attacks {
 		fmt.Fprintf(w, "\n## Attacks, %s feed\n\n", a.Feed)
 		printStolen(w, a.Attacks)

@@ -62,7 +62,7 @@ func places() []string {
 }
 
 func victims() []string {
-	return []string{"strangers", "sequential", "ward", "related", "vip", "kin", "colleagues", "own", "nobody"}
+	return []string{"strangers", "sequential", "ward", "related", "vip", "kin", "colleagues", "own", "same", "nobody"}
 }
 
 func choosers() []string { return []string{"rotate", "fixed", "evade"} }

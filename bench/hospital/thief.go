@@ -143,6 +143,8 @@ func (t *thief) victim(l *loop, choice string, me *accomplice) int32 {
 	switch choice {
 	case "nobody":
 		return -1
+	case "same":
+		return int32(uint32(t.seq) % uint32(n))
 	case "own":
 		return l.w.people[me.person].chart
 	case "sequential":

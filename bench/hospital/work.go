@@ -7,7 +7,8 @@ import (
 )
 
 const (
-	readsOnWard   = 44 // of a nurse or physician in a shift, besides the first round
+	illThousand   = 330 // of inpatients, those the night is told to look after
+	readsOnWard   = 44  // of a nurse or physician in a shift, besides the first round
 	ownThousand   = 850
 	homeThousand  = 30 // of physicians look again from home, in the evening
 	meetingCharts = 10
@@ -47,7 +48,7 @@ func (h *hospital) wardWork(d int) {
 			if p.from-15*minute > at || p.until+hour < at {
 				continue
 			}
-			h.reads(s, at, p.patient, 0)
+			h.reads(s, bedside, at, p.patient, 0)
 			if chance(h.at, h.feed.aside) {
 				h.aside(at, p.patient, s.unit)
 			}
@@ -77,7 +78,8 @@ func (h *hospital) divide(s *shift, wards []int) (own, others []stay) {
 	return own, others
 }
 
-// firstRound reads one's own patients; half of all read the whole list.
+// firstRound reads one's own patients; half of all read the whole list. Who
+// answers for several wards at night reads those who were handed over as ill.
 func (h *hospital) firstRound(s *shift, own, others []stay) {
 	list := own
 	if h.at.Below(2) == 0 && s.cover == 0 {
@@ -85,8 +87,11 @@ func (h *hospital) firstRound(s *shift, own, others []stay) {
 	}
 	at := s.from + int64(h.at.Below(int(8*minute)))
 	for _, st := range list {
+		if s.cover > 0 && !chance(h.at, illThousand) {
+			continue
+		}
 		if st.from-30*minute <= at && at < st.until {
-			h.reads(s, at, st.patient, 0)
+			h.reads(s, rounds, at, st.patient, 0)
 			at += 15*second + exponential(h.at, 20*second)
 		}
 	}
@@ -99,7 +104,7 @@ func (h *hospital) fromHome(s *shift, own []stay) {
 	at := s.until + 3*hour + int64(h.at.Below(int(3*hour)))
 	for i := range own[:min(len(own), 1+h.at.Below(4))] {
 		h.acts = append(h.acts, act{at: at, who: s.person, patient: own[i].patient,
-			session: h.sessions, device: int32(phones) + s.person, bits: unknown})
+			session: h.sessions, device: int32(phones) + s.person, bits: unknown, task: fromHome})
 		at += minute + exponential(h.at, minute)
 	}
 }
@@ -121,12 +126,13 @@ func (h *hospital) meetings(d int) {
 		}
 		for i := range meetingCharts {
 			patient := h.anybody()
-			told, ever := h.feed.when(h.at, referral, clock(d, 9))
+			// The agenda is an appointment of all who sit there, made the day before.
+			told, ever := h.feed.when(h.at, appointment, clock(d, 9)-day)
 			for _, by := range there {
 				if ever {
-					h.tells = append(h.tells, tell{told: told, from: clock(d, 9), until: clock(d, 24), patient: patient, whom: by.person, kind: referral})
+					h.tells = append(h.tells, tell{told: told, from: clock(d, 9), until: clock(d, 24), patient: patient, whom: by.person, kind: appointment})
 				}
-				h.reads(by, at+int64(i)*5*minute+exponential(h.at, minute), patient, 0)
+				h.reads(by, meeting, at+int64(i)*5*minute+exponential(h.at, minute), patient, 0)
 			}
 		}
 	}
@@ -172,9 +178,9 @@ func (h *hospital) worklist(s *shift, list []stay) {
 	at := s.from + 10*minute
 	for i := range n {
 		// Three looks at one, then the next: a list is worked through.
-		h.reads(s, at, list[(turn+i/3)%len(list)].patient, 0)
+		h.reads(s, worklist, at, list[(turn+i/3)%len(list)].patient, 0)
 		if chance(h.at, phoneThousand*h.feed.aside/8) {
-			h.reads(s, at+30*second, h.anybody(), 0)
+			h.reads(s, phoned, at+30*second, h.anybody(), 0)
 		}
 		at += 3*minute + exponential(h.at, 5*minute)
 	}
@@ -193,7 +199,7 @@ func (h *hospital) ordered(s *shift, booked bool) {
 			}
 		}
 		h.say(why, known, patient, team(s.unit), known, at+2*day)
-		h.some(s, at, patient, 1+h.at.Below(4))
+		h.some(s, ordered, at, patient, 1+h.at.Below(4))
 		at += 6*minute + exponential(h.at, 14*minute)
 	}
 }
@@ -204,7 +210,7 @@ func (h *hospital) review(s *shift, d int) {
 	for range reviewCharts {
 		patient := h.anybody()
 		h.say(order, clock(d, 7)-day, patient, s.person, clock(d, 7)-day, clock(d, 24))
-		h.reads(s, at, patient, 0)
+		h.reads(s, review, at, patient, 0)
 		at += 4*minute + exponential(h.at, 4*minute)
 	}
 }
@@ -215,7 +221,7 @@ func (h *hospital) programs(d int) {
 	at := clock(d, programStarts)
 	for range programCharts {
 		h.acts = append(h.acts, act{at: at, who: int32(h.w.program), patient: h.anybody(), session: h.sessions,
-			device: int32(phones) - 1, bits: batch | listed | unknown})
+			device: int32(phones) - 1, bits: batch | listed | unknown, task: program})
 		at += 2*second + int64(h.at.Below(int(second)))
 	}
 }

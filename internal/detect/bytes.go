@@ -7,6 +7,7 @@ const (
 	openBytes    = 72
 	trailBytes   = 1152
 	readersBytes = 192
+	deskBytes    = 96
 	actorBytes   = 128 // the place in the map, and the name
 	cellBytes    = 24
 )
@@ -20,7 +21,7 @@ const (
 
 // Bytes is about how much memory the Watch holds.
 func (w *Watch) Bytes() int {
-	n := len(w.baselines)*48*cellBytes + len(w.readers)*readersBytes + len(w.members)*actorBytes
+	n := len(w.baselines)*48*cellBytes + len(w.readers)*readersBytes + len(w.desks)*deskBytes + len(w.members)*actorBytes
 	for _, t := range w.trails {
 		n += actorBytes + trailBytes + cap(t.pairs)*pairBytes + cap(t.opens)*openBytes
 	}

@@ -56,6 +56,9 @@ const (
 	// OrganisationActorsMax is how many of them one organisation may fill, so
 	// that none crowds out another.
 	OrganisationActorsMax = 20_000
+	// DesksMax is how many devices of people are remembered. Beyond it a device
+	// is nobody's desk.
+	DesksMax = 50_000
 	// PatientsMax is how many patients with an unrelated reader in the last day
 	// are remembered. Beyond it every unrelated reader is stepped up.
 	PatientsMax = 200_000

@@ -16,7 +16,8 @@ type known struct {
 // within DeviceSpan steps up: who comes back to a session that stayed elsewhere
 // while another was in use, for the second time, or for an unrelated patient;
 // once for a related one is a look at the next desk. So does who opens an
-// unrelated patient on a device that this person was not at in the last month.
+// unrelated patient on a device that this person was not at in the last month,
+// unless it is a desk of the house.
 // Moving on with a new session is what people do, and was a touch of the passkey
 // itself.
 func (v *view) places() Level {
@@ -31,7 +32,7 @@ func (v *view) places() Level {
 	if v.t.returns(session, device, v.now, v.w.t.DeviceSpan) && (unrelated || within(v.now, v.t.returned, v.w.t.DeviceSpan)) {
 		return v.askOnce()
 	}
-	if unrelated && v.t.strange(device, v.now) {
+	if unrelated && v.t.strange(device, v.now) && !v.w.shared(device, v.now) {
 		return v.askOnce()
 	}
 	return 0

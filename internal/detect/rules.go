@@ -128,8 +128,10 @@ func (v *view) slow() (l Level) {
 	return l
 }
 
-// drift is D4: a one-sided cumulative sum over new patients (Page 1954), up by
-// 1 - k for an unrelated one, down by k for another.
+// drift is D4: a one-sided cumulative sum over new patients (Page 1954), down by
+// k for each with a reason and up by 1 - k for another: not at once, but when the
+// look is Late and still without one. Most are told late, and a person who is
+// sent to look should find something.
 func (v *view) drift() Level {
 	if v.drifted() > int32(v.w.t.DriftLimit) {
 		return Log
@@ -138,11 +140,11 @@ func (v *view) drift() Level {
 }
 
 func (v *view) drifted() int32 {
-	s := v.t.drift - int32(v.w.t.DriftSlack)
-	if v.newlyUnrelated() {
-		s += 100
+	s, slack := v.t.drift, int32(v.w.t.DriftSlack)
+	if v.fresh(day) && !v.newlyUnrelated() {
+		s = max(s-slack, 0)
 	}
-	return max(s, 0)
+	return s + (100-slack)*int32(v.t.overdue(v.now, v.w.t.Late))
 }
 
 // enumeration is D5: refused at many patients, or asked for a step-up at many

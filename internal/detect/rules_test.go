@@ -75,11 +75,14 @@ func stories() []story {
 		{"emergencies do not count", D3, 0, line(25, 6*hour, urgent), with(opening(start+25*6*hour, 99), unrelated)},
 		next("the line was crossed before", D3, 0, 26, 6*hour, unrelated),
 
-		next("four in a row", D4, 0, 3, 2*hour, unrelated),
-		next("five in a row", D4, Log, 4, 2*hour, unrelated),
-		{"somebody looked a moment ago", D4, 0, line(5, 2*hour, unrelated), with(opening(start+10*hour, 9), unrelated)},
-		{"five among twenty", D4, 0, mixed(20, 4), with(opening(start+20*60, 99), unrelated)},
-		{"every other one", D4, Log, mixed(11, 2), with(opening(start+11*60, 99), unrelated)},
+		{"four without a reason, a day later", D4, 0, line(4, 2*hour, unrelated), opening(at(33*60), 99)},
+		{"five of today", D4, 0, line(5, 2*hour, unrelated), opening(at(9*60), 99)},
+		{"five of yesterday", D4, Log, line(5, 2*hour, unrelated), opening(at(33*60), 99)},
+		{"five, one told late", D4, 0, append(line(5, 2*hour, unrelated), opening(at(20*60), 3)), opening(at(33*60), 99)},
+		{"five emergencies", D4, 0, line(5, 2*hour, urgent), opening(at(33*60), 99)},
+		{"somebody looked a moment ago", D4, 0, append(line(5, 2*hour, unrelated), opening(at(33*60), 98)), opening(at(33*60), 99)},
+		{"four among twenty, and twenty more", D4, 0, append(mixed(20, 5), each(line(20, 60), later)...), opening(at(26*60), 99)},
+		{"every other one", D4, Log, mixed(11, 2), opening(at(26*60), 99)},
 
 		next("four refusals", D5, 0, 3, 10, miss),
 		next("five refusals", D5, SuspendSession, 4, 10, miss),
@@ -88,9 +91,9 @@ func stories() []story {
 		{"five at one patient", D5, 0, alike(4, with(opening(start, 1), miss)), with(opening(start, 1), miss)},
 		{"whatever comes after five", D5, SuspendSession, line(5, 1, miss), opening(start+10, 20)},
 		{"a fifth at one of the four", D5, 0, line(4, 1, miss), with(opening(start+9, 1), miss)},
-		{"ten step-ups not given", D5, SuspendSession, line(10, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
-		{"ten, one given", D5, 0, append(line(10, 1, refused(abaton.ReasonStepUp)), with(opening(start+10, 4), touched)), opening(start+11, 20)},
-		{"nine", D5, 0, line(9, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
+		{"five step-ups not given", D5, SuspendSession, line(5, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
+		{"five, one given", D5, 0, append(line(5, 1, refused(abaton.ReasonStepUp)), with(opening(start+10, 4), touched)), opening(start+11, 20)},
+		{"four", D5, 0, line(4, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
 
 		{"kin", D6, StepUp, nil, with(opening(start, 1), unrelated, delicate)},
 		{"kin, stepped", D6, Notify, nil, with(opening(start, 1), unrelated, delicate, touched)},
@@ -119,6 +122,9 @@ func stories() []story {
 		{"moving on to a new device, unrelated", D7, StepUp, two[:1], with(two[1], unrelated)},
 		{"a new device, unrelated, hours later", D7, StepUp, two[:1], with(opening(at(300), 3), on(2, 2), unrelated)},
 		{"a known device, unrelated, hours later", D7, 0, two, with(opening(at(300), 3), unrelated)},
+		{"moving on to a desk of the house, unrelated", D7, 0, append(seated(3), two[0]), with(two[1], unrelated)},
+		{"to one that two people used", D7, StepUp, append(seated(2), two[0]), with(two[1], unrelated)},
+		{"to one that three used two months ago", D7, StepUp, append(seated(3), with(two[0], monthsLater)), with(two[1], unrelated, monthsLater)},
 		{"the first device of all", D7, 0, nil, with(opening(at(1), 3), unrelated)},
 		{"a program in two places", D7, 0, each(forth, program(abaton.RoleBatch)), with(opening(at(3), 3), on(2, 2), program(abaton.RoleBatch))},
 		{"a program elsewhere, unrelated", D7, 0, each(two[:1], program(abaton.RoleBatch)), with(opening(at(3), 3), on(2, 2), program(abaton.RoleBatch), unrelated)},
@@ -141,22 +147,23 @@ func stories() []story {
 		{"on shift", D10, 0, nil, with(opening(start, 1), unrelated)},
 
 		next("a busy hour", D11, 0, 24, 60),
-		next("an hour nobody has", D11, StepUp, 45, 60),
-		next("an hour nobody ever has", D11, SuspendSession, 65, 30),
-		{"a new hour", D11, 0, line(45, 60), opening(start+hour, 99)},
+		next("an hour nobody has", D11, StepUp, 55, 60),
+		next("an hour nobody ever has", D11, SuspendSession, 85, 30),
+		{"a new hour", D11, 0, line(55, 60), opening(start+hour, 99)},
+		{"such an hour, stepped at another patient", D11, Notify, append(line(55, 60), with(opening(at(55), 70), touched)), opening(at(55)+30, 71)},
 
-		{"a third unrelated reader", D12, 0, readers(2), with(opening(at(5), 9), by(20), unrelated)},
-		{"a fourth", D12, StepUp, readers(3), with(opening(at(5), 9), by(20), unrelated)},
-		{"a fourth, stepped", D12, Notify, readers(3), with(opening(at(5), 9), by(20), unrelated, touched)},
-		{"a fourth, after three with a reason", D12, 0, each(readers(3), related), with(opening(at(5), 9), by(20), unrelated)},
-		{"a fourth, after three programs", D12, 0, each(readers(3), program("")), with(opening(at(5), 9), by(20), unrelated)},
-		{"a program as the fourth", D12, 0, readers(3), with(opening(at(5), 9), by(20), unrelated, program(""))},
-		{"the third again", D12, 0, readers(3), with(opening(at(5), 9), by(12), unrelated)},
-		{"the third again, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(12), unrelated)},
-		{"a program, after a fourth", D12, StepUp, readers(4), with(opening(at(5), 9), by(30), unrelated, program(""))},
-		{"a related one, after a fourth", D12, Notify, readers(4), with(opening(at(5), 9), by(20))},
-		{"a fourth, the next day", D12, 0, readers(3), with(opening(start+day+5*minute, 9), by(20), unrelated)},
-		{"another patient", D12, 0, readers(4), with(opening(at(5), 8), by(20), unrelated)},
+		{"a fourth unrelated reader", D12, 0, readers(3), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fifth", D12, StepUp, readers(4), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fifth, stepped", D12, Notify, readers(4), with(opening(at(5), 9), by(20), unrelated, touched)},
+		{"a fifth, after four with a reason", D12, 0, each(readers(4), related), with(opening(at(5), 9), by(20), unrelated)},
+		{"a fifth, after four programs", D12, 0, each(readers(4), program("")), with(opening(at(5), 9), by(20), unrelated)},
+		{"a program as the fifth", D12, 0, readers(4), with(opening(at(5), 9), by(20), unrelated, program(""))},
+		{"the fourth again", D12, 0, readers(4), with(opening(at(5), 9), by(12), unrelated)},
+		{"the fourth again, after a fifth", D12, StepUp, readers(5), with(opening(at(5), 9), by(12), unrelated)},
+		{"a program, after a fifth", D12, StepUp, readers(5), with(opening(at(5), 9), by(30), unrelated, program(""))},
+		{"a related one, after a fifth", D12, Notify, readers(5), with(opening(at(5), 9), by(20))},
+		{"a fifth, the next day", D12, 0, readers(4), with(opening(start+day+5*minute, 9), by(20), unrelated)},
+		{"another patient", D12, 0, readers(5), with(opening(at(5), 8), by(20), unrelated)},
 	}
 	return all
 }
@@ -168,6 +175,17 @@ func mixed(n, every int) []Act {
 	}
 	return acts
 }
+
+// seated are people who work on device 2.
+func seated(people int) (acts []Act) {
+	for i := range people {
+		acts = append(acts, with(opening(start-hour, 40+i), by(50+i), on(2, 50+i)))
+	}
+	return acts
+}
+
+func later(a *Act)       { a.Time += hour; a.Patient = patientOf(int(a.Time-start) + 1000) }
+func monthsLater(a *Act) { a.Time += 2 * month }
 
 // each changes every one of acts.
 func each(acts []Act, change ...func(*Act)) (all []Act) {

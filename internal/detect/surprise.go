@@ -81,7 +81,7 @@ func (v *view) surprise() Level {
 	case s >= float64(v.w.t.Astonish)/10:
 		return SuspendSession
 	case s >= float64(v.w.t.Surprise)/10 || n > int(v.profile.Hour):
-		return v.ask()
+		return v.askOnce() // the hour is odd, not the patient
 	}
 	return 0
 }

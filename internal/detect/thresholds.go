@@ -68,7 +68,7 @@ func Default() Thresholds {
 			UnrelatedHour: 5, UnrelatedDay: 12, UnrelatedWeek: 25, Emergencies: 2, Hour: 60, Mean: 50, Spread: 30}
 	}
 	quick := func(p Profile) Profile { p.Every = 1000; return p }
-	urgent := person(abaton.RoleEmergency, 9)
+	urgent := person(abaton.RoleEmergency, 13)
 	urgent.Emergencies = 5
 	program := func(role string, volume, day uint16) Profile {
 		return Profile{Role: role, Burst: 50, Every: 200, Volume: volume, Day: day,
@@ -83,8 +83,8 @@ func Default() Thresholds {
 	slices.SortFunc(profiles, byRole)
 	return Thresholds{
 		Version: RulesVersion, Profiles: profiles,
-		Misses: 5, Unanswered: 10, MissSpan: 120, DriftSlack: 25, DriftLimit: 300, DeviceSpan: 300,
-		Surprise: 60, Astonish: 90, Readers: 4, Late: 24 * 3600, StepLife: 3600,
+		Misses: 5, Unanswered: 5, MissSpan: 120, DriftSlack: 25, DriftLimit: 300, DeviceSpan: 300,
+		Surprise: 75, Astonish: 120, Readers: 5, Late: 24 * 3600, StepLife: 3600,
 	}
 }
 

@@ -53,6 +53,7 @@ type open struct {
 	session   abaton.SessionID
 	at        uint32
 	emergency bool
+	counted   bool // by D4
 }
 
 // stepped: a fresh assertion for this patient in this session.
@@ -174,6 +175,30 @@ func (t *trail) week(patient abaton.ActorID, now uint32) (n int) {
 		}
 	}
 	return n
+}
+
+// overdue counts the unrelated patients whose reason should have come by now,
+// and of whom D4 does not know.
+func (t *trail) overdue(now, late uint32) (n int) {
+	for i := range t.opens {
+		if t.opens[i].overdue(now, late) {
+			n++
+		}
+	}
+	return n
+}
+
+func (o *open) overdue(now, late uint32) bool {
+	return !o.counted && !o.emergency && within(now, o.at, week) && !within(now, o.at, late)
+}
+
+// counted: D4 has taken them in.
+func (t *trail) counted(now, late uint32) {
+	for i := range t.opens {
+		if o := &t.opens[i]; o.overdue(now, late) {
+			o.counted = true
+		}
+	}
 }
 
 // forget: there was a reason to open this patient.

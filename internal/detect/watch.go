@@ -27,6 +27,7 @@ type Watch struct {
 	trails    map[abaton.ActorID]*trail
 	members   map[abaton.ActorID]int // trails by organisation
 	readers   map[uint64]readers     // by patient
+	desks     map[uint64]desk        // by device
 	baselines []baseline             // by row of t.Profiles
 }
 
@@ -38,7 +39,7 @@ func New(t Thresholds) *Watch {
 	}
 	return &Watch{
 		t: t, rows: t.rows(), blank: &trail{factor: one}, trails: make(map[abaton.ActorID]*trail), members: make(map[abaton.ActorID]int),
-		readers: make(map[uint64]readers), baselines: make([]baseline, len(t.Profiles)),
+		readers: make(map[uint64]readers), desks: make(map[uint64]desk), baselines: make([]baseline, len(t.Profiles)),
 	}
 }
 
@@ -117,15 +118,14 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 		v.c.here = here
 	}
 	w.turnHour(t, v.row, now)
+	t.drift = v.drifted()
+	t.counted(now, w.t.Late)
 	if v.fresh(day) {
 		t.pace(v.profile, now)
 		t.hourNew = increment(t.hourNew)
 		if a.Related {
 			t.hourTaught = increment(t.hourTaught)
 		}
-		t.drift = v.drifted()
-	} else if v.newlyUnrelated() {
-		t.drift = v.drifted()
 	}
 	if t.drift > int32(w.t.DriftLimit) {
 		t.drift = 0 // one look by a person for each climb
@@ -141,6 +141,7 @@ func (w *Watch) take(t *trail, a *Act, now uint32) {
 		t.step(short(a.Patient), short(a.Session), now)
 	}
 	t.stand(short(a.Session), short(a.Device), now, w.t.DeviceSpan)
+	w.sit(a, now)
 	if v.unrelated() && !a.Program {
 		w.read(v.id, short(a.Actor), now)
 	}
@@ -215,6 +216,11 @@ func (w *Watch) Settle(now int64) {
 	for patient, r := range w.readers {
 		if !r.alive(at) {
 			delete(w.readers, patient)
+		}
+	}
+	for device, d := range w.desks {
+		if !d.alive(at) {
+			delete(w.desks, device)
 		}
 	}
 }

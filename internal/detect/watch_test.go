@@ -23,6 +23,7 @@ func TestSizes(t *testing.T) {
 		"open":    {unsafe.Sizeof(open{}), openBytes},
 		"trail":   {unsafe.Sizeof(trail{}), trailBytes},
 		"readers": {unsafe.Sizeof(readers{}) + 8, readersBytes * 2 / 3}, // a map is two thirds full
+		"desk":    {unsafe.Sizeof(desk{}) + 8, deskBytes * 2 / 3},
 		"cell":    {unsafe.Sizeof(cell{}), cellBytes},
 	} {
 		if int(c.got) > c.most {
@@ -175,7 +176,7 @@ func TestExplainedNoLongerCounts(t *testing.T) {
 	wantFinding(t, w.Judge(&last), D2, 0)
 
 	w = New(Default())
-	for i := range 3 {
+	for i := range 4 {
 		take(w, with(opening(start, 9), by(10+i), unrelated))
 	}
 	last = with(opening(start+minute, 9), by(20), unrelated)
@@ -186,8 +187,8 @@ func TestExplainedNoLongerCounts(t *testing.T) {
 	// What was raised once stays so for its day.
 	take(w, with(last, touched), with(last, by(21), touched))
 	onlookers := w.Onlookers(patientOf(9))
-	if len(onlookers) != 4 || slices.Contains(onlookers, actorOf(11)) {
-		t.Errorf("onlookers: got %d, want four, and not who had a reason", len(onlookers))
+	if len(onlookers) != 5 || slices.Contains(onlookers, actorOf(11)) {
+		t.Errorf("onlookers: got %d, want five, and not who had a reason", len(onlookers))
 	}
 	if got := w.Onlookers(patientOf(8)); got != nil {
 		t.Errorf("onlookers of another patient: got %d, want none", len(got))

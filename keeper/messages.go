@@ -189,6 +189,9 @@ const (
 	// QueryHeld asks who of the asker's organisation the watch holds back; it is
 	// ledgered.
 	QueryHeld QueryKind = 7
+	// QuerySteer asks the same and what else an officer decides by, of all or of
+	// one; it is ledgered.
+	QuerySteer QueryKind = 8
 )
 
 // QueryActorsMax is how many key logs one query may name.
@@ -228,8 +231,9 @@ type Statements struct {
 	// Checkpoint, 32 bytes a hash.
 	Disclosures []Disclosure `cbor:"13,keyasint,omitzero"`
 	Gone        uint64       `cbor:"14,keyasint,omitzero"`
-	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld, at most HeldMax, held furthest first
+	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld and QuerySteer, at most HeldMax, held furthest first
 	Cover       []byte       `cbor:"16,keyasint,omitzero"`
+	Steer       *Steer       `cbor:"17,keyasint,omitzero"` // for QuerySteer
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

@@ -150,6 +150,7 @@ type Output struct {
 	Each       []abaton.Reason  // of each lock of a Commit; empty: in force
 	Openings   []keeper.Opening // for a query of them
 	Held       []keeper.Held    // for a query of whom the watch holds
+	Steer      *keeper.Steer    // for a query of what officers decide by
 
 	finish func(*Output) // run once durable
 }

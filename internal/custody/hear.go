@@ -43,7 +43,7 @@ func (h hearing) decide(c *Core, t *tx) Output {
 		return t.fail(err)
 	}
 	muted := c.watching.ladder.Muted(h.Said.Keeper, t.now.Unix())
-	_, err = c.take(t, h.Said, proof)
+	_, err = c.take(t, h.Said, proof, grounds{})
 	if until := c.watching.ladder.Muted(h.Said.Keeper, t.now.Unix()); muted == 0 && until != 0 {
 		c.find(t, abaton.ReasonBudget)
 		c.jot(t, mutedName(h.Said.Keeper), wire.U64(uint64(until)))

@@ -1,6 +1,8 @@
 package custody
 
 import (
+	"time"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/internal/contain"
@@ -18,17 +20,67 @@ func (c *Core) forgive(t *tx, a *actor.Authentic) {
 	if !ok || v == nil {
 		return
 	}
-	var people []contain.Subject
+	var about []contain.Subject
 	for _, name := range b.Verdicts {
-		if s, known := c.watching.ladder.About(contain.Name(name)); known && s.Kind == contain.KindPerson {
-			people = append(people, s)
+		if s, known := c.watching.ladder.About(contain.Name(name)); known {
+			about = append(about, s)
 		}
 	}
 	t.after = append(t.after, func(*ledger.Group) {
-		for _, s := range people {
-			v.watch.Forgive(s.ID)
+		for _, s := range about {
+			v.forgive(s)
 		}
 	})
+}
+
+// forgive forgets what was noted of whom a verdict is about. A device and an
+// organisation have no memory of their own.
+func (v *vigil) forgive(s contain.Subject) {
+	switch s.Kind {
+	case contain.KindPerson:
+		v.watch.Forgive(s.ID)
+	case contain.KindSession:
+		v.watch.ForgiveSession(s.ID)
+	}
+}
+
+// forgiving is what a keeper that reads its ledger again has met of verdicts.
+type forgiving map[abaton.ActorID]map[contain.Name]contain.Subject // by organisation
+
+// meet takes an entry of a verdict, or of a lift: what that one lifted is
+// forgiven where it stands.
+func (c *Core) meet(f forgiving, vigils map[abaton.ActorID]*vigil, e *ledger.Entry) error {
+	switch e.Op {
+	case ledger.OpContain:
+		if f[e.Organisation] == nil {
+			f[e.Organisation] = make(map[contain.Name]contain.Subject)
+		}
+		f[e.Organisation][contain.Name(e.Request)] = containedOf(e)
+	case ledger.OpLift:
+		v := vigils[e.Actor]
+		org, err := c.actors.get(e.Actor)
+		if err != nil || org == nil || v == nil {
+			return err
+		}
+		for _, name := range org.LiftedBy(e.Request) {
+			v.forgive(f[e.Actor][name])
+		}
+	}
+	return nil
+}
+
+// containedOf is whom the entry of a verdict is about: the other end of
+// containment.
+func containedOf(e *ledger.Entry) contain.Subject {
+	switch {
+	case e.Session != (abaton.SessionID{}):
+		return contain.Session(e.Session)
+	case e.Device != (abaton.ActorID{}):
+		return contain.Device(e.Device)
+	case e.Actor != e.Organisation:
+		return contain.Person(e.Actor)
+	}
+	return contain.Organisation(e.Organisation)
 }
 
 // tellHeld answers an organisation's managers and its security officers whom
@@ -50,9 +102,14 @@ func (c *Core) tellHeld(t *tx, q *keeper.Query, asker *actor.State) Output {
 	}
 	t.enter(ledger.Entry{Request: hashOf(wire.Marshal(q)), Op: ledger.OpLook, Outcome: ledger.Permitted,
 		Actor: asker.Actor(), Organisation: organisation})
-	var out Output
-	for _, h := range c.watching.ladder.List(organisation, t.now.Unix(), c.lifted) {
-		if len(out.Held) == keeper.HeldMax {
+	return Output{Held: c.heldOf(organisation, t.now)}
+}
+
+// heldOf is whom of an organisation this keeper holds back, those held furthest
+// first.
+func (c *Core) heldOf(organisation abaton.ActorID, now time.Time) (out []keeper.Held) {
+	for _, h := range c.watching.ladder.List(organisation, now.Unix(), c.lifted) {
+		if len(out) == keeper.HeldMax {
 			break
 		}
 		one := keeper.Held{Kind: uint8(h.Subject.Kind), Subject: h.Subject.ID, Level: uint8(h.Level), Rules: uint32(h.Rules),
@@ -60,7 +117,7 @@ func (c *Core) tellHeld(t *tx, q *keeper.Query, asker *actor.State) Output {
 		for _, n := range h.Names {
 			one.Verdicts = append(one.Verdicts, n)
 		}
-		out.Held = append(out.Held, one)
+		out = append(out, one)
 	}
 	return out
 }

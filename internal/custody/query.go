@@ -38,7 +38,7 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)
 		return Output{Bytes: yours}
-	case peer != nil && (m.Query.Kind == keeper.QueryOpened || m.Query.Kind == keeper.QueryTouched || m.Query.Kind == keeper.QueryHeld):
+	case peer != nil && overseen(m.Query.Kind):
 		return refused(abaton.ReasonPeer)
 	case peer != nil:
 		return Output{}
@@ -75,8 +75,19 @@ func (m mayAsk) decide(c *Core, t *tx) Output {
 		return c.admitLook(t, m.Query, st)
 	case keeper.QueryHeld:
 		return c.tellHeld(t, m.Query, st)
+	case keeper.QuerySteer:
+		return c.tellSteer(t, m.Query, st)
 	}
 	return Output{}
+}
+
+// overseen are the questions that people ask, and no keeper does.
+func overseen(kind keeper.QueryKind) bool {
+	switch kind {
+	case keeper.QueryOpened, keeper.QueryTouched, keeper.QueryHeld, keeper.QuerySteer:
+		return true
+	}
+	return false
 }
 
 // Tell answers a query for key logs or, from a peer, for the statement feed.
@@ -116,6 +127,8 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 		err = k.touched(ctx, &a, &q, out.Entry)
 	case keeper.QueryHeld:
 		a.Held = out.Held
+	case keeper.QuerySteer:
+		err = k.steer(&a, &q, out)
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

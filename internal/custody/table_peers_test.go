@@ -44,7 +44,7 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 		own, no = w.Keepers[2].Identity.Key, refuses(abaton.ReasonPeer)
 	}
 	about := w.doctor.ID
-	if kind == keeper.QueryHeld {
+	if kind == keeper.QueryHeld || kind == keeper.QuerySteer {
 		own, about = w.org.Manage, w.org.ID
 	}
 	say := func(by *key.Signing, after time.Duration) *said {
@@ -85,7 +85,7 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 			truncated: form, oversized: refuses(abaton.ReasonTooLarge), loose: form, unforeseen: form, zeroValue: form,
 		},
 	}
-	if kind == keeper.QueryHeld {
+	if kind == keeper.QueryHeld || kind == keeper.QuerySteer {
 		r.cells[replayed] = cell{same: true, entries: 1} // each look is ledgered
 	}
 	if kind == keeper.QueryTime {
@@ -281,7 +281,7 @@ func peerRows(t *testing.T) (*custodytest.Network, []row) {
 	for k := keeper.QueryLog; k <= keeper.QueryTouched; k++ {
 		rows = append(rows, w.queryRow(k))
 	}
-	rows = append(rows, w.queryRow(keeper.QueryHeld))
+	rows = append(rows, w.queryRow(keeper.QueryHeld), w.queryRow(keeper.QuerySteer))
 	for k := keeper.RepairBatches; k <= keeper.RepairGone; k++ {
 		rows = append(rows, w.repairRow(t, k))
 	}

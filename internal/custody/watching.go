@@ -157,12 +157,16 @@ func (c *Core) contain(v *verdict) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.take(v.t, said, false)
+	m, err := c.vigil(st.Organisation, v.t.now)
+	if err != nil {
+		return err
+	}
+	_, err = c.take(v.t, said, false, grounds{Who: st.Actor, Figures: m.watch.Figures(&v.seen.act, rules)})
 	return err
 }
 
 // take puts a verdict on the ladder, and with the group into ledger and store.
-func (c *Core) take(t *tx, said *contain.Said, proof bool) (took bool, err error) {
+func (c *Core) take(t *tx, said *contain.Said, proof bool, by grounds) (took bool, err error) {
 	now := t.now.Unix()
 	if took, err = c.watching.ladder.Put(said, proof, now); err != nil || !took {
 		return false, err
@@ -171,8 +175,9 @@ func (c *Core) take(t *tx, said *contain.Said, proof bool) (took bool, err error
 	if said.Keeper != c.cfg.Index {
 		e.Word = said.Keeper
 	}
-	t.enter(e)
+	place := t.enter(e)
 	c.keepWord(t, said, proof)
+	c.keepPast(t, said, proof, place, by)
 	if said.Keeper == c.cfg.Index {
 		t.after = append(t.after, func(*ledger.Group) { c.watching.words = append(c.watching.words, said) })
 	}
@@ -206,8 +211,9 @@ func (c *Core) takeWords() []*contain.Said {
 
 // What detection reads again from the ledger at a start.
 const (
-	// recallSpan is how far back: the longest window of any rule.
-	recallSpan = 7 * 24 * time.Hour
+	// recallSpan is how far back: the longest window of any rule, and the life of
+	// a verdict that may have been lifted within it.
+	recallSpan = 7*24*time.Hour + contain.LifeMax
 	// recallMax bounds the entries, so that a start stays short; what is older
 	// does not count.
 	recallMax = 1 << 19
@@ -231,39 +237,22 @@ func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
 		}
 		from--
 	}
-	held := make(map[contain.Name]abaton.ActorID) // whom verdicts are about
+	met := make(forgiving)
 	for i := from; i < size; i++ {
 		e, err := c.log.Entry(i)
 		if err != nil {
 			return err
 		}
-		if e.Op == ledger.OpLift && vigils[e.Actor] != nil {
-			if err := c.forgiveAgain(vigils[e.Actor], &e, held); err != nil {
-				return err
-			}
+		if err := c.meet(met, vigils, &e); err != nil {
+			return err
 		}
 		m := vigils[e.Organisation]
 		if m == nil {
 			continue
 		}
-		if e.Op == ledger.OpContain && e.Session == (abaton.SessionID{}) && e.Device == (abaton.ActorID{}) {
-			held[e.Request] = e.Actor
-		}
 		if a, ok := recalled(&e); ok {
 			m.watch.Note(&a, e.Outcome != ledger.Refused)
 		}
-	}
-	return nil
-}
-
-// forgiveAgain is forgive, from a lift's entry.
-func (c *Core) forgiveAgain(m *vigil, lift *ledger.Entry, held map[contain.Name]abaton.ActorID) error {
-	org, err := c.actors.get(lift.Actor)
-	if err != nil || org == nil {
-		return err
-	}
-	for _, verdict := range org.LiftedBy(lift.Request) {
-		m.watch.Forgive(held[verdict])
 	}
 	return nil
 }
@@ -347,7 +336,7 @@ func (c *Core) settleWatch(t *tx) error {
 		m.watch.Settle(now)
 	}
 	c.watching.ladder.Settle(now)
-	return c.sweepWords(t)
+	return errors.Join(c.sweepWords(t), c.sweepPast(t))
 }
 
 // findSilent finds each peer that this serving keeper has not heard for a

@@ -9,3 +9,14 @@ func (w *Watch) Forgive(actor abaton.ActorID) {
 		w.forget(actor, t)
 	}
 }
+
+// ForgiveSession forgets what was noted of whoever was seen in this session
+// lately: a verdict about a session does not say whose it is.
+func (w *Watch) ForgiveSession(session abaton.SessionID) {
+	id := short(session)
+	for actor, t := range w.trails {
+		if t.last == id || t.session(id) != nil {
+			w.forget(actor, t)
+		}
+	}
+}

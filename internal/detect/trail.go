@@ -13,6 +13,7 @@ type trail struct {
 	row          uint8  // of Thresholds.Profiles, at the newest act
 	seen         uint32 // the newest act, refused or not
 	settled      uint32 // when settle last went over it
+	last         uint64 // the session of the newest act, refused or not
 	pairs        []pair // the patients of the last day, in no order
 	opens        []open // the unrelated ones of the last week
 

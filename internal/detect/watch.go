@@ -99,7 +99,7 @@ func (w *Watch) Note(a *Act, released bool) {
 		return // no room: Judge throttles whoever has no trail
 	}
 	now := clock(a.Time)
-	t.seen = max(t.seen, now)
+	t.seen, t.last = max(t.seen, now), short(a.Session)
 	switch {
 	case missed:
 		t.misses.add(short(a.Patient), now)

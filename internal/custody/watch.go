@@ -181,10 +181,18 @@ func (v *verdict) secondAgrees() (second abaton.ActorID, reason abaton.Reason) {
 	if second, reason = v.agreed(2); reason != "" {
 		return abaton.ActorID{}, reason
 	}
-	if v.core.holds(v.t, v.r.Second).Level >= detect.SuspendSession {
+	if v.oneDesk() || v.core.holds(v.t, v.r.Second).Level >= detect.SuspendSession {
 		return abaton.ActorID{}, abaton.ReasonSecond
 	}
 	return second, ""
+}
+
+// oneDesk: whoever agrees sits somewhere else. A thief at one device may find two
+// people signed in at it; that is one break-in and no second person. Whoever is
+// slowed down may agree: a single keeper can say that of anybody.
+func (v *verdict) oneDesk() bool {
+	own, theirs := v.r.Session.Statement().Device, v.r.Second.Statement().Device
+	return own != (abaton.ActorID{}) && own == theirs
 }
 
 // agreedOpening is who agreed to the emergency opening that this request reads

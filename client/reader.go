@@ -55,7 +55,10 @@ type Ask struct {
 	StepUp  *session.SignedStepUp
 	// Emergency and Approval are what opens, or confirms, an emergency set.
 	Emergency *session.SignedEmergency
-	Approval  *session.SignedApproval
+	// Approval also stands beside what a session reads while the watch holds it
+	// back: a second clinician's word for this session and this Grant. It serves
+	// for session.StepUpMax; what is read later needs a new one.
+	Approval *session.SignedApproval
 
 	hedge time.Duration // how long the keepers asked first have; zero is the usual
 }
@@ -168,12 +171,21 @@ func (r *Reader) sign(a Ask, mode session.Mode, rows []session.Row, cursor uint6
 	if a.Emergency != nil && mode == session.Unseal {
 		q.Emergency = a.Emergency.Marshal()
 	}
-	if a.Approval != nil && (mode == session.Unseal || mode == session.Confirm) {
+	if a.Approval != nil && carriesApproval(mode) {
 		q.Approval = a.Approval.Marshal()
 	}
 	rand.Read(q.Nonce[:])
 	body := wire.Marshal(&q)
 	return question{bytes: wire.Marshal(r.login.Key.Seal(wire.Request, body)), hash: sha(body)}
+}
+
+// carriesApproval: in requests of other modes keepers refuse one as malformed.
+func carriesApproval(mode session.Mode) bool {
+	switch mode {
+	case session.Release, session.Permit, session.Index, session.List, session.Parts, session.Unseal, session.Confirm:
+		return true
+	}
+	return false
 }
 
 // Permit renews the right to records already opened: fully checked and

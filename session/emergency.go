@@ -80,15 +80,16 @@ const (
 
 // Approval is what a second clinician's passkey signs about an emergency
 // opening: beforehand, where the set is wider than what every emergency
-// opens, or afterwards (PROTOCOL.md#approval).
+// opens, or afterwards; or about what the watch holds back: that one session
+// reads under one grant (PROTOCOL.md#approval).
 type Approval struct {
 	V       uint64                 `cbor:"1,keyasint"`
 	Session abaton.SessionID       `cbor:"2,keyasint"` // the second clinician's own
 	Patient abaton.ActorID         `cbor:"3,keyasint"`
 	Escrow  abaton.GrantID         `cbor:"4,keyasint"`
 	Opener  abaton.ActorID         `cbor:"5,keyasint"`
-	Opening [32]byte               `cbor:"6,keyasint"` // hash of the request that opened; zero beforehand
-	Verdict Verdict                `cbor:"7,keyasint"` // Right beforehand
+	Opening [32]byte               `cbor:"6,keyasint"` // hash of the request that opened; zero beforehand; of what is held back the session that asks
+	Verdict Verdict                `cbor:"7,keyasint"` // Right, but afterwards
 	Time    int64                  `cbor:"8,keyasint"` // unix seconds
 	Nonce   [grant.NonceBytes]byte `cbor:"9,keyasint"`
 }
@@ -234,7 +235,7 @@ func (a *Asked) Second() (id abaton.SessionID, ok bool) {
 
 // Agrees is the approval of a request, and whether it holds: by the passkey of
 // the session it names, which is another person's than the opener's, about
-// this patient and set, at most StepUpMax old. Whether that session may
+// this patient and set or grant, at most StepUpMax old. Whether that session may
 // approve is the keeper's question. ReasonSecond, ReasonCloned.
 func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Approval, error) {
 	if a.approval == nil || second == nil {
@@ -242,7 +243,7 @@ func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Ap
 	}
 	p := &a.approval.Approval
 	fits := p.Session == second.id && p.Patient == a.Patient && p.Escrow == a.Grant && p.Opener != second.statement.Actor &&
-		(p.Opening == [32]byte{}) == (a.Mode != Confirm) && within(p.Time, StepUpMax, now)
+		p.about(a) && within(p.Time, StepUpMax, now)
 	if !fits || !second.asserted(&a.approval.Assertion, p.Challenge(), rp) {
 		return nil, abaton.Refuse(abaton.ReasonSecond)
 	}
@@ -250,6 +251,19 @@ func (a *Asked) Agrees(second *Session, rp key.RelyingParty, now time.Time) (*Ap
 		return nil, err
 	}
 	return p, nil
+}
+
+// about reports whether an approval is about this request: an opening that was,
+// one that is to be, or what this very session reads. So a word for what is held
+// back serves no other session of the same person, a stolen one for example.
+func (p *Approval) about(a *Asked) bool {
+	switch a.Mode {
+	case Confirm:
+		return p.Opening != [32]byte{}
+	case Unseal:
+		return p.Opening == [32]byte{}
+	}
+	return p.Opening == a.Session && p.Verdict == Right
 }
 
 // within reports whether a time is at most so old, and not from the future

@@ -143,6 +143,48 @@ func TestAgrees(t *testing.T) {
 	}
 }
 
+// TestAgreesToReading: a word about what the watch holds back is about one
+// session, one patient and one grant, and says yes.
+func TestAgreesToReading(t *testing.T) {
+	a := newActors(t, actor.Clinician, actor.Bound)
+	s := a.session(a.statement())
+	for _, mode := range []session.Mode{session.Release, session.Permit, session.Index, session.List, session.Parts} {
+		for _, c := range []struct {
+			name   string
+			change func(*session.Approval)
+			after  time.Duration
+			want   abaton.Reason
+		}{
+			{"for this session", nil, 0, ""},
+			{"five minutes old", nil, session.StepUpMax, ""},
+			{"older", nil, session.StepUpMax + time.Second, abaton.ReasonSecond},
+			{"from the future", nil, -abaton.ClockSkewMax - time.Second, abaton.ReasonSecond},
+			{"for no session, as beforehand", func(p *session.Approval) { p.Opening = [32]byte{} }, 0, abaton.ReasonSecond},
+			{"for another session", func(p *session.Approval) { p.Opening[0] ^= 1 }, 0, abaton.ReasonSecond},
+			{"against it", func(p *session.Approval) { p.Verdict = session.Wrong }, 0, abaton.ReasonSecond},
+			{"about another patient", func(p *session.Approval) { p.Patient[0] ^= 1 }, 0, abaton.ReasonSecond},
+			{"about another grant", func(p *session.Approval) { p.Escrow[0] ^= 1 }, 0, abaton.ReasonSecond},
+			{"about oneself", func(p *session.Approval) { p.Opener = s.Statement().Actor }, 0, abaton.ReasonSecond},
+		} {
+			r := request(s.ID())
+			r.Mode, r.Grant = mode, abaton.GrantID{7}
+			if mode == session.List || mode == session.Parts {
+				r.Rows, r.Lines = nil, []abaton.Line{{1}}
+			}
+			r.Approval = approval(t, r, func(p *session.Approval) {
+				p.Opening = r.Session
+				if c.change != nil {
+					c.change(p)
+				}
+			})
+			_, err := parsed(t, r).Agrees(s, party, start.Add(c.after))
+			if got := reason(err); got != c.want {
+				t.Errorf("mode %d, %s: got %q, want %q", mode, c.name, got, c.want)
+			}
+		}
+	}
+}
+
 func parsed(t *testing.T, r *session.Request) *session.Asked {
 	t.Helper()
 	asked, err := session.ParseRequest(r.Sign(signing("session")))

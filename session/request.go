@@ -54,7 +54,7 @@ type Request struct {
 	Cursor    uint64                 `cbor:"11,keyasint"`          // where List, Parts and History go on; else zero
 	StepUp    []byte                 `cbor:"12,keyasint"`          // canonical SignedStepUp, or empty
 	Emergency []byte                 `cbor:"13,keyasint"`          // canonical SignedEmergency: for Unseal of an emergency set; else empty
-	Approval  []byte                 `cbor:"14,keyasint"`          // canonical SignedApproval: for Confirm, and for Unseal beside Emergency
+	Approval  []byte                 `cbor:"14,keyasint"`          // canonical SignedApproval: for Confirm, for Unseal beside Emergency, and for what the watch holds back
 	Onward    abaton.Handed          `cbor:"15,keyasint,omitzero"` // by which hand-on of Grant; absent normally
 }
 

@@ -186,7 +186,21 @@ func (v *verdict) secondAgrees() (second abaton.ActorID, reason abaton.Reason) {
 	if !v.seen.act.Related || v.asker.kind != actor.Clinician || v.r.Asked.Mode == session.Unseal {
 		return second, ""
 	}
-	return v.agreed(2)
+	if second, reason = v.agreed(2); reason != "" {
+		return abaton.ActorID{}, reason
+	}
+	if v.oneDesk() {
+		return abaton.ActorID{}, abaton.ReasonSecond
+	}
+	return second, ""
+}
+
+// oneDesk: whoever agrees sits somewhere else. A thief at one device may find two
+// people signed in at it; that is one break-in and no second person. Whoever is
+// slowed down may agree: a single keeper can say that of anybody.
+func (v *verdict) oneDesk() bool {
+	own, theirs := v.r.Session.Statement().Device, v.r.Second.Statement().Device
+	return own != (abaton.ActorID{}) && own == theirs
 }
 
 // agreedOpening is who agreed to the emergency opening that this request reads

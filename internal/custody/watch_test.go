@@ -298,7 +298,11 @@ func TestCareGoesOn(t *testing.T) {
 	}
 	agreed := func(change func(*session.Approval)) session.Request {
 		p := q
-		p.Approval = custodytest.Agree(t, w.eve, second, w.ana.ID, w.grant.ID(), w.doctor.ID, time.Now(), change)
+		p.Approval = custodytest.Agree(t, w.eve, second, w.ana.ID, w.grant.ID(), w.doctor.ID, time.Now(), func(a *session.Approval) {
+			if a.Opening = s.ID; change != nil {
+				change(a)
+			}
+		})
 		return p
 	}
 	if got := w.asks(t, s, 1, agreed(nil)); got != "" {

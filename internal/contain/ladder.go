@@ -54,6 +54,8 @@ type Ladder struct {
 	about  map[Subject][]standing
 	others map[abaton.KeeperIndex]*speech
 	mine   int // standings of the own keeper
+
+	mutation Mutation // empty but in the mutant build
 }
 
 // NewLadder is the empty ladder of the keeper at an index.
@@ -78,7 +80,7 @@ func (l *Ladder) Put(s *Said, proof bool, now int64) (took bool, err error) {
 	if repeats {
 		return false, nil
 	}
-	if s.Keeper != l.own && !proof && !l.listens(s, now) {
+	if s.Keeper != l.own && !proof && !l.listens(s, now) && !l.mutation.skips("bound") {
 		return false, abaton.Refuse(abaton.ReasonBudget)
 	}
 	one := standing{Name: s.Name(), Level: s.Level, Rules: s.Rules, Time: s.Time, Until: s.Until, Proof: proof,
@@ -158,10 +160,13 @@ type Lifted func(organisation abaton.ActorID, verdict Name) bool
 
 // stands reports whether a verdict counts now.
 func (l *Ladder) stands(v *standing, now int64, lifted Lifted) bool {
-	if now >= v.Until || lifted != nil && lifted(v.Organisation, v.Name) {
+	switch {
+	case now >= v.Until && !l.mutation.skips("end"):
+		return false
+	case lifted != nil && lifted(v.Organisation, v.Name) && !l.mutation.skips("lift"):
 		return false
 	}
-	return v.Keeper == l.own || v.Proof || l.Muted(v.Keeper, now) == 0
+	return v.Keeper == l.own || v.Proof || l.Muted(v.Keeper, now) == 0 || l.mutation.skips("bound")
 }
 
 // At says how far whoever is all these subjects at once is held back now: the
@@ -181,18 +186,18 @@ func (l *Ladder) At(now int64, lifted Lifted, subjects ...Subject) Holding {
 			}
 			h.add(v.Keeper, v)
 			highest[v.Keeper] = max(highest[v.Keeper], v.Level)
-			if v.Proof {
+			if v.Proof && !l.mutation.skips("proof") {
 				h.Level = max(h.Level, v.Level)
 			}
 			if s.Kind == KindSession || s.Kind == KindPerson {
-				alone = max(alone, min(v.Level, peersMost))
+				alone = max(alone, l.capped(v.Level))
 			}
 		}
 	}
 	var first, second detect.Level
 	for x, level := range highest {
 		switch {
-		case x == l.own:
+		case x == l.own && !l.mutation.skips("own"):
 			h.Level = max(h.Level, level)
 		case level > first:
 			first, second = level, first
@@ -200,8 +205,27 @@ func (l *Ladder) At(now int64, lifted Lifted, subjects ...Subject) Holding {
 			second = level
 		}
 	}
-	h.Level = max(h.Level, second, alone)
+	h.Level = max(h.Level, l.together(alone, second))
 	return h
+}
+
+// capped is how far one other keeper's word goes alone.
+func (l *Ladder) capped(level detect.Level) detect.Level {
+	if l.mutation.skips("cap") {
+		return level
+	}
+	return min(level, peersMost)
+}
+
+// together is what one other keeper alone and two together bring about.
+func (l *Ladder) together(alone, second detect.Level) detect.Level {
+	switch {
+	case l.mutation.skips("two"):
+		return alone
+	case l.mutation.skips("one"):
+		return second
+	}
+	return max(second, alone)
 }
 
 // Own is the highest level that this keeper itself says of a subject now, and

@@ -212,7 +212,8 @@ func newClockCore(t *testing.T) *custody.Core {
 		t.Fatal(err)
 	}
 	set, ids := custodytest.NewSet(t, 5)
-	c, err := custody.CoreOf(custody.Config{Set: set, Index: 1, Incarnation: ids[0].Incarnation, Key: ids[0].Key, Box: ids[0].Box, Store: s})
+	c, err := custody.CoreOf(custody.Config{Set: set, Index: 1, Incarnation: ids[0].Incarnation, Key: ids[0].Key, Box: ids[0].Box, Store: s,
+		Mutation: custodytest.Mutation()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func NewCore(cfg CoreConfig, s *store.Store, now time.Time) (*Core, error) {
 		counters: newCounters(),
 		windows:  make(windows),
 		told:     newToldRelations(),
-		watching: newWatching(cfg.Index),
+		watching: newWatching(cfg.Index, cfg.Mutation),
 		resigned: now,
 		owing:    true,
 	}

@@ -310,6 +310,9 @@ func TestDepositsRefused(t *testing.T) {
 		if r.Reason != abaton.ReasonEquivocation {
 			t.Errorf("keeper %d: sequence number used twice: got %q, want %q", x, r.Reason, abaton.ReasonEquivocation)
 		}
+		if got := w.found(t, x, abaton.ReasonEquivocation); got != 1 {
+			t.Errorf("keeper %d: got %d findings, want 1", x, got)
+		}
 	}
 	honest := w.org.Writer
 	w.org.Writer = key.NewSigning()

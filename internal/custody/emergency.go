@@ -134,7 +134,7 @@ func (v *verdict) mayJudge(s *session.Session, organisation abaton.ActorID) abat
 	if !known || !role.Reads || !role.Human || st.Organisation != organisation || v.patient.Barred(st.Actor, v.t.now) {
 		return abaton.ReasonSecond
 	}
-	if v.core.holds(v.t, s).Level >= detect.SuspendSession {
+	if v.core.holds(v.t, s).Level >= detect.SuspendSession && !v.core.cfg.Mutation.skips("second-held") {
 		return abaton.ReasonSecond
 	}
 	return ""

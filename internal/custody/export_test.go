@@ -34,6 +34,12 @@ func CoreAt(cfg Config, now time.Time) (*Core, error) {
 // ClockNow is what the core thinks of its clock.
 func (c *Core) ClockNow() Clock { return c.clock.reading() }
 
+// FoundNow is how often this core found something.
+func (c *Core) FoundNow(r abaton.Reason) (uint64, error) { return countAt(c.store, findingName(r)) }
+
+// Findable are the reasons that a keeper finds.
+func Findable() []abaton.Reason { return findable() }
+
 // OpenMax is openMax, for tests.
 const OpenMax = openMax
 

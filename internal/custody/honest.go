@@ -5,6 +5,9 @@ package custody
 import (
 	"time"
 
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/contain"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/spread"
 )
 
@@ -19,3 +22,8 @@ func (Mutation) lieShare([]byte)   {}
 func (Mutation) spoil([][32]byte) {}
 
 func (Mutation) clock(now func() time.Time) func() time.Time { return now }
+
+func (Mutation) overlooks(abaton.Reason) bool                     { return false }
+func (Mutation) rung(l detect.Level) detect.Level                 { return l }
+func (Mutation) subjects(all []contain.Subject) []contain.Subject { return all }
+func (Mutation) ladder(own abaton.KeeperIndex) *contain.Ladder    { return contain.NewLadder(own) }

@@ -17,7 +17,7 @@ import (
 func (c *Core) forgive(t *tx, a *actor.Authentic) {
 	b, ok := a.Body().(*actor.Lift)
 	v := c.watching.vigils[a.Actor()]
-	if !ok || v == nil {
+	if !ok || v == nil || c.cfg.Mutation.skips("forgive") {
 		return
 	}
 	var about []contain.Subject

@@ -3,16 +3,25 @@
 package custody
 
 import (
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/contain"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/spread"
 )
 
 // Mutation makes this keeper a dishonest or a broken one, for drills and tests
 // only: release packages are never built with the tag.
 type Mutation struct {
-	// Skip is the check that is switched off: one of Request.decide, "session" or
-	// "signature"; "tell": verdicts are not sent; "hear": nor heard.
+	// Skip is the one thing that is switched off: a check of Request.decide,
+	// "session" or "signature"; a rung of the ladder, as in "rung/throttle"; a kind
+	// of subject that nothing is held against, as in "kind/device"; a finding, as in
+	// "finding/peer"; a step of the ladder, as in "ladder/two"; or one of the words
+	// that this package asks for. TestEverySwitchHasAStory has the list, and for
+	// each the test that goes red.
 	Skip  string
 	Lie   string        // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
 	Ahead time.Duration // how far this keeper's clock is ahead
@@ -51,4 +60,26 @@ func (m Mutation) spoil(parts [][32]byte) {
 	if m.Lie == "share" {
 		parts[0][0] ^= 1
 	}
+}
+
+// overlooks: this keeper does not count such a finding.
+func (m Mutation) overlooks(r abaton.Reason) bool { return m.Skip == "finding/"+string(r) }
+
+// rung is how far a request is held back by a ladder that lacks one rung.
+func (m Mutation) rung(l detect.Level) detect.Level {
+	if m.Skip == "rung/"+l.String() {
+		return 0
+	}
+	return l
+}
+
+// subjects are those against whom verdicts count.
+func (m Mutation) subjects(all []contain.Subject) []contain.Subject {
+	return slices.DeleteFunc(all, func(s contain.Subject) bool { return m.Skip == "kind/"+s.Kind.String() })
+}
+
+// ladder is one that may lack a step.
+func (m Mutation) ladder(own abaton.KeeperIndex) *contain.Ladder {
+	step, _ := strings.CutPrefix(m.Skip, "ladder/")
+	return contain.NewLadder(own).Mutate(contain.Mutation{Skip: step})
 }

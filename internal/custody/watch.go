@@ -42,7 +42,7 @@ func (v *verdict) watch() abaton.Reason {
 		return reason
 	}
 	s := &v.seen
-	switch level := v.heldAt(); {
+	switch level := v.core.cfg.Mutation.rung(v.heldAt()); {
 	case level >= detect.SuspendSession:
 		return v.suspended()
 	case level >= detect.StepUp && !s.act.Stepped && !v.handless():
@@ -166,6 +166,7 @@ func (v *verdict) suspended() abaton.Reason {
 	switch {
 	case reason == abaton.ReasonStorage:
 		return reason
+	case v.core.cfg.Mutation.skips("second"):
 	case reason != "" || second == (abaton.ActorID{}) || v.seen.act.Honey:
 		return abaton.ReasonSuspended
 	}
@@ -182,6 +183,9 @@ func (v *verdict) secondAgrees() (second abaton.ActorID, reason abaton.Reason) {
 		return second, v.broken(err)
 	} else if second != (abaton.ActorID{}) {
 		return second, ""
+	}
+	if v.core.cfg.Mutation.skips("care") {
+		return second, abaton.ReasonSecond
 	}
 	if !v.seen.act.Related || v.asker.kind != actor.Clinician || v.r.Asked.Mode == session.Unseal {
 		return second, ""
@@ -264,7 +268,7 @@ func (v *verdict) tellWatch(e *ledger.Entry) {
 		return
 	}
 	e.Basis = basisOf(&s.act)
-	if level := s.level(); level != 0 {
+	if level := v.core.cfg.Mutation.rung(s.level()); level != 0 {
 		e.Watch = ledger.Watch{Rules: watchVersion, Level: uint8(level), Fired: uint32(s.finding.Rules | s.holding.Rules)}
 	}
 	if s.second != (abaton.ActorID{}) {

@@ -15,6 +15,7 @@ import (
 	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/keeper"
+	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/ledger"
 	"github.com/abaton-health/abaton/seal"
 	"github.com/abaton-health/abaton/session"
@@ -33,17 +34,32 @@ type chart struct {
 type clinic struct {
 	*world
 	thief, eve *custodytest.Person
+	others     []*custodytest.Person // of the same team
 	charts     []chart
 }
 
 func newClinic(t *testing.T, patients int) *clinic {
 	t.Helper()
+	return newStaffed(t, patients, 0)
+}
+
+// newStaffed is a clinic with so many more clinicians in the team.
+func newStaffed(t *testing.T, patients, others int) *clinic {
+	t.Helper()
 	w := &clinic{world: newWorld(t, 1)}
-	w.thief, w.eve = custodytest.NewClinician(t, w.Set, w.org), custodytest.NewClinician(t, w.Set, w.org)
-	w.Publish(t, w.thief.Inception, w.eve.Inception)
-	w.Enrol(t, w.thief)
-	w.Enrol(t, w.eve)
-	team := w.org.Team(1, w.thief.ID, w.eve.ID)
+	hire := func() *custodytest.Person {
+		p := custodytest.NewClinician(t, w.Set, w.org)
+		w.Publish(t, p.Inception)
+		w.Enrol(t, p)
+		return p
+	}
+	w.thief, w.eve = hire(), hire()
+	seats := []abaton.ActorID{w.thief.ID, w.eve.ID}
+	for range others {
+		w.others = append(w.others, hire())
+		seats = append(seats, w.others[len(w.others)-1].ID)
+	}
+	team := w.org.Team(1, seats...)
 	w.Publish(t, w.org.Event(team))
 	for i := range patients {
 		c := chart{patient: custodytest.NewPatient(t, w.Set, w.org, 1)}
@@ -91,7 +107,11 @@ func (w *clinic) reads(t *testing.T, s *custodytest.Session, c *chart, order []i
 // settles waits until f holds.
 func (w *clinic) settles(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	end := time.Now().Add(20 * time.Second)
+	patience := 20 * time.Second
+	if custodytest.Mutant() { // what is switched off never comes
+		patience = time.Second
+	}
+	end := time.Now().Add(patience)
 	for !f() {
 		if time.Now().After(end) {
 			t.Fatal(what)
@@ -217,20 +237,38 @@ func (w *clinic) touched(t *testing.T, by *custodytest.Person, s *custodytest.Se
 	return w.world.touched(t, by, s, q)
 }
 
-// tellsOfHoney tells every keeper that a patient is made up.
-func (w *clinic) tellsOfHoney(t *testing.T, honey *chart) {
+// isHoney tells every keeper that a patient is made up.
+func (w *clinic) isHoney(t *testing.T, c *chart) {
 	t.Helper()
-	at := time.Now()
-	message, err := relation.Sign(w.org.Manage, w.org.ID, at, []relation.Entry{
-		relation.MakeHoney(honey.patient.Manage, honey.patient.ID, w.org.ID, at.Unix()-60, at.Unix()+3600)})
+	at := time.Now().Unix()
+	w.relates(t, w.org.Manage, relation.MakeHoney(c.patient.Manage, c.patient.ID, w.org.ID, at-60, at+3600))
+}
+
+// relates tells every keeper that can be reached.
+func (w *clinic) relates(t *testing.T, by *key.Signing, entries ...relation.Entry) {
+	t.Helper()
+	message, err := relation.Sign(by, w.org.ID, time.Now(), entries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for x := range w.Keepers {
-		if _, err := w.Keepers[x].Call(t.Context(), keeper.RouteRelations, message); err != nil {
-			t.Fatal(err)
+		answer, err := w.Keepers[x].Call(t.Context(), keeper.RouteRelations, message)
+		if err != nil {
+			continue // it is away
+		}
+		var r keeper.Results
+		if err := wire.Unmarshal(answer, &r); err != nil || r.Results[0].Reason != "" {
+			t.Fatalf("keeper %d: relations: got %v, want taken", x, err)
 		}
 	}
+}
+
+// steps is a request for a chart with the passkey touched for it.
+func (w *clinic) steps(t *testing.T, by *custodytest.Person, s *custodytest.Session, c *chart) session.Request {
+	t.Helper()
+	theirs := *w.world
+	theirs.ana = c.patient
+	return theirs.touched(t, by, s, c.release())
 }
 
 // TestHoney: one touch of a made-up patient, seen by one keeper, suspends
@@ -238,7 +276,7 @@ func (w *clinic) tellsOfHoney(t *testing.T, honey *chart) {
 func TestHoney(t *testing.T) {
 	w := newClinic(t, 2)
 	honey, real := &w.charts[0], &w.charts[1]
-	w.tellsOfHoney(t, honey)
+	w.isHoney(t, honey)
 	s := w.SignIn(t, w.thief)
 	if got := w.asks(t, s, 1, honey.release()); got != abaton.ReasonSuspended {
 		t.Fatalf("honey: got %q, want %q", got, abaton.ReasonSuspended)
@@ -369,11 +407,7 @@ func TestSteppedUpTwiceAsFar(t *testing.T) {
 	s := w.SignIn(t, w.thief)
 	opened := 0
 	for i := range w.charts {
-		c := &w.charts[i]
-		theirs := *w.world
-		theirs.ana = c.patient
-		q := theirs.touched(t, w.thief, s, c.release())
-		switch why := w.asks(t, s, 1, q); why {
+		switch why := w.asks(t, s, 1, w.steps(t, w.thief, s, &w.charts[i])); why {
 		case "":
 			opened++
 		case abaton.ReasonSuspended:

@@ -163,7 +163,7 @@ func TestOneLyingKeeperStopsNoProgram(t *testing.T) {
 func TestProofIsAboutWhoAsked(t *testing.T) {
 	w := newClinic(t, 2)
 	honey, real := &w.charts[0], &w.charts[1]
-	w.tellsOfHoney(t, honey)
+	w.isHoney(t, honey)
 	s := w.SignIn(t, w.thief)
 	q := honey.release()
 	q.V, q.Session, q.Time, q.Nonce = wire.Version, s.ID, time.Now().Unix(), [16]byte{1}

@@ -37,9 +37,9 @@ func newVigil(version uint64, t detect.Thresholds) *vigil {
 	return &vigil{watch: detect.New(t), version: version}
 }
 
-func newWatching(own abaton.KeeperIndex) watching {
+func newWatching(own abaton.KeeperIndex, m Mutation) watching {
 	return watching{
-		vigils: make(map[abaton.ActorID]*vigil), ladder: contain.NewLadder(own),
+		vigils: make(map[abaton.ActorID]*vigil), ladder: m.ladder(own),
 		passed: make(map[abaton.ActorID]int64), silent: make(map[abaton.KeeperIndex]bool),
 	}
 }
@@ -110,7 +110,11 @@ func subjects(s *session.Session) []contain.Subject {
 
 // holds is how far a session is held back now.
 func (c *Core) holds(t *tx, s *session.Session) contain.Holding {
-	return c.watching.ladder.At(t.now.Unix(), c.lifted, subjects(s)...)
+	h := c.watching.ladder.At(t.now.Unix(), c.lifted, c.cfg.Mutation.subjects(subjects(s))...)
+	if c.cfg.Mutation.skips("live") && s.Statement().NotBefore <= h.Since {
+		return contain.Holding{}
+	}
+	return h
 }
 
 // suspends reports whether somebody is suspended now, in whatever session.
@@ -132,7 +136,7 @@ const stepUpLife = time.Hour
 func (c *Core) contain(v *verdict) error {
 	f, st := v.seen.finding, v.r.Session.Statement()
 	rules := f.Rules & tellable
-	if f.Level < detect.StepUp || rules == 0 || c.cfg.Verdict == nil {
+	if f.Level < detect.StepUp || rules == 0 || c.cfg.Verdict == nil || c.cfg.Mutation.skips("verdict") {
 		return nil
 	}
 	about, life := contain.Person(st.Actor), contain.LifeMax
@@ -150,7 +154,7 @@ func (c *Core) contain(v *verdict) error {
 		Keeper: c.cfg.Index, Organisation: st.Organisation, Subject: about, Level: f.Level, Rules: rules,
 		Time: now, Until: now + int64(life/time.Second),
 	}
-	if rules.Has(detect.D9) && v.seen.act.Honey && len(v.r.Statement) > 0 {
+	if rules.Has(detect.D9) && v.seen.act.Honey && len(v.r.Statement) > 0 && !c.cfg.Mutation.skips("evidence") {
 		word.Evidence = (&contain.Evidence{Statement: v.r.Statement, Request: v.r.Asked.Bytes()}).Marshal()
 	}
 	said, err := c.cfg.Verdict(word)
@@ -175,9 +179,14 @@ func (c *Core) take(t *tx, said *contain.Said, proof bool, by grounds) (took boo
 	if said.Keeper != c.cfg.Index {
 		e.Word = said.Keeper
 	}
-	place := t.enter(e)
-	c.keepWord(t, said, proof)
-	c.keepPast(t, said, proof, place, by)
+	place := 0
+	if !c.cfg.Mutation.skips("ledgered") {
+		place = t.enter(e)
+	}
+	if !c.cfg.Mutation.skips("kept") {
+		c.keepWord(t, said, proof)
+		c.keepPast(t, said, proof, place, by)
+	}
 	if said.Keeper == c.cfg.Index {
 		t.after = append(t.after, func(*ledger.Group) { c.watching.words = append(c.watching.words, said) })
 	}
@@ -222,6 +231,9 @@ const (
 // recall feeds vigils from the ledger, oldest first, and lets them forget what
 // a lift forgave where it stands.
 func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
+	if c.cfg.Mutation.skips("recall") {
+		return nil
+	}
 	size, oldest := c.log.Size(), now.Add(-recallSpan).Unix()
 	from := size
 	for from > 0 && size-from < recallMax {
@@ -343,7 +355,7 @@ func (c *Core) settleWatch(t *tx) error {
 // lease, once until it is heard again: a feed up to its signed head is a
 // keeper's word that all is quiet.
 func (c *Core) findSilent(t *tx) error {
-	if c.mode != Serving {
+	if c.mode != Serving || c.cfg.Mutation.skips("silent") {
 		return nil
 	}
 	if c.watching.serving.IsZero() {

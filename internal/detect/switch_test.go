@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,4 +64,42 @@ func onlyMutant(f *ast.File) bool {
 		}
 	}
 	return false
+}
+
+// TestEveryRuleIsMissed: for each rule there is, D0 to the last, something goes
+// unsaid when it is off. A rule that nobody wrote a story for is red here.
+func TestEveryRuleIsMissed(t *testing.T) {
+	missed := map[Rule]func() bool{
+		D13: func() bool { return false }, // given by keepers: internal/custody/TestEverySwitchHasAStory has each of its findings
+		D14: func() bool { return unexplained(Default()) && !unexplained(Default().Without(D14)) },
+	}
+	for _, s := range stories() {
+		if before := missed[s.rule]; s.level != 0 && (before == nil || !before()) {
+			missed[s.rule] = func() bool {
+				return judged(Default(), s).Has(s.rule) && !judged(Default().Without(s.rule), s).Has(s.rule)
+			}
+		}
+	}
+	for r := range ruleCount {
+		if is := missed[r]; is == nil || is() != (r != D13) {
+			t.Errorf("%v is off: got nothing that is missed, want a story that shows it", r)
+		}
+	}
+	if _, err := os.Stat(filepath.Join("..", "custody", "switches_test.go")); err != nil {
+		t.Errorf("the findings of D13: %v", err)
+	}
+}
+
+// judged are the rules that speak at the end of a story.
+func judged(by Thresholds, s story) Rules {
+	w := New(by)
+	take(w, s.acts...)
+	return w.Judge(&s.last).Rules
+}
+
+// unexplained reports whether an opening of yesterday without a reason is listed.
+func unexplained(by Thresholds) bool {
+	w := New(by)
+	take(w, with(opening(start, 2), unrelated))
+	return len(w.Unexplained(start+day)) == 1
 }

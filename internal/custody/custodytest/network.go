@@ -152,7 +152,7 @@ func (k *Keeper) open(t testing.TB, n *Network, x abaton.KeeperIndex) {
 	}
 	k.Keeper, err = custody.Open(custody.Config{
 		Set: n.Set, Index: x, Incarnation: k.Identity.Incarnation, Key: k.Identity.Key, Box: k.Identity.Box, Store: k.Store,
-		Admitted: n.admitted, Budget: n.budget,
+		Admitted: n.admitted, Budget: n.budget, Mutation: Mutation(),
 		Now: func() time.Time { return time.Now().Add(time.Duration(k.ahead.Load())) },
 	})
 	if err != nil {

@@ -199,7 +199,7 @@ func TestMerge(t *testing.T) {
 	for _, c := range []struct {
 		keepers []abaton.KeeperIndex
 		shelf   int64
-	}{{all, 1 << 20}, {all, 300}, {all[1:], 1 << 20}, {all[:3], 1 << 20}, {nil, 1 << 20}} {
+	}{{all, 1 << 20}, {all, 2000}, {all[1:], 1 << 20}, {all[:3], 1 << 20}, {nil, 1 << 20}} {
 		s, dir := begin(t, w)
 		s.SetShelf(c.shelf)
 		w.ask(t, s, 1<<20, c.keepers...)

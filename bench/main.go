@@ -113,7 +113,7 @@ func suites() []suite {
 		{name: "emergency", run: emergencies},
 		{name: "objects", run: objects},
 		{name: "storage", run: storage, part: true},
-		{name: "exact", run: exact, part: true},
+		{name: "exact", run: exactList, part: true},
 	}
 }
 

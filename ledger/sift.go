@@ -12,6 +12,7 @@ type Placed struct {
 	Index uint64
 	Leaf  Leaf
 	Entry Entry
+	Raw   []byte // Entry as ledgered; only Sift sets it
 }
 
 // SortPlaced puts the entries about one patient in the order Check and Patient
@@ -49,6 +50,7 @@ func (v *Survey) Sift(x abaton.KeeperIndex, page *Found, put func(*Placed) error
 		if p.Entry.Patient == (abaton.ActorID{}) {
 			continue
 		}
+		p.Raw = d.Entry
 		if err := put(&p); err != nil {
 			return err
 		}

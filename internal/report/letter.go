@@ -98,6 +98,7 @@ func (n *Notice) opened(w *phrases) []Sentence {
 		s := plain("%s", w.count(w.OpenedOne, w.OpenedMany, r.Opened))
 		s.Proof = n.proof(func(r *Read) bool { return r.Opened > 0 })
 		out = append(out, s, plain("%s", w.Means))
+		out = append(out, n.kinds(w)...)
 	}
 	if r.Close > 0 {
 		out = append(out, plain("%s", w.count(w.CloseOne, w.CloseMany, r.Close)), plain("%s", w.CloseWhy))
@@ -110,6 +111,28 @@ func (n *Notice) opened(w *phrases) []Sentence {
 		}
 	}
 	return append(out, plain("%s", w.Table))
+}
+
+// kinds says which kinds of records were opened, as far as somebody may know it.
+func (n *Notice) kinds(w *phrases) (out []Sentence) {
+	var known []string
+	unseen := false
+	for _, e := range n.Exposure {
+		switch words := w.Classes[e.Class]; {
+		case e.Records.Opened == 0:
+		case words != "":
+			known = append(known, words)
+		default:
+			unseen = true
+		}
+	}
+	if len(known) > 0 {
+		out = append(out, plain(w.Kinds, strings.Join(known, ", ")))
+	}
+	if unseen {
+		out = append(out, plain("%s", w.KindsUnseen), plain("%s", w.KindsSee))
+	}
+	return out
 }
 
 func (n *Notice) unseen(w *phrases) []Sentence {
@@ -147,7 +170,7 @@ func (n *Notice) mayDo(w *phrases) []Sentence {
 	return out
 }
 
-// help names whom the organisation named, and nobody else.
+// help names whom the organisation named, and helplines of its country.
 func (n *Notice) help(w *phrases) []Sentence {
 	var out []Sentence
 	if c := n.From.Patients.line(); c != "" {
@@ -155,6 +178,11 @@ func (n *Notice) help(w *phrases) []Sentence {
 	}
 	if c := n.From.Support.line(); c != "" {
 		out = append(out, plain("%s", w.Upset), plain("%s", w.Normal), plain(w.Contact, c))
+	}
+	for _, h := range n.From.Helplines {
+		if format := w.HelpFor[h.For]; format != "" {
+			out = append(out, plain(format, h.Contact.line()))
+		}
 	}
 	if c := n.From.DPO.line(); c != "" {
 		out = append(out, plain(w.Officer, c))

@@ -21,9 +21,12 @@ type phrases struct {
 	Nothing, Unsure, Table, RefusedOne, RefusedMany, NothingElse, Incomplete           string
 	Contained, Measure, Kept, History, Stop, Beware, Never, Complain, Questions        string
 	Contact, Upset, Normal, Officer, CheckHow, CheckSays, Withheld, Speak, SpeakNobody string
-	Helplines, Pages                                                                   string
+	Pages                                                                              string
+	Kinds, KindsUnseen, KindsSee                                                       string
 	Columns                                                                            []string // of the table of requests
 	Months                                                                             []string
+	HelpFor                                                                            map[string]string // by what a helpline is for
+	Classes                                                                            map[string]string // by the name of a class
 	Acts                                                                               map[string]string // by the name of a ledger's operation
 	Vectors                                                                            map[Vector]string
 }

@@ -40,7 +40,7 @@ func Print(signed []byte) ([]byte, error) {
 		l.print(d)
 	}
 	s.printFields(d)
-	return d.Bytes(pdf.File{Name: printName, Data: signed})
+	return d.Bytes(pdf.File{Name: printName, Content: signed})
 }
 
 func (s *sheet) printLead(d *pdf.Document) {

@@ -13,7 +13,7 @@ import (
 
 // File is a file attached to a document.
 type File struct {
-	Name string
+	Name    string
 	Content []byte
 }
 

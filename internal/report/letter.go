@@ -20,6 +20,7 @@ type Part struct {
 	Heading   string
 	Sentences []Sentence
 	Reads     bool // the table of requests follows
+	List      bool // each sentence stands alone
 }
 
 // Languages are those a letter is written in.
@@ -35,8 +36,9 @@ func (n *Notice) Letter(language string) []Part {
 	}
 	var parts []Part
 	for _, p := range []Part{
-		{w.Happened, n.happened(w), false}, {w.Opened, n.opened(w), true}, {w.Unseen, n.unseen(w), false},
-		{w.Did, n.did(w), false}, {w.Do, n.mayDo(w), false}, {w.Help, n.help(w), false}, {w.Check, []Sentence{{Text: w.CheckHow}, {Text: w.CheckSays}}, false},
+		{Heading: w.Happened, Sentences: n.happened(w)}, {Heading: w.Opened, Sentences: n.opened(w), Reads: true}, {Heading: w.Unseen, Sentences: n.unseen(w)},
+		{Heading: w.Did, Sentences: n.did(w)}, {Heading: w.Do, Sentences: n.mayDo(w), List: true}, {Heading: w.Help, Sentences: n.help(w), List: true},
+		{Heading: w.Check, Sentences: []Sentence{{Text: w.CheckHow}, {Text: w.CheckSays}}},
 	} {
 		if len(p.Sentences) > 0 {
 			parts = append(parts, p)
@@ -56,7 +58,7 @@ func assure(proof []string, format string, args ...any) []Sentence {
 func plain(format string, args ...any) Sentence { return Sentence{Text: fmt.Sprintf(format, args...)} }
 
 func (n *Notice) happened(w *phrases) []Sentence {
-	out := []Sentence{plain(w.Asked, len(n.Facts.Reads))}
+	out := []Sentence{plain("%s", w.count(w.AskedOne, w.AskedMany, len(n.Facts.Reads)))}
 	out[0].Proof = n.proof(func(*Read) bool { return true })
 	out = append(out, plain(w.First, w.moment(n.Facts.First)), plain(w.Last, w.moment(n.Facts.Last)))
 	if n.From.Name != "" {

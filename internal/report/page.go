@@ -46,6 +46,7 @@ type letterSheet struct {
 type partSheet struct {
 	Heading   string
 	Sentences []Sentence
+	List      bool
 	Columns   []string
 	Rows      [][]string
 }
@@ -216,7 +217,7 @@ func (s *sheet) notice(n *Notice) {
 			l.Drill = w.Drill
 		}
 		for _, p := range n.Letter(language) {
-			part := partSheet{Heading: p.Heading, Sentences: p.Sentences}
+			part := partSheet{Heading: p.Heading, Sentences: p.Sentences, List: p.List}
 			if p.Reads {
 				part.Columns, part.Rows = w.Columns[:], n.rows(w)
 			}

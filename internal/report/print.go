@@ -67,6 +67,12 @@ func (l *letterSheet) print(d *pdf.Document) {
 		if p.Heading != "" {
 			d.Heading(2, p.Heading)
 		}
+		if p.List {
+			for _, x := range p.Sentences {
+				d.Paragraph(pdf.Span{Text: x.Text})
+			}
+			continue
+		}
 		var spans []pdf.Span
 		for _, x := range p.Sentences {
 			spans = append(spans, pdf.Span{Text: x.Text + " "})

@@ -33,6 +33,7 @@ type reportFlags struct {
 	did, private, languages                  []string
 	of                                       string // a drill, of a network that drills made
 	drill, asJSON, large                     bool
+	classes                                  string // a file
 }
 
 func newReportCommand(e *env) *cobra.Command {
@@ -59,13 +60,14 @@ completes what is listed as missing, and hands it in.`,
 	c.Flags().StringVar(&f.contained, "contained", "", "when it was contained, if it is")
 	c.Flags().StringVar(&f.aware, "aware", "", "when a person took it as certain")
 	c.Flags().StringArrayVar(&f.did, "did", nil, "what was done about it: \"INSTANT what\", may be given again")
+	c.Flags().StringVar(&f.classes, "classes", "", "a file that says of lines which class their records are, where somebody may know: {\"lin1...\": \"general\"}")
 	c.Flags().StringSliceVar(&f.private, "private", nil, "patients to whom nothing may be posted, by handle or act1...")
 	c.Flags().StringSliceVar(&f.languages, "languages", report.Languages(), "languages of the letters")
 	c.Flags().BoolVar(&f.large, "large", false, "letters in large print")
 	c.Flags().BoolVar(&f.drill, "drill", false, "a drill: every page and the signed part say so")
 	c.Flags().StringVar(&f.of, "of", "", "in a network that \"abaton drill --keep\" left: which drill (default: the last)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
-	c.AddCommand(newReportStatus(e))
+	c.AddCommand(newReportStatus(e), newReportLetters(e))
 	return c
 }
 
@@ -146,7 +148,7 @@ func (e *env) tellOf(ctx context.Context, n *local.Network, f *reportFlags) erro
 	if err != nil {
 		return err
 	}
-	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages, large: f.large}
+	w := &reportWriter{device: d, settings: settings, facts: facts, proofs: proofs, asked: &asked, languages: f.languages, large: f.large, say: e.say}
 	if w.incident, err = report.NewIncident(touched, proofs, facts, time.Now().Unix()); err != nil {
 		return err
 	}
@@ -211,6 +213,7 @@ func instant(text string, now time.Time) (int64, error) {
 // facts are what the flags state.
 func (d *device) facts(ctx context.Context, f *reportFlags) (*report.Facts, error) {
 	now := time.Now()
+	var err error
 	facts := &report.Facts{Drill: f.drill, Vector: report.Vector(f.what), Found: f.found, AwareBy: d.Name}
 	if f.what != "" && !facts.Vector.Known() {
 		return nil, usage("--what %q is not known", f.what)
@@ -237,6 +240,9 @@ func (d *device) facts(ctx context.Context, f *reportFlags) (*report.Facts, erro
 			return nil, usage("--did is an instant and what was done then")
 		}
 		facts.Measures = append(facts.Measures, report.Measure{At: at, What: what})
+	}
+	if facts.Classes, err = readClasses(f.classes); err != nil {
+		return nil, err
 	}
 	for _, who := range f.private {
 		p, err := d.named(ctx, who)

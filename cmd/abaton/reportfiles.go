@@ -1,12 +1,7 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/abaton-health/abaton"
@@ -26,6 +21,7 @@ type reportWriter struct {
 	incident  *report.Incident
 	drafts    []draftSaid
 	files     []string
+	say       func(string, ...any) // how far it is
 	large     bool
 	unprinted int // files without a PDF: a letter that cannot be printed
 }
@@ -42,23 +38,16 @@ type draftSaid struct {
 	Due     []report.DueStep `json:"due"`
 }
 
-// write makes notices first: the incident names them.
+// write makes all files of an incident.
 func (w *reportWriter) write() error {
-	if err := os.MkdirAll(w.dir, 0o700); err != nil {
-		return fmt.Errorf("make report: %w", err)
-	}
-	for _, p := range w.incident.Scope.Patients {
-		if err := w.notice(p.Patient); err != nil {
-			return err
-		}
-	}
-	data, err := report.SealIncident(w.incident, w.proofs, w.asked, w.Manage)
-	if err != nil {
+	if err := w.begin(); err != nil {
 		return err
 	}
-	if err := w.save("incident", data); err != nil {
-		return err
-	}
+	return w.finish()
+}
+
+// draft makes the draft of each rule that applies.
+func (w *reportWriter) draft() error {
 	for _, regime := range w.incident.Regimes {
 		rule := report.RuleFor(regime.Rule, w.incident.Clocks.Detected)
 		draft := report.Fill(rule, w.incident, w.settings)
@@ -75,50 +64,10 @@ func (w *reportWriter) write() error {
 	return nil
 }
 
-func (w *reportWriter) notice(patient string) error {
-	id, err := abaton.ParseActorID(patient)
-	if err != nil {
-		return err
-	}
-	n := report.NewNotice(w.incident, w.settings, w.facts, id, w.languages)
-	n.Large = w.large
-	data, err := report.SealNotice(n, w.proofs, w.asked, w.Manage)
-	if err != nil {
-		return err
-	}
-	sum := sha256.Sum256(data)
-	w.incident.Notices = append(w.incident.Notices, report.Sent{Patient: patient, File: hex.EncodeToString(sum[:]), Post: n.Post})
-	return w.save("notice-"+short(patient), data)
-}
-
-// printBytesMax is the longest signed file that gets a page and a PDF, each of which
-// holds it: a longer one is for programs.
-const printBytesMax = 32 << 20
-
-// save writes a signed file, its page and its PDF; all are the owner's alone.
-func (w *reportWriter) save(name string, data []byte) error {
-	forms := []struct {
-		ext  string
-		made func([]byte) ([]byte, error)
-	}{{".json", func(b []byte) ([]byte, error) { return b, nil }}, {".html", report.Page}, {".pdf", report.Print}}
-	if len(data) > printBytesMax {
-		forms = forms[:1]
-	}
-	for _, f := range forms {
-		content, err := f.made(data)
-		if _, is := errors.AsType[*pdf.GlyphError](err); is {
-			w.unprinted++ // the page shows every letter
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(w.dir, name+f.ext), content, 0o600); err != nil {
-			return fmt.Errorf("make report: %w", err)
-		}
-		w.files = append(w.files, name+f.ext)
-	}
-	return nil
+// unprintable reports whether a text has a letter that no font here has.
+func unprintable(err error) bool {
+	_, is := errors.AsType[*pdf.GlyphError](err)
+	return is
 }
 
 // reportSaid is report --json.

@@ -39,6 +39,8 @@ type verified struct {
 	Entries      int    `json:"entries"`
 	People       int    `json:"people"`
 	Vouched      int    `json:"vouched"`
+	// Severity is computed from the file's entries, for an incident or a draft.
+	Severity *report.Severity `json:"severity,omitempty"`
 }
 
 func (e *env) verify(files []string, set string, asJSON bool) error {
@@ -58,6 +60,7 @@ func (e *env) verify(files []string, set string, asJSON bool) error {
 		if err != nil {
 			v.Why, bad = err.Error(), true
 		} else {
+			v.Severity = severityIn(s)
 			v.OK, v.Kind, v.Drill, v.Organisation, v.Entries, v.People, v.Vouched = true, string(s.Kind), s.Drill, s.Organisation.String(), s.Entries, s.People, len(s.Vouched)
 		}
 		all = append(all, v)
@@ -86,6 +89,25 @@ func (e *env) sayVerified(v *verified) {
 		drill = ", a DRILL"
 	}
 	e.print("ok   %s  %s%s of %s: %d ledger entries hold; %d keepers show who asked\n", v.File, v.Kind, drill, short(v.Organisation), v.Entries, v.Vouched)
+	if v.Severity == nil || v.Kind != string(report.IncidentFile) {
+		return
+	}
+	e.print("     severity %s, computed again from these entries (%s)\n", v.Severity, v.Severity.Method)
+	for _, line := range v.Severity.Lines() {
+		e.print("     %s\n", line)
+	}
+}
+
+// severityIn is the severity of what was verified; nil for a notice, which is about
+// one patient.
+func severityIn(s *report.Seen) *report.Severity {
+	switch {
+	case s.Incident != nil:
+		return &s.Incident.Severity
+	case s.Draft != nil:
+		return &s.Draft.Incident.Severity
+	}
+	return nil
 }
 
 // trust are the keepers of a set file, or of the network in --dir.

@@ -7,7 +7,7 @@
 //	d.Section("en")
 //	d.Heading(1, "About your medical record")
 //	d.Paragraph(pdf.Span{Text: "Two of your records were opened."})
-//	file, err := d.Bytes(pdf.File{Name: "signed.json", Data: signed})
+//	file, err := d.Bytes(pdf.File{Name: "signed.json", Content: signed})
 //
 // It writes ISO 32000-1 and makes no claim of PDF/UA or PDF/A, though it has what
 // the first asks for but the metadata. It protects nothing: a PDF can be changed.

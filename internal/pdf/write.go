@@ -13,8 +13,8 @@ import (
 
 // File is a file attached to a document.
 type File struct {
-	Name string
-	Data []byte
+	Name    string
+	Content []byte
 }
 
 // attachedMark is in a document before its attached file and nowhere earlier: what
@@ -70,7 +70,7 @@ func (d *Document) Bytes(f File) ([]byte, error) {
 	o.set(pages, "<</Type /Pages /Count %d /Kids [%s]>>", len(places), references(places))
 	d.structure(&o, tree, places)
 	o.set(info, "<</Title %s /Producer %s>>", text(d.info.Title), text("abaton"))
-	data := o.add("%s%d /Subtype /application#2Fjson /Params <</Size %d>>>>\nstream\n%s\nendstream", attachedMark, len(f.Data), len(f.Data), f.Data)
+	data := o.add("%s%d /Subtype /application#2Fjson /Params <</Size %d>>>>\nstream\n%s\nendstream", attachedMark, len(f.Content), len(f.Content), f.Content)
 	file := o.add("<</Type /Filespec /F %s /UF %s /AFRelationship /Source /EF <</F %d 0 R>>>>", text(f.Name), text(f.Name), data)
 	o.set(catalog, "<</Type /Catalog /Pages %d 0 R /Lang %s /MarkInfo <</Marked true>> /StructTreeRoot %d 0 R /ViewerPreferences <</DisplayDocTitle true>> /Names <</EmbeddedFiles <</Names [%s %d 0 R]>>>> /AF [%d 0 R]>>",
 		pages, text(d.info.Language), tree, text(f.Name), file, file)

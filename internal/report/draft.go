@@ -18,6 +18,7 @@ type Draft struct {
 	Fields   []Filled  `json:"fields"`
 	Filled   int       `json:"filled"`
 	Of       int       `json:"of"`
+	Others   []string  `json:"others"`  // who else has a duty, or must be told
 	Missing  []string  `json:"missing"` // ids of the fields that a person must fill
 }
 
@@ -36,7 +37,7 @@ func (d *Draft) Percent() int { return d.Filled * 100 / max(d.Of, 1) }
 
 // Fill is the draft that a rule makes of an incident.
 func Fill(r *Rule, i *Incident, s *Settings) *Draft {
-	d := &Draft{Incident: *i, Settings: *s, Rule: r.ID, Version: r.Version, Name: r.Name, Steps: r.due(i), Missing: []string{}, Of: len(r.Fields)}
+	d := &Draft{Incident: *i, Settings: *s, Rule: r.ID, Version: r.Version, Name: r.Name, Steps: r.due(i), Others: append([]string{}, r.Others...), Missing: []string{}, Of: len(r.Fields)}
 	k := &known{i: i, s: s, r: r}
 	for _, f := range r.Fields {
 		var a answer

@@ -58,6 +58,8 @@ type Proofs struct {
 	points []string
 	seen   map[string]int
 	all    []held
+	of     map[abaton.ActorID][]int // places in all, made when asked for
+	own    []int
 }
 
 type held struct {
@@ -93,7 +95,7 @@ func (p *Proofs) Add(x abaton.KeeperIndex, page *ledger.Found) {
 		for _, hash := range d.Path {
 			h.proven.Path = append(h.proven.Path, hash[:])
 		}
-		p.all = append(p.all, h)
+		p.all, p.of = append(p.all, h), nil
 	}
 }
 
@@ -116,6 +118,7 @@ func (p *Proofs) sort() {
 // discount leaves out where keepers ledgered the question whose answer does not
 // count: a file shows who counts by those entries.
 func (p *Proofs) discount(faults []error) {
+	p.of = nil
 	for _, err := range faults {
 		bad, is := errors.AsType[*ledger.WithheldError](err)
 		if !is {
@@ -126,21 +129,43 @@ func (p *Proofs) discount(faults []error) {
 }
 
 // All is the evidence of everything that was told.
-func (p *Proofs) All() Evidence { return p.those(func(*held) bool { return true }) }
+func (p *Proofs) All() Evidence {
+	p.index()
+	places := make([]int, len(p.all))
+	for i := range places {
+		places[i] = i
+	}
+	return p.those(places)
+}
 
 // Of is the evidence about one patient, with where the question was ledgered.
 func (p *Proofs) Of(patient abaton.ActorID) Evidence {
-	return p.those(func(h *held) bool { return h.own || h.patient == patient })
+	p.index()
+	places := append(slices.Clone(p.own), p.of[patient]...)
+	slices.Sort(places)
+	return p.those(slices.Compact(places))
 }
 
-func (p *Proofs) those(want func(*held) bool) Evidence {
+// index notes whose each entry is.
+func (p *Proofs) index() {
+	if p.of != nil {
+		return
+	}
 	p.sort()
+	p.of, p.own = make(map[abaton.ActorID][]int), nil
+	for i := range p.all {
+		if h := &p.all[i]; h.own {
+			p.own = append(p.own, i)
+		} else {
+			p.of[h.patient] = append(p.of[h.patient], i)
+		}
+	}
+}
+
+func (p *Proofs) those(entries []int) Evidence {
 	e := Evidence{Checkpoints: []string{}, Entries: []Proven{}}
 	places := make(map[int]int)
-	for i := range p.all {
-		if !want(&p.all[i]) {
-			continue
-		}
+	for _, i := range entries {
 		proven := p.all[i].proven
 		at, known := places[proven.Checkpoint]
 		if !known {

@@ -20,6 +20,7 @@ type Part struct {
 	Heading   string
 	Sentences []Sentence
 	Reads     bool // the table of requests follows
+	List      bool // each sentence stands alone
 }
 
 // Languages are those a letter is written in.
@@ -35,8 +36,9 @@ func (n *Notice) Letter(language string) []Part {
 	}
 	var parts []Part
 	for _, p := range []Part{
-		{w.Happened, n.happened(w), false}, {w.Opened, n.opened(w), true}, {w.Unseen, n.unseen(w), false},
-		{w.Did, n.did(w), false}, {w.Do, n.mayDo(w), false}, {w.Help, n.help(w), false}, {w.Check, []Sentence{{Text: w.CheckHow}, {Text: w.CheckSays}}, false},
+		{Heading: w.Happened, Sentences: n.happened(w)}, {Heading: w.Opened, Sentences: n.opened(w), Reads: true}, {Heading: w.Unseen, Sentences: n.unseen(w)},
+		{Heading: w.Did, Sentences: n.did(w)}, {Heading: w.Do, Sentences: n.mayDo(w), List: true}, {Heading: w.Help, Sentences: n.help(w), List: true},
+		{Heading: w.Check, Sentences: []Sentence{{Text: w.CheckHow}, {Text: w.CheckSays}}},
 	} {
 		if len(p.Sentences) > 0 {
 			parts = append(parts, p)
@@ -56,7 +58,7 @@ func assure(proof []string, format string, args ...any) []Sentence {
 func plain(format string, args ...any) Sentence { return Sentence{Text: fmt.Sprintf(format, args...)} }
 
 func (n *Notice) happened(w *phrases) []Sentence {
-	out := []Sentence{plain(w.Asked, len(n.Facts.Reads))}
+	out := []Sentence{plain("%s", w.count(w.AskedOne, w.AskedMany, len(n.Facts.Reads)))}
 	out[0].Proof = n.proof(func(*Read) bool { return true })
 	out = append(out, plain(w.First, w.moment(n.Facts.First)), plain(w.Last, w.moment(n.Facts.Last)))
 	if n.From.Name != "" {
@@ -98,6 +100,7 @@ func (n *Notice) opened(w *phrases) []Sentence {
 		s := plain("%s", w.count(w.OpenedOne, w.OpenedMany, r.Opened))
 		s.Proof = n.proof(func(r *Read) bool { return r.Opened > 0 })
 		out = append(out, s, plain("%s", w.Means))
+		out = append(out, n.kinds(w)...)
 	}
 	if r.Close > 0 {
 		out = append(out, plain("%s", w.count(w.CloseOne, w.CloseMany, r.Close)), plain("%s", w.CloseWhy))
@@ -110,6 +113,28 @@ func (n *Notice) opened(w *phrases) []Sentence {
 		}
 	}
 	return append(out, plain("%s", w.Table))
+}
+
+// kinds says which kinds of records were opened, as far as somebody may know it.
+func (n *Notice) kinds(w *phrases) (out []Sentence) {
+	var known []string
+	unseen := false
+	for _, e := range n.Exposure {
+		switch words := w.Classes[e.Class]; {
+		case e.Records.Opened == 0:
+		case words != "":
+			known = append(known, words)
+		default:
+			unseen = true
+		}
+	}
+	if len(known) > 0 {
+		out = append(out, plain(w.Kinds, strings.Join(known, ", ")))
+	}
+	if unseen {
+		out = append(out, plain("%s", w.KindsUnseen), plain("%s", w.KindsSee))
+	}
+	return out
 }
 
 func (n *Notice) unseen(w *phrases) []Sentence {
@@ -147,7 +172,7 @@ func (n *Notice) mayDo(w *phrases) []Sentence {
 	return out
 }
 
-// help names whom the organisation named, and nobody else.
+// help names whom the organisation named, and helplines of its country.
 func (n *Notice) help(w *phrases) []Sentence {
 	var out []Sentence
 	if c := n.From.Patients.line(); c != "" {
@@ -155,6 +180,11 @@ func (n *Notice) help(w *phrases) []Sentence {
 	}
 	if c := n.From.Support.line(); c != "" {
 		out = append(out, plain("%s", w.Upset), plain("%s", w.Normal), plain(w.Contact, c))
+	}
+	for _, h := range n.From.Helplines {
+		if format := w.HelpFor[h.For]; format != "" {
+			out = append(out, plain(format, h.Contact.line()))
+		}
 	}
 	if c := n.From.DPO.line(); c != "" {
 		out = append(out, plain(w.Officer, c))

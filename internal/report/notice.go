@@ -20,6 +20,8 @@ type Notice struct {
 	Complete  Complete  `json:"complete"`
 	From      From      `json:"from"`
 	Languages []string  `json:"languages"`
+	Classes   []Class   `json:"classes"` // as stated of this patient's lines
+	Exposure  []Exposed `json:"exposure"`
 	// Post is false for a patient to whom nothing may be posted: others who open
 	// the letter may be the danger. The page then says who speaks to the patient.
 	Post bool `json:"post"`
@@ -36,6 +38,8 @@ type From struct {
 	DPO          Contact `json:"dpo"`
 	Authority    string  `json:"authority"`
 	Person       string  `json:"person"`
+	// Helplines are others who help, outside of the organisation.
+	Helplines []Helpline `json:"helplines"`
 }
 
 // NewNotice is the notice for one patient of an incident; nil for one who is not
@@ -45,10 +49,12 @@ func NewNotice(i *Incident, s *Settings, f *Facts, patient abaton.ActorID, langu
 	if at < 0 {
 		return nil
 	}
-	return &Notice{Incident: i.ID, Drill: i.Drill, Made: i.Made, Facts: i.Scope.Patients[at], Vector: i.Vector,
+	own := &i.Scope.Patients[at]
+	classes := classesOf(own, i.Classes)
+	return &Notice{Classes: classes, Exposure: exposedOf(own, classes), Incident: i.ID, Drill: i.Drill, Made: i.Made, Facts: *own, Vector: i.Vector,
 		Contained: i.Clocks.Contained, Measures: i.Measures, Complete: i.Complete, Languages: languages,
 		Post: !slices.Contains(f.Private, patient),
-		From: From{Organisation: i.Organisation, Name: s.Name, Patients: s.Patients, Support: s.Support, DPO: s.DPO, Authority: s.Authority, Person: s.Person}}
+		From: From{Organisation: i.Organisation, Name: s.Name, Patients: s.Patients, Support: s.Support, DPO: s.DPO, Authority: s.Authority, Person: s.Person, Helplines: s.helplines()}}
 }
 
 // SealNotice is the signed file of a notice, with the evidence about this

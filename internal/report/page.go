@@ -46,6 +46,7 @@ type letterSheet struct {
 type partSheet struct {
 	Heading   string
 	Sentences []Sentence
+	List      bool
 	Columns   []string
 	Rows      [][]string
 }
@@ -142,6 +143,11 @@ func (s *sheet) incident(i *Incident) {
 		"This list is " + i.Complete.Says + ".",
 	}
 	s.Lead = append(s.Lead, i.Complete.Faults...)
+	s.Lead = append(s.Lead, "Severity: "+i.Severity.String()+". Method: "+i.Severity.Method+". A person judges the risk.")
+	s.Lead = append(s.Lead, i.Severity.Lines()...)
+	for _, c := range i.Exposure.Classes {
+		s.Lead = append(s.Lead, fmt.Sprintf("Class of records: %s: %d patients; %d records opened, %d not sure, %d asked for.", c.Class, c.People, c.Records.Opened, c.Records.Close, c.Records.Asked))
+	}
 	for _, r := range i.Regimes {
 		for _, step := range r.Steps {
 			s.Lead = append(s.Lead, fmt.Sprintf("%s, %s: due %s", r.Rule, step.Name, moment(step.Due)))
@@ -167,6 +173,9 @@ func (s *sheet) draft(d *Draft) {
 	s.Lead = []string{fmt.Sprintf("%d of %d fields filled (%d %%). This is a draft: a person reads it, completes it and hands it in.", d.Filled, d.Of, d.Percent())}
 	for _, step := range d.Steps {
 		s.Lead = append(s.Lead, fmt.Sprintf("%s: due %s", step.Name, moment(step.Due)))
+	}
+	for _, other := range d.Others {
+		s.Lead = append(s.Lead, "Others: "+other)
 	}
 	before := ""
 	for _, f := range d.Fields {
@@ -208,7 +217,7 @@ func (s *sheet) notice(n *Notice) {
 			l.Drill = w.Drill
 		}
 		for _, p := range n.Letter(language) {
-			part := partSheet{Heading: p.Heading, Sentences: p.Sentences}
+			part := partSheet{Heading: p.Heading, Sentences: p.Sentences, List: p.List}
 			if p.Reads {
 				part.Columns, part.Rows = w.Columns[:], n.rows(w)
 			}

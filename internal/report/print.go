@@ -40,7 +40,7 @@ func Print(signed []byte) ([]byte, error) {
 		l.print(d)
 	}
 	s.printFields(d)
-	return d.Bytes(pdf.File{Name: printName, Data: signed})
+	return d.Bytes(pdf.File{Name: printName, Content: signed})
 }
 
 func (s *sheet) printLead(d *pdf.Document) {
@@ -66,6 +66,12 @@ func (l *letterSheet) print(d *pdf.Document) {
 	for _, p := range l.Parts {
 		if p.Heading != "" {
 			d.Heading(2, p.Heading)
+		}
+		if p.List {
+			for _, x := range p.Sentences {
+				d.Paragraph(pdf.Span{Text: x.Text})
+			}
+			continue
 		}
 		var spans []pdf.Span
 		for _, x := range p.Sentences {

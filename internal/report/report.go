@@ -23,6 +23,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/ledger"
@@ -68,6 +69,7 @@ type Facts struct {
 	AwareBy   string
 	Found     string // how it was found
 	Measures  []Measure
+	Classes   []Class // which class a line is of, where somebody may know it
 	// Private are the patients to whom nothing may be posted.
 	Private []abaton.ActorID
 }
@@ -97,6 +99,9 @@ type Incident struct {
 	Notices      []Sent    `json:"notices"`
 	Regimes      []Regime  `json:"regimes"`
 	Counts       Counts    `json:"counts"`
+	Classes      []Class   `json:"classes"` // as stated, ascending by line
+	Exposure     Exposure  `json:"exposure"`
+	Severity     Severity  `json:"severity"`
 }
 
 // Subject is whose requests it is about: the question that was asked.
@@ -159,6 +164,10 @@ type Batch struct {
 	Opened string `json:"opened"`
 	Close  string `json:"close"`
 	Asked  string `json:"asked"`
+	// Lines are those that it may be of; the times are of the requests for it.
+	Lines []string `json:"lines"`
+	First int64    `json:"first"`
+	Last  int64    `json:"last"`
 }
 
 // Read is one request, and the ledger entries that prove it.
@@ -201,17 +210,25 @@ type Sent struct {
 // ErrEmpty says that the keepers told nothing to report.
 var ErrEmpty = errors.New("the keepers told of no request of this subject")
 
+// ErrClass says that a stated class is none of Classes, its line is no line, or one
+// line was stated twice.
+var ErrClass = errors.New("a class that is stated is none of those there are, or of no line")
+
 // NewIncident is the incident that the answers to a look show. Made is when,
 // unix seconds.
 func NewIncident(t *ledger.Touched, p *Proofs, f *Facts, made int64) (*Incident, error) {
 	if !slices.ContainsFunc(t.Patients, func(q ledger.TouchedPatient) bool { return q.Patient != t.Look.Organisation }) {
 		return nil, ErrEmpty
 	}
+	stated := append([]Class{}, f.Classes...)
+	if slices.SortFunc(stated, func(a, b Class) int { return strings.Compare(a.Line, b.Line) }); !validClasses(stated) {
+		return nil, ErrClass
+	}
 	p.discount(t.Faults)
 	ids := p.byRequest()
 	i := &Incident{ID: nameOfIncident(t.Look.Hash()), Drill: f.Drill, Made: made, Organisation: t.Look.Organisation.String(),
 		Vector: f.Vector, Found: f.Found, CIA: touchedOf(t), Subject: subjectOf(t),
-		Scope: scopeOf(t, ids), Complete: completeOf(t, ids), Measures: append([]Measure{}, f.Measures...), Notices: []Sent{}}
+		Scope: scopeOf(t, ids), Complete: completeOf(t, ids), Measures: append([]Measure{}, f.Measures...), Notices: []Sent{}, Classes: stated}
 	i.Encrypted = encryptedOf(t, i.Scope)
 	i.Clocks = Clocks{Detected: cmp.Or(f.Detected, askedAt(t), made), Contained: f.Contained, Aware: f.Aware, AwareBy: f.AwareBy}
 	for _, q := range i.Scope.Patients {
@@ -220,6 +237,8 @@ func NewIncident(t *ledger.Touched, p *Proofs, f *Facts, made int64) (*Incident,
 	}
 	i.Regimes = Due(i)
 	i.Counts = countsOf(i)
+	i.Exposure = exposureOf(i.Scope.Patients, i.Classes)
+	i.Severity = severityOf(i)
 	return i, nil
 }
 

@@ -26,6 +26,7 @@ type Rule struct {
 	Form      string   `json:"form"`
 	Note      string   `json:"note"` // what is not sure about it
 	Sources   []string `json:"sources"`
+	Others    []string `json:"others"` // who else has a duty, or must be told
 	Steps     []Step   `json:"steps"`
 	Fields    []Field  `json:"fields"`
 }

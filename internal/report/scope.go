@@ -38,7 +38,9 @@ func patientOf(q *ledger.TouchedPatient, ids map[[32]byte][]string) Patient {
 	p := Patient{Patient: q.Patient.String(), First: q.First, Last: q.Last, Batches: []Batch{}, Reads: []Read{}}
 	p.Records.Opened, p.Records.Close, p.Records.Asked = q.Counts()
 	for _, b := range q.Batches {
-		p.Batches = append(p.Batches, Batch{b.Batch.String(), bitsText(b.Opened), bitsText(b.Close), bitsText(b.Asked)})
+		lines, first, last := linesOf(q, b.Batch)
+		p.Batches = append(p.Batches, Batch{Batch: b.Batch.String(), Opened: bitsText(b.Opened), Close: bitsText(b.Close), Asked: bitsText(b.Asked),
+			Lines: lines, First: first, Last: last})
 	}
 	for i := range q.Lines {
 		p.Reads = append(p.Reads, readOf(&q.Lines[i], ids))

@@ -21,6 +21,8 @@ type Settings struct {
 	Patients  Contact `json:"patients"`
 	Support   Contact `json:"support"`
 	Authority string  `json:"authority"` // where a patient may complain
+	// Helplines are others who help; null: those that are known here for the country.
+	Helplines []Helpline `json:"helplines"`
 	// Person speaks to a patient to whom nothing may be posted.
 	Person      string   `json:"person"`
 	CrossBorder string   `json:"cross_border"`
@@ -53,6 +55,11 @@ func ParseSettings(data []byte) (*Settings, error) {
 	}
 	if err := strict(data, s); err != nil {
 		return nil, fmt.Errorf("report settings: %w", err)
+	}
+	for i, h := range s.Helplines {
+		if wordsOf("en").HelpFor[h.For] == "" {
+			return nil, fmt.Errorf("report settings: helpline %d: what it is for is not known", i+1)
+		}
 	}
 	return s, nil
 }

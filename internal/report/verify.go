@@ -97,7 +97,7 @@ func (o *opened) recount(i *Incident) error {
 	if i.Drill != o.Drill {
 		return fails("it is a drill in one place and none in another")
 	}
-	again, err := NewIncident(o.touched, o.proofs, &Facts{Drill: i.Drill, Vector: i.Vector, Found: i.Found, Measures: i.Measures,
+	again, err := NewIncident(o.touched, o.proofs, &Facts{Drill: i.Drill, Classes: i.Classes, Vector: i.Vector, Found: i.Found, Measures: i.Measures,
 		Detected: i.Clocks.Detected, Contained: i.Clocks.Contained, Aware: i.Clocks.Aware, AwareBy: i.Clocks.AwareBy}, i.Made)
 	if err != nil {
 		return fails("its entries show nothing")
@@ -109,6 +109,7 @@ func (o *opened) recount(i *Incident) error {
 	}{
 		{"who and what was touched", i.Scope, again.Scope}, {"the times", i.Clocks, again.Clocks}, {"whose requests it is about", i.Subject, again.Subject},
 		{"how complete it is", i.Complete, again.Complete}, {"what stayed sealed", i.Encrypted, again.Encrypted}, {"what is due when", i.Regimes, again.Regimes},
+		{"what was exposed", i.Exposure, again.Exposure}, {"how severe it is", i.Severity, again.Severity},
 	} {
 		if !same(c.have, c.new) {
 			return fails("%s: its entries say something else", c.what)
@@ -156,6 +157,8 @@ func (o *opened) notice() (*Notice, error) {
 		return nil, fails("it is from another organisation")
 	case len(o.touched.Patients) != 1 || !same(n.Facts, patientOf(&o.touched.Patients[0], ids)):
 		return nil, fails("what was opened and asked for: its entries say something else")
+	case !validClasses(n.Classes) || !same(n.Classes, classesOf(&n.Facts, n.Classes)) || !same(n.Exposure, exposedOf(&n.Facts, n.Classes)):
+		return nil, fails("which class of records it is: it does not follow from what is stated")
 	case !same(n.Complete, complete):
 		return nil, fails("how complete it is: its entries say something else")
 	case slices.ContainsFunc(n.Languages, func(l string) bool { return wordsOf(l) == nil }):

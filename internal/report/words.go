@@ -16,16 +16,19 @@ var wordFiles embed.FS
 
 // phrases are the words of one language.
 type phrases struct {
-	Title, Drill, Happened, Opened, Unseen, Did, Do, Help, Check, Asked, First, Last   string
-	Through, Role, Breach, OpenedOne, OpenedMany, Means, CloseOne, CloseMany, CloseWhy string
-	Nothing, Unsure, Table, RefusedOne, RefusedMany, NothingElse, Incomplete           string
-	Contained, Measure, Kept, History, Stop, Beware, Never, Complain, Questions        string
-	Contact, Upset, Normal, Officer, CheckHow, CheckSays, Withheld, Speak, SpeakNobody string
-	Helplines, Pages                                                                   string
-	Columns                                                                            []string // of the table of requests
-	Months                                                                             []string
-	Acts                                                                               map[string]string // by the name of a ledger's operation
-	Vectors                                                                            map[Vector]string
+	Title, Drill, Happened, Opened, Unseen, Did, Do, Help, Check, AskedOne, AskedMany, First, Last string
+	Through, Role, Breach, OpenedOne, OpenedMany, Means, CloseOne, CloseMany, CloseWhy             string
+	Nothing, Unsure, Table, RefusedOne, RefusedMany, NothingElse, Incomplete                       string
+	Contained, Measure, Kept, History, Stop, Beware, Never, Complain, Questions                    string
+	Contact, Upset, Normal, Officer, CheckHow, CheckSays, Withheld, Speak, SpeakNobody             string
+	Pages                                                                                          string
+	Kinds, KindsUnseen, KindsSee                                                                   string
+	Columns                                                                                        []string // of the table of requests
+	Months                                                                                         []string
+	HelpFor                                                                                        map[string]string // by what a helpline is for
+	Classes                                                                                        map[string]string // by the name of a class
+	Acts                                                                                           map[string]string // by the name of a ledger's operation
+	Vectors                                                                                        map[Vector]string
 }
 
 // languages reads the files once; one that is not in its form is a mistake of this

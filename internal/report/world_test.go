@@ -85,7 +85,7 @@ func (w *world) enter(t testing.TB, e ledger.Entry, at ...int) {
 // read is a request for records of a patient in a session of the organisation.
 func (w *world) read(patient, session string, n int, released, refused uint64) ledger.Entry {
 	e := ledger.Entry{Request: id("request", patient, session, n), Op: ledger.OpRelease, Actor: id("nurse"), Organisation: w.org, Role: "nurse",
-		Session: id("session", session), Patient: id("patient", patient), Purpose: abaton.Treatment, Grant: id("grant", patient),
+		Session: id("session", session), Patient: id("patient", patient), Lines: []abaton.Line{lineOf(patient, "general")}, Purpose: abaton.Treatment, Grant: id("grant", patient),
 		Rows: []ledger.Row{{Batch: id("batch", patient), Released: released, Refused: refused}}}
 	switch {
 	case refused == 0:

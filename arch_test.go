@@ -82,6 +82,7 @@ const plan = `
 	internal/feeder, internal/local, testdata/patients < bench/hl7;
 	internal/local, testdata/patients < bench/peer;
 	internal/contain, internal/dice < bench/hospital;
+	NONE < bench/machine < bench, bench/hl7, bench/hospital, bench/peer;
 `
 
 // never is what the shipped binaries do not link, over all their

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/abaton-health/abaton/bench/machine"
 )
 
 // row is one line of the result.
@@ -84,7 +86,7 @@ func run(ctx context.Context) error {
 	flag.Parse()
 	b := &bench{bin: *bin, data: *data, talk: os.Stderr, object: *object, patients: *patients}
 	started := time.Now()
-	before := load()
+	before := machine.Load()
 	for _, s := range suites() {
 		if !strings.Contains(s.name, *only) || s.part && *only == "" {
 			continue
@@ -94,7 +96,7 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	m := machine(started, before)
+	m := machine.Of(started, before, "go run ./bench "+strings.Join(os.Args[1:], " "))
 	print(b.rows, m)
 	if *out == "" {
 		return nil
@@ -118,7 +120,7 @@ func suites() []suite {
 }
 
 // print shows the table.
-func print(rows []row, m facts) {
+func print(rows []row, m machine.Facts) {
 	fmt.Printf("%s\n\n", m)
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "what\tmeasured\tunit\tbudget\tlimit\tlimit is\tratio\tdetail")

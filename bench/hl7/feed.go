@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/bench/machine"
 	"github.com/abaton-health/abaton/internal/dice"
 	"github.com/abaton-health/abaton/internal/feeder"
 	"github.com/abaton-health/abaton/internal/local"
@@ -58,7 +59,7 @@ const target = 500
 func (w *world) feed(ctx context.Context, o *options, p *local.Processes, stderr io.Writer) (*result, error) {
 	all := generate(o.seed, o.messages, w.humans)
 	r := &result{Date: time.Now().UTC().Format("2006-01-02 15:04Z"), Machine: fmt.Sprintf("%s, %d cores", runtime.GOARCH, runtime.NumCPU()),
-		Command: "go run ./bench/hl7 " + strings.Join(os.Args[1:], " "), Load: load(), Seed: o.seed, Messages: len(all), Connections: o.connections,
+		Command: "go run ./bench/hl7 " + strings.Join(os.Args[1:], " "), Load: machine.Load(), Seed: o.seed, Messages: len(all), Connections: o.connections,
 		Window: o.window, Reasons: make(map[string]int), Victims: make(map[string]int), RateBelow: target}
 	if err := w.warm(ctx); err != nil {
 		return nil, err
@@ -79,7 +80,7 @@ func (w *world) feed(ctx context.Context, o *options, p *local.Processes, stderr
 	}
 	r.Ratio = r.Rate / target
 	r.count(answers)
-	r.Load += " to " + load()
+	r.Load += " to " + machine.Load()
 	fmt.Fprintf(stderr, "%.0f messages/s; reading back\n", r.Rate)
 	return r, errors.Join(w.verify(ctx, all, answers, r), w.search(ctx, p, all, r))
 }
@@ -226,13 +227,4 @@ func (r *result) count(answers []feeder.Answer) {
 		return float64(took[min(int(p*float64(len(took))), len(took)-1)].Microseconds()) / 1000
 	}
 	r.P50, r.P99 = at(0.5), at(0.99)
-}
-
-// load is the one-minute load average.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Fields(string(text))[0]
 }

@@ -29,6 +29,9 @@ func clock(d int, h float64) int64 {
 // weekend says that most of the hospital is closed.
 func weekend(d int) bool { return d%7 >= 5 }
 
+// calm says that nothing out of the ordinary happens on a day.
+func calm(d int) bool { return d != casualtyDay && d != outageDay }
+
 // Days that every long enough run has.
 const (
 	casualtyDay = 17 // three times the emergencies in six hours

@@ -17,6 +17,8 @@ type counts struct {
 	late              int // explained afterwards
 	prompts           int // acts for which a passkey was asked for
 	promptDays        int // staff-days with at least one
+	calmDays          int // staff-days without casualties or an outage
+	calmPromptDays    int
 	suspendDays       int // staff-days on which somebody was suspended
 	reviewDays        int // staff-days put before a person
 	throttledActs     int
@@ -110,11 +112,13 @@ func (c *counts) day(l *loop, d int) {
 		for _, s := range l.h.now {
 			if !l.struck[s.person] {
 				c.staffDays++
+				c.calmDays += one(calm(d))
 			}
 		}
 	}
 	for _, p := range c.today {
 		c.promptDays += one(p.prompted)
+		c.calmPromptDays += one(p.prompted && calm(d))
 		c.suspendDays += one(p.suspended)
 		c.reviewDays += one(p.reviewed)
 		for r := range detect.Rule(32) {

@@ -27,6 +27,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/abaton-health/abaton/bench/machine"
 )
 
 //go:embed attacks/*.attack
@@ -35,7 +37,7 @@ var ours embed.FS
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, stdout, stderr io.Writer) int {
-	started, before := time.Now(), load()
+	started, before := time.Now(), machine.Load()
 	o, err := parse(args, stderr)
 	if err != nil {
 		return 2
@@ -46,7 +48,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	r, _ := measure(o, scripts, stderr)
-	r.Facts = machine(started, before, args)
+	r.Facts = machine.Of(started, before, "go run ./bench/hospital "+strings.Join(args, " "))
 	if err := r.deliver(o, stdout); err != nil {
 		fmt.Fprintf(stderr, "hospital: %v\n", err)
 		return 1
@@ -157,7 +159,7 @@ func (r *report) deliver(o *options, stdout io.Writer) error {
 	if o.out == "" {
 		return nil
 	}
-	name := filepath.Join(o.out, fmt.Sprintf("%s-hospital-%d", r.Facts.Date[:10], o.staff))
+	name := filepath.Join(o.out, fmt.Sprintf("%s-hospital-%d-seed-%d", r.Facts.Date[:10], o.staff, o.seed))
 	if err := os.WriteFile(name+".json", append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}

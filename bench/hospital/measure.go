@@ -41,6 +41,7 @@ type quiet struct {
 	Unexplained  float64         `json:"unexplained_new_pairs"`  // share, when they are read
 	Prompts      rate            `json:"step_up_prompts"`        // acts for which the passkey was asked for
 	PromptDays   rate            `json:"staff_days_with_prompt"` //
+	CalmPrompts  rate            `json:"staff_days_with_prompt_on_calm_days"`
 	Suspensions  rate            `json:"false_suspensions"`      // staff-days
 	Reviews      rate            `json:"reviews"`                // staff-days put before a person
 	Lost         rate            `json:"acts_that_did_not_open"` //
@@ -59,7 +60,7 @@ func quietOf(l *loop) quiet {
 	of := func(n int) rate { return perThousand(n, c.staffDays) }
 	q := quiet{
 		Feed: l.h.feed.name, StaffDays: c.staffDays, ReadsADay: ratio(c.acts, c.staffDays), Unexplained: ratio(c.strange, c.newPairs),
-		Prompts: of(c.prompts), PromptDays: of(c.promptDays), Suspensions: of(c.suspendDays), Reviews: of(c.reviewDays),
+		Prompts: of(c.prompts), PromptDays: of(c.promptDays), CalmPrompts: perThousand(c.calmPromptDays, c.calmDays), Suspensions: of(c.suspendDays), Reviews: of(c.reviewDays),
 		Lost: of(c.lostActs), LostRelated: c.refusedRelated, Throttled: c.throttledActs, Notices: of(c.notices), Unread: of(c.unexplained),
 		ByRule: make(map[string]rate), Causes: c.allCauses(), Verdicts: l.n.verdicts, BytesAKeeper: c.perKeeper,
 	}

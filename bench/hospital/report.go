@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/abaton-health/abaton/bench/machine"
 	"github.com/abaton-health/abaton/internal/detect"
 )
 
@@ -18,28 +19,29 @@ const baseRate = 0.2
 
 // report is all that one command measured.
 type report struct {
-	Facts    facts      `json:"facts"`
-	Seed     uint64     `json:"seed"`
-	Staff    int        `json:"staff"`
-	Patients int        `json:"patients"`
-	Honey    int        `json:"honey_patients"`
-	Days     int        `json:"days"`
-	Train    int        `json:"days_before_counting"`
-	Runs     int        `json:"runs_an_attack"`
-	DelayMs  int64      `json:"verdict_delay_ms"`
-	Quiet    []quiet    `json:"honest_work"`
-	Sweep    []quiet    `json:"feed_freshness,omitempty"`
-	Attacks  []attacked `json:"attacks"`
-	PPV      []ppv      `json:"ppv_at_base_rate"`
-	Ablation []ablation `json:"ablation,omitempty"`
-	Without  []stolen   `json:"no_watch_at_all,omitempty"`
-	Onlook   []watched  `json:"baselines,omitempty"`
-	Memory   memory     `json:"memory"`
-	Says     string     `json:"says"`
+	Facts    machine.Facts `json:"facts"`
+	Seed     uint64        `json:"seed"`
+	Staff    int           `json:"staff"`
+	Patients int           `json:"patients"`
+	Honey    int           `json:"honey_patients"`
+	Days     int           `json:"days"`
+	Train    int           `json:"days_before_counting"`
+	Runs     int           `json:"runs_an_attack"`
+	DelayMs  int64         `json:"verdict_delay_ms"`
+	Quiet    []quiet       `json:"honest_work"`
+	Sweep    []quiet       `json:"feed_freshness,omitempty"`
+	Attacks  []attacked    `json:"attacks"`
+	PPV      []ppv         `json:"ppv_at_base_rate"`
+	Ablation []ablation    `json:"ablation,omitempty"`
+	Without  []stolen      `json:"no_watch_at_all,omitempty"`
+	Onlook   []watched     `json:"baselines,omitempty"`
+	Memory   memory        `json:"memory"`
+	Says     string        `json:"says"`
 }
 
 const honesty = "The hospital, its habits and its thieves are made up by us and calibrated to three published shares of unexplained reads; " +
-	"this shows that the rules do what they say, and proves nothing of a real hospital. The attacks here are the set the thresholds were tuned on."
+	"this shows that the rules do what they say, and proves nothing of a real hospital. " +
+	"One look at a stranger, on shift, and an export of the own ward are seen by no rule: the first stands in the patient's history and among the looks without a reason. The attacks here are the set the thresholds were tuned on."
 
 // attacked is all attacks under one feed.
 type attacked struct {
@@ -244,7 +246,7 @@ func (r *report) print(w io.Writer) {
 }
 
 func printQuiet(w io.Writer, all []quiet) {
-	fmt.Fprintln(w, "| feed | staff-days | unexplained | step-ups | staff-days with one | suspensions | reviews | acts lost (related) | rules, staff-days |\n|---|---|---|---|---|---|---|---|---|")
+	fmt.Fprintln(w, "| feed | staff-days | unexplained | step-ups | staff-days with one | the same, calm days | suspensions | reviews | acts lost (related) | rules, staff-days |\n|---|---|---|---|---|---|---|---|---|---|")
 	for _, q := range all {
 		var rules []string
 		for r := range detect.Rule(15) {
@@ -252,8 +254,8 @@ func printQuiet(w io.Writer, all []quiet) {
 				rules = append(rules, fmt.Sprintf("%v %.1f", r, n.Rate))
 			}
 		}
-		fmt.Fprintf(w, "| %s | %d | %.1f %% | %v | %v | %v | %v | %.1f (%d) | %s |\n", q.Feed, q.StaffDays, 100*q.Unexplained,
-			q.Prompts, q.PromptDays, q.Suspensions, q.Reviews, q.Lost.Rate, q.LostRelated, strings.Join(rules, ", "))
+		fmt.Fprintf(w, "| %s | %d | %.1f %% | %v | %v | %v | %v | %v | %.1f (%d) | %s |\n", q.Feed, q.StaffDays, 100*q.Unexplained,
+			q.Prompts, q.PromptDays, q.CalmPrompts, q.Suspensions, q.Reviews, q.Lost.Rate, q.LostRelated, strings.Join(rules, ", "))
 	}
 }
 
@@ -267,6 +269,11 @@ func printStolen(w io.Writer, all []stolen) {
 		fmt.Fprintf(w, "| %s | %v | %s, %s | %d/%d | %s, %s | %d, %d | %s |\n", s.Name, s.Recall, secs(s.SeenP50), secs(s.SeenP99),
 			s.Contained.Is, s.Contained.Of, secs(s.StopP50), secs(s.StopP99), s.ExposedP50, s.ExposedMax, s.Rules)
 	}
+	seen := 0
+	for _, s := range all {
+		seen += one(2*s.Recall.Is > s.Recall.Of)
+	}
+	fmt.Fprintf(w, "\nSeen in more than half of its runs: %v of the scripts.\n", wilson(seen, len(all)))
 }
 
 func secs(s float64) string {

@@ -28,6 +28,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/abaton-health/abaton/bench/machine"
 )
 
 func main() {
@@ -109,7 +111,7 @@ type compared struct {
 func try(ctx context.Context, o *options, stderr io.Writer) (r *result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, o.longest)
 	defer cancel()
-	r = &result{Date: time.Now().UTC().Format("2006-01-02 15:04Z"), Commit: commit(ctx), Go: runtime.Version(), Cores: runtime.NumCPU(), Peer: o.name, Load: load()}
+	r = &result{Date: time.Now().UTC().Format("2006-01-02 15:04Z"), Commit: commit(ctx), Go: runtime.Version(), Cores: runtime.NumCPU(), Peer: o.name, Load: machine.Load()}
 	charts, directory, err := readBundles(o.data, o.patients)
 	if err != nil {
 		return nil, err
@@ -137,7 +139,7 @@ func try(ctx context.Context, o *options, stderr io.Writer) (r *result, err erro
 	if r.Questions, err = askBoth(ctx, a, p, charts, o); err != nil {
 		return nil, err
 	}
-	r.Load += " to " + load()
+	r.Load += " to " + machine.Load()
 	return r, nil
 }
 
@@ -167,13 +169,4 @@ func commit(ctx context.Context) string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// load is the one-minute load average.
-func load() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Fields(string(text))[0]
 }

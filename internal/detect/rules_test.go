@@ -91,9 +91,9 @@ func stories() []story {
 		{"five at one patient", D5, 0, alike(4, with(opening(start, 1), miss)), with(opening(start, 1), miss)},
 		{"whatever comes after five", D5, SuspendSession, line(5, 1, miss), opening(start+10, 20)},
 		{"a fifth at one of the four", D5, 0, line(4, 1, miss), with(opening(start+9, 1), miss)},
-		{"five step-ups not given", D5, SuspendSession, line(5, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
-		{"five, one given", D5, 0, append(line(5, 1, refused(abaton.ReasonStepUp)), with(opening(start+10, 4), touched)), opening(start+11, 20)},
-		{"four", D5, 0, line(4, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
+		{"ten step-ups not given", D5, SuspendSession, line(10, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
+		{"ten, one given", D5, 0, append(line(10, 1, refused(abaton.ReasonStepUp)), with(opening(start+10, 4), touched)), opening(start+11, 20)},
+		{"nine", D5, 0, line(9, 1, refused(abaton.ReasonStepUp)), opening(start+10, 20)},
 
 		{"kin", D6, StepUp, nil, with(opening(start, 1), unrelated, delicate)},
 		{"kin, stepped", D6, Notify, nil, with(opening(start, 1), unrelated, delicate, touched)},

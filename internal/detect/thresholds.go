@@ -83,7 +83,7 @@ func Default() Thresholds {
 	slices.SortFunc(profiles, byRole)
 	return Thresholds{
 		Version: RulesVersion, Profiles: profiles,
-		Misses: 5, Unanswered: 5, MissSpan: 120, DriftSlack: 25, DriftLimit: 300, DeviceSpan: 300,
+		Misses: 5, Unanswered: 10, MissSpan: 120, DriftSlack: 25, DriftLimit: 300, DeviceSpan: 300,
 		Surprise: 75, Astonish: 120, Readers: 5, Late: 24 * 3600, StepLife: 3600,
 	}
 }

@@ -196,7 +196,7 @@ func (g *Gateway) askSecond(_ context.Context, c *call) (*answer, error) {
 		return nil, notPaused()
 	}
 	if p.why != abaton.ReasonSuspended {
-		return nil, refusal(http.StatusBadRequest, "business-rule", "here your own passkey lets you go on; touch it on this page")
+		return nil, refusal(http.StatusBadRequest, "value", "here your own passkey lets you go on; touch it on this page")
 	}
 	g.pauses.ask(p.name, g.now())
 	return jsonAnswer(seenOf(g.pauses.get(p.name, g.now())))

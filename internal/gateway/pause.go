@@ -213,7 +213,7 @@ func (g *Gateway) pauseOf(ctx context.Context, c *call, held *heldError) (*pause
 		return nil, err
 	}
 	widest := slices.MaxFunc(lent.asks, func(a, b client.Ask) int { return len(a.Lines) - len(b.Lines) })
-	made := &pause{of: p, patient: held.patient, label: g.labelOf(c, held.patient), who: g.wordsFor(c.person), why: held.why,
+	made := &pause{of: p, patient: held.patient, label: g.labelOf(c, held.patient), who: g.wordsFor(ctx, c.person), why: held.why,
 		grant: widest.Grant, purpose: widest.Purpose, vain: widest.Approval != nil}
 	for _, ask := range lent.asks {
 		for _, line := range ask.Lines {
@@ -244,15 +244,13 @@ func (g *Gateway) labelOf(c *call, patient abaton.ActorID) string {
 }
 
 // wordsFor is the name of a signed-in clinician in the directory, as far as the
-// session had that open; empty where it had not.
-func (g *Gateway) wordsFor(p *person) string {
-	p.mu.Lock()
-	var directory *chart
-	if h := p.held[g.org]; h != nil {
-		directory = h.chart
+// session opens that; empty where it does not.
+func (g *Gateway) wordsFor(ctx context.Context, p *person) string {
+	if p.limits != nil || !p.holds(g.org) {
+		return ""
 	}
-	p.mu.Unlock()
-	if directory == nil || p.limits != nil {
+	directory, err := g.directory(ctx, p, false)
+	if err != nil {
 		return ""
 	}
 	q, err := search.Parse("Practitioner", []fhir.Param{{Name: "identifier", Value: actorSystem + "|" + p.actor.String()}}, search.Options{Now: g.now()})

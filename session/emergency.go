@@ -166,12 +166,23 @@ func (a *Asked) readEmergency() error {
 		}
 	}
 	if len(a.Request.Approval) > 0 {
-		a.approval = new(SignedApproval)
-		if wire.Unmarshal(a.Request.Approval, a.approval) != nil || !a.approval.Approval.valid() {
-			return abaton.Refuse(abaton.ReasonMalformed)
+		p, err := ParseApproval(a.Request.Approval)
+		if err != nil {
+			return err
 		}
+		a.approval = p
 	}
 	return nil
+}
+
+// ParseApproval reads an approval strictly; ReasonMalformed. It verifies
+// nothing: keepers do (Asked.Agrees).
+func ParseApproval(data []byte) (*SignedApproval, error) {
+	var p SignedApproval
+	if wire.Unmarshal(data, &p) != nil || !p.Approval.valid() {
+		return nil, abaton.Refuse(abaton.ReasonMalformed)
+	}
+	return &p, nil
 }
 
 func (m *Emergency) valid() bool {

@@ -220,3 +220,14 @@ func TestWords(t *testing.T) {
 		t.Error("for another patient: got opened, want refused")
 	}
 }
+
+func FuzzParseApproval(f *testing.F) {
+	r := request(abaton.SessionID{1})
+	f.Add(approval(f, r, nil))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		p, err := session.ParseApproval(data)
+		if err == nil && string(p.Marshal()) != string(data) {
+			t.Errorf("parsed and written again, the approval differs")
+		}
+	})
+}

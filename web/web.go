@@ -1,6 +1,7 @@
 // Package web holds the pages with which a person enrols, makes a kit, chooses
 // helpers, helps others, comes back with either, signs in, opens the record and
-// takes access back, as they are served: TypeScript of src/, built by
+// takes access back, and with which a clinician who is held back goes on, as they
+// are served: TypeScript of src/, built by
 // "npm run build" into dist/, which CI compares.
 //
 //	body := web.Page()

@@ -59,8 +59,7 @@ func (v *verdict) opener() opener {
 // while the key that told it is live: what a thief of a removed key told is gone
 // with it.
 func (c *Core) relation(t *tx, who opener, patient abaton.ActorID) (Relation, error) {
-	own := patient == who.organisation // its directory: no patient's, and what finds the ones in care
-	r := Relation{Related: who.named || who.actor == patient || own}
+	r := Relation{Related: who.named || who.actor == patient}
 	if !c.admitted[who.organisation] {
 		return r, nil
 	}

@@ -125,7 +125,18 @@ func (v *verdict) heldAt() detect.Level {
 	if held == detect.StepUp && s.answered && s.holding.Rules&aboutUnrelated == 0 {
 		held = detect.Notify
 	}
-	return max(s.finding.Level, held)
+	level := max(s.finding.Level, held)
+	if v.ownDirectory() && level < detect.Quarantine {
+		level = min(level, detect.Notify)
+	}
+	return level
+}
+
+// ownDirectory: the people and places of the house that somebody acts for. It is
+// no patient's record, everybody there reads it at almost every act, and without
+// it a program finds no patient in care. It is counted and ledgered as any other.
+func (v *verdict) ownDirectory() bool {
+	return v.r.Asked.Patient == v.r.Session.Statement().Organisation
 }
 
 // handless: a program, of which one other keeper alone speaks. It has no hand to

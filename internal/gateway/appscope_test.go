@@ -334,7 +334,8 @@ func TestRoutesOfApps(t *testing.T) {
 		"POST /Binary/$upload": "closed", "HEAD /Binary/$upload/{id}": "closed", "PATCH /Binary/$upload/{id}": "closed", "DELETE /Binary/$upload/{id}": "closed",
 		"POST /Patient/{id}/$document": "closed", "POST /Patient/$merge": "closed", "POST /Patient/$unmerge": "closed",
 		"POST /{type}/$validate": "closed", "POST /{type}/{id}/$validate": "closed", "POST /login/seeds": "closed", "POST /logout": "closed", "POST /apps/launch": "closed",
-		"GET /portal/me": "closed", "POST /portal/step-up": "closed", "POST /portal/unseal": "closed", "POST /portal/wrap": "closed",
+		"GET /portal/me": "closed", "POST /portal/step-up": "closed", "GET /portal/second": "closed", "POST /portal/second": "closed",
+		"POST /portal/unseal": "closed", "POST /portal/wrap": "closed",
 	}
 	for _, way := range k.gateway.table.routes {
 		if way.policy != bySession {

@@ -144,10 +144,10 @@ func TestOpenRoutesAreListed(t *testing.T) {
 		}
 	}
 	want := "GET /.well-known/openid-configuration,GET /.well-known/smart-configuration,GET /authorize,GET /authorize/{id},GET /enrol,GET /health," +
-		"GET /help,GET /jwks,GET /metadata,GET /portal/box/{id},GET /portal/clinic,GET /portal/helper/{id},GET /portal/plea/{id},GET /portal/way/{id},GET /portal/wrap/{id}," +
+		"GET /held,GET /help,GET /jwks,GET /metadata,GET /portal/box/{id},GET /portal/clinic,GET /portal/held/{id},GET /portal/helper/{id},GET /portal/plea/{id},GET /portal/way/{id},GET /portal/wrap/{id}," +
 		"GET /recover,GET /sign-in,GET /staff,GET /status,GET /unlock,GET /web/{id}," +
 		"POST /apps/approve,POST /apps/decline,POST /apps/lend,POST /apps/request,POST /authorize," +
-		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /portal/attest,POST /portal/device,POST /portal/enrol,POST /portal/events,POST /portal/help,POST /portal/plea,POST /revoke,POST /token"
+		"POST /authorize/{id},POST /introspect,POST /login/complete,POST /login/offer,POST /portal/attest,POST /portal/device,POST /portal/enrol,POST /portal/events,POST /portal/held/ask,POST /portal/held/touch,POST /portal/help,POST /portal/plea,POST /revoke,POST /token"
 	if got := strings.Join(open, ","); got != want {
 		t.Errorf("open routes: got %s, want %s", got, want)
 	}

@@ -124,7 +124,7 @@ func (g *Gateway) opened(ctx context.Context, p *person, c *chart, fresh bool) e
 	c.widen()
 	if err := g.renew(ctx, p, c); err != nil {
 		p.drop(c.patient)
-		return err
+		return c.heldBack(err)
 	}
 	c.widened()
 	g.makeRoom(p, c.patient)

@@ -114,6 +114,8 @@ type Gateway struct {
 	uploads   *uploads
 	wraps     *wraps
 	pleas     *pleas
+	pauses    pauses
+	url       string // where people's browsers reach this gateway; empty: as they asked
 
 	authenticators attest.Policy
 	signing        *key.Signing // the writer key: it also invites
@@ -154,6 +156,7 @@ func New(c Config) (*Gateway, error) {
 	g.offers.by = make(map[string]*offered)
 	g.deposits.by = make(map[abaton.GrantID]map[fhir.Category]abaton.Line)
 	g.locks.held = make(map[abaton.ActorID]*lockEntry)
+	g.pauses.by, g.url = make(map[string]*pause), c.URL
 	if g.log == nil {
 		g.log = slog.New(slog.DiscardHandler)
 	}
@@ -268,6 +271,7 @@ func (g *Gateway) sweep() {
 			g.sessions.sweep(g.now(), false)
 			g.offers.sweep(g.now(), false)
 			g.sweepApps(false)
+			g.pauses.sweep(g.now())
 			g.jobs.sweep(g.now(), false)
 			g.subscriptions.sweep(g.now())
 			g.uploads.sweep(g.now())

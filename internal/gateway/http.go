@@ -168,7 +168,8 @@ func (g *Gateway) answerTo(w http.ResponseWriter, r *http.Request, way *route, a
 		return nil, err
 	}
 	c.settle(body)
-	return g.carryOut(r.Context(), way, c)
+	a, err := g.carryOut(r.Context(), way, c)
+	return a, g.pointed(r.Context(), c, err)
 }
 
 // room waits until the body fits among those being worked on.

@@ -107,6 +107,15 @@ const (
 	panelBytesMax = 512 << 20
 	panelBytesAll = 2 << 30
 
+	// pauseLife is how long the page of a patient at whom keepers hold a session
+	// back serves, from the last refusal on: a colleague has to be found.
+	pauseLife = 30 * time.Minute
+	// pausesMax and pausesOfOneMax are how many such pages there are, and how many
+	// one person has: the newest patients.
+	pausesMax      = 2048
+	pausesOfOneMax = 8
+	// clinicianNameMax is the longest name of a colleague that is shown, in bytes.
+	clinicianNameMax = 120
 	// jobsMax and jobsAllMax are how many bulk jobs one session, and all of
 	// them, may have open.
 	jobsMax    = 4

@@ -252,7 +252,7 @@ func (g *Gateway) begin(statement []byte, s *session.Session, one *offered, bund
 	if end := time.Unix(st.Expires, 0); end.Before(expires) {
 		expires = end
 	}
-	p := &person{actor: st.Actor, id: s.ID(), reply: one.reply, reader: reader, expires: expires, pages: newPager(newPagerSecret()),
+	p := &person{actor: st.Actor, id: s.ID(), role: st.Role, reply: one.reply, reader: reader, expires: expires, pages: newPager(newPagerSecret()),
 		held: make(map[abaton.ActorID]*held), tags: make(map[string]abaton.ActorID)}
 	g.lend(p, bundles)
 	return p, nil

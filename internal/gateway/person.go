@@ -27,6 +27,7 @@ type person struct {
 	pages   pager
 	limits  *limits // what an app may do with it; nil for the person's own device
 	lender  *person // whose reader this is; nil if its own
+	role    string  // as what a clinician signed in
 	pace    bucket
 	roll    roll // of a service: who has which identifier
 
@@ -46,6 +47,7 @@ type held struct {
 	part    *chart                          // opened for some types only, for a search over many; nil when not open
 	used    time.Time
 	stepUp  *session.SignedStepUp // the newest; nil without one
+	way     wayOn                 // where keepers hold the session back
 }
 
 // heldGrant is one grant, zero for the patient's own, and the categories of
@@ -211,6 +213,7 @@ type asking struct {
 // keeper refuses a request with one of them whole, and whoever was granted more
 // would then see less.
 func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.ActorID, purpose abaton.Purpose, now time.Time) (*asking, error) {
+	way := p.session().onward(patient, now)
 	state, err := n.Log(ctx, patient)
 	if err != nil {
 		return nil, err
@@ -265,6 +268,7 @@ func (p *person) asks(ctx context.Context, n *client.Network, patient abaton.Act
 		}
 	}
 	out.dropCopies()
+	out.takes(way)
 	switch {
 	case len(out.asks) > 0:
 		return out, nil

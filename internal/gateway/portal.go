@@ -20,7 +20,7 @@ func portalRoutes() []route {
 		return route{method: http.MethodGet, pattern: pattern, policy: open, body: noBody, native: true, handle: (*Gateway).webPage}
 	}
 	return []route{
-		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"), page("/help"), page("/staff"),
+		page("/enrol"), page("/sign-in"), page("/unlock"), page("/recover"), page("/help"), page("/staff"), page("/held"),
 		{method: http.MethodGet, pattern: "/web/{id}", policy: open, body: noBody, native: true, handle: (*Gateway).webAsset},
 		{method: http.MethodGet, pattern: "/portal/clinic", policy: open, body: noBody, handle: (*Gateway).clinic},
 		{method: http.MethodGet, pattern: "/portal/box/{id}", policy: open, body: noBody, handle: (*Gateway).boxOf},
@@ -38,6 +38,11 @@ func portalRoutes() []route {
 		{method: http.MethodPost, pattern: "/portal/wrap", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).keepWrap},
 		{method: http.MethodGet, pattern: "/portal/me", policy: bySession, body: noBody, handle: (*Gateway).me},
 		{method: http.MethodPost, pattern: "/portal/step-up", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).stepUp},
+		{method: http.MethodGet, pattern: "/portal/held/{id}", policy: open, body: noBody, handle: (*Gateway).held},
+		{method: http.MethodPost, pattern: "/portal/held/touch", policy: open, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).heldTouch},
+		{method: http.MethodPost, pattern: "/portal/held/ask", policy: open, body: loginBody, bodyMax: offerBodyMax, handle: (*Gateway).askSecond},
+		{method: http.MethodGet, pattern: "/portal/second", policy: bySession, body: noBody, handle: (*Gateway).secondAsked},
+		{method: http.MethodPost, pattern: "/portal/second", policy: bySession, body: loginBody, bodyMax: stepUpBodyMax, handle: (*Gateway).secondAgrees},
 	}
 }
 

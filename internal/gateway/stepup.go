@@ -54,8 +54,11 @@ func (p *person) stepUp(u *session.SignedStepUp, now time.Time) bool {
 	return true
 }
 
-func freshStepUp(u *session.SignedStepUp, now time.Time) bool {
-	age := now.Sub(time.Unix(u.StepUp.Time, 0))
+func freshStepUp(u *session.SignedStepUp, now time.Time) bool { return freshTouch(u.StepUp.Time, now) }
+
+// freshTouch: a touch of that time reaches the keepers before it is too old.
+func freshTouch(at int64, now time.Time) bool {
+	age := now.Sub(time.Unix(at, 0))
 	return age > -abaton.ClockSkewMax && age < session.StepUpMax-stepUpSpare
 }
 

@@ -205,6 +205,46 @@ export const unseal = async (access: string, escrow: string): Promise<Bytes> =>
 export const keepWrap = (access: string, id: Bytes, publicKey: Bytes, wrap: Bytes): Promise<void> =>
   call("POST", "/portal/wrap", { credentialId: toBase64url(id), public: toBase64url(publicKey), wrap: toBase64url(wrap) }, access);
 
+// Held is one patient at whom the keepers hold somebody back.
+export interface Held {
+  session: string; // hex
+  actor: string; // act1...
+  patient: string; // act1...
+  label: string; // what the clinic calls the patient; empty for its directory
+  lines: string[];
+  purpose: string;
+  touch: boolean; // the own passkey lets go on; else a second clinician
+  code: string; // of who is asked; empty: nobody is
+  agreed: number; // when a second clinician agreed, in seconds; 0: nobody did
+  until: number;
+  vain: boolean; // the keepers refused although
+}
+
+export const held = (name: string): Promise<Held> => call("GET", `/portal/held/${name}`);
+
+export const heldTouch = (name: string, signed: Bytes): Promise<void> => call("POST", "/portal/held/touch", { held: name, stepUp: toBase64url(signed) });
+
+export const askSecond = (name: string): Promise<Held> => call("POST", "/portal/held/ask", { held: name });
+
+// Ask is a colleague who asks for a second clinician.
+export interface Ask {
+  ask: string;
+  code: string;
+  who: string; // as the clinic's directory names the colleague; may be empty
+  role: string;
+  opener: string; // act1...
+  opening: string; // the session, hex
+  patient: string; // act1...
+  label: string;
+  grant: string; // gra1...
+  purpose: string;
+}
+
+export const asks = async (access: string): Promise<Ask[]> => (await call("GET", "/portal/second", undefined, access)).asks;
+
+export const agree = (access: string, ask: string, signed: Bytes): Promise<void> =>
+  call("POST", "/portal/second", { ask, approval: toBase64url(signed) }, access);
+
 export const logout = (access: string): Promise<void> => call("POST", "/logout", undefined, access);
 
 // patients are this person's own Patient resources; everything is the record.

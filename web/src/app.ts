@@ -1,8 +1,9 @@
-// The pages: /enrol, /sign-in, /unlock, /recover, /help and /staff.
+// The pages: /enrol, /sign-in, /unlock, /recover, /help, /staff and /held.
 import * as api from "./api.ts";
 import { fromBase64url } from "./bytes.ts";
 import * as device from "./device.ts";
 import { recoverPage } from "./backpage.ts";
+import { heldPage } from "./heldpage.ts";
 import { helpPage } from "./helppage.ts";
 import { paperView, unkept } from "./paper.ts";
 import { staffSignInPage } from "./staffpage.ts";
@@ -188,6 +189,7 @@ const pages: Record<string, () => Promise<void>> = {
   "/recover": () => recoverPage(whoView),
   "/help": helpPage,
   "/staff": staffSignInPage,
+  "/held": heldPage,
 };
 
 pages[location.pathname]?.().catch((err: unknown) => {

@@ -4,6 +4,7 @@ import { join, utf8, type Bytes } from "./bytes.ts";
 // The labels that a person's device uses.
 export type Label =
   | "abaton/v1/actor"
+  | "abaton/v1/approval"
   | "abaton/v1/box-seed"
   | "abaton/v1/credential"
   | "abaton/v1/device-proof"

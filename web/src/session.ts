@@ -132,3 +132,21 @@ export type StepUp = form.Of<typeof stepUpForm>;
 export const stepUpChallenge = (u: StepUp): Promise<Bytes> => hash("abaton/v1/step-up", form.marshal(stepUpForm, u));
 export const marshalStepUp = (stepUp: StepUp, assertion: Assertion): Bytes =>
   form.marshal(form.tuple({ stepUp: stepUpForm, assertion: assertionForm }), { stepUp, assertion });
+
+// Approval is a second clinician's word (PROTOCOL.md#approval).
+export const approvalForm = form.map({
+  v: form.uint,
+  session: form.fixed(32),
+  patient: form.fixed(32),
+  escrow: form.fixed(32),
+  opener: form.fixed(32),
+  opening: form.fixed(32),
+  verdict: form.u8,
+  time: form.int,
+  nonce: form.fixed(16),
+});
+export type Approval = form.Of<typeof approvalForm>;
+
+export const approvalChallenge = (a: Approval): Promise<Bytes> => hash("abaton/v1/approval", form.marshal(approvalForm, a));
+export const marshalApproval = (approval: Approval, assertion: Assertion): Bytes =>
+  form.marshal(form.tuple({ approval: approvalForm, assertion: assertionForm }), { approval, assertion });

@@ -1,5 +1,6 @@
 // The page /staff: a clinician signs in at a computer of the clinic.
 import * as api from "./api.ts";
+import { asksPart } from "./askspage.ts";
 import { fromBase64url } from "./bytes.ts";
 import type { Session } from "./device.ts";
 import { button, clock, el, p, say, show, Told } from "./dom.ts";
@@ -57,6 +58,7 @@ function signedInView(c: api.Clinic, seat: seats.Seat, s: Session, role: string)
   show("You are signed in",
     p(`As ${role}, at this computer, until ${clock(s.expires)}.`),
     p("This page shows no records yet. What you open elsewhere is written down, and its owner sees it."),
+    asksPart(s, () => signedInView(c, seat, s, role)),
     button("Sign out", async () => {
       await api.logout(s.access);
       signInView(c, seat, "You are signed out.");

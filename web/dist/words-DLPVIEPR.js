@@ -1,4 +1,4 @@
-import{o as s}from"./chunk-LUDAOMNT.js";var u=`abandon
+import{o as s}from"./chunk-2JQ7ZNZS.js";var u=`abandon
 ability
 able
 about

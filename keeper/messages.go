@@ -228,6 +228,7 @@ type Statements struct {
 	Disclosures []Disclosure `cbor:"13,keyasint,omitzero"`
 	Gone        uint64       `cbor:"14,keyasint,omitzero"`
 	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld, at most HeldMax, held furthest first
+	Found       []Found      `cbor:"18,keyasint,omitzero"` // for QueryHeld, at most FoundMax, by reason
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

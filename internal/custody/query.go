@@ -113,6 +113,7 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 		err = k.touched(ctx, &a, &q, out.Entry)
 	case keeper.QueryHeld:
 		a.Held = out.Held
+		a.Found, err = k.foundCounts()
 	case keeper.QueryLog:
 		err = k.logs(&a, q.Actors, q.From)
 	case keeper.QueryFeed:

@@ -85,9 +85,6 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 			truncated: form, oversized: refuses(abaton.ReasonTooLarge), loose: form, unforeseen: form, zeroValue: form,
 		},
 	}
-	if kind == keeper.QueryHeld {
-		r.cells[replayed] = cell{same: true, entries: 1} // each look is ledgered
-	}
 	if kind == keeper.QueryTime {
 		why := "who asks for the time may have a wrong clock: that is why it asks"
 		r.cells[expired], r.cells[early] = cannot(why), cannot(why)

@@ -25,6 +25,7 @@ type watching struct {
 	settled int64
 	silent  map[abaton.KeeperIndex]bool // found to be silent, until it is heard
 	serving time.Time                   // since when, about
+	tally   *tally
 }
 
 // vigil is what detection remembers of one organisation's people.
@@ -40,7 +41,7 @@ func newVigil(version uint64, t detect.Thresholds) *vigil {
 func newWatching(own abaton.KeeperIndex) watching {
 	return watching{
 		vigils: make(map[abaton.ActorID]*vigil), ladder: contain.NewLadder(own),
-		passed: make(map[abaton.ActorID]int64), silent: make(map[abaton.KeeperIndex]bool),
+		passed: make(map[abaton.ActorID]int64), silent: make(map[abaton.KeeperIndex]bool), tally: newTally(),
 	}
 }
 
@@ -168,6 +169,7 @@ func (c *Core) take(t *tx, said *contain.Said, proof bool) (took bool, err error
 	}
 	t.enter(e)
 	c.keepWord(t, said, proof)
+	c.countVerdict(t, said)
 	if said.Keeper == c.cfg.Index {
 		t.after = append(t.after, func(*ledger.Group) { c.watching.words = append(c.watching.words, said) })
 	}
@@ -307,6 +309,7 @@ func (c *Core) settleWatch(t *tx) error {
 		return err
 	}
 	now := t.now.Unix()
+	c.countHeld(now)
 	if now-c.watching.settled < int64(time.Minute/time.Second) {
 		return nil
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -79,11 +80,8 @@ func (e *env) sendAlerts(ctx context.Context, f *sendFlags) error {
 	case f.check:
 		return e.saySent(c.Check(ctx), f.asJSON)
 	case f.once:
-		results, err := c.Once(ctx)
-		if err != nil {
-			return err
-		}
-		return e.saySent(results, f.asJSON)
+		results, asked := c.Once(ctx)
+		return errors.Join(asked, e.saySent(results, f.asJSON))
 	}
 	e.say("Sending alerts to %d targets; Ctrl-C ends it.", len(config.Targets))
 	return c.Run(ctx)

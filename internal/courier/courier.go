@@ -118,18 +118,26 @@ func (c *Courier) enrol() error {
 	return c.memory.write(c.s.Config.State)
 }
 
-// Run looks and sends until ctx ends. What is under way then stays in the file.
+// Run looks and sends until ctx ends. What is under way then stays in the file. It
+// ends at once when the keepers refuse the first question; later they count as
+// silent.
 func (c *Courier) Run(ctx context.Context) error {
 	var senders sync.WaitGroup
+	ctx, stop := context.WithCancel(ctx)
 	defer senders.Wait()
+	defer stop()
 	for _, t := range c.targets {
 		senders.Go(func() { c.serve(ctx, t) })
 	}
 	tick := time.NewTicker(c.s.Config.every())
 	defer tick.Stop()
-	for {
-		if err := c.look(ctx); err != nil {
+	for first := true; ; first = false {
+		asked, err := c.look(ctx)
+		if err != nil {
 			return err
+		}
+		if _, refused := errors.AsType[*abaton.RefusedError](asked); refused && first {
+			return asked
 		}
 		select {
 		case <-ctx.Done():
@@ -147,9 +155,11 @@ type Result struct {
 	Fault   string `json:"fault,omitempty"` // of the last try
 }
 
-// Once looks once and tries everything that waits once, whenever its time.
+// Once looks once and tries everything that waits once, whenever its time. The
+// results are there too with an error of the keepers'.
 func (c *Courier) Once(ctx context.Context) ([]Result, error) {
-	if err := c.look(ctx); err != nil {
+	asked, err := c.look(ctx)
+	if err != nil {
 		return nil, err
 	}
 	return c.each(func(t *target) (r Result) {
@@ -164,7 +174,7 @@ func (c *Courier) Once(ctx context.Context) ([]Result, error) {
 			r.Sent++
 		}
 		return r
-	}), nil
+	}), asked
 }
 
 // each does something for all targets at once.
@@ -201,21 +211,23 @@ func (c *Courier) Check(ctx context.Context) []Result {
 	})
 }
 
-// look asks, and puts what is new into every queue and the file. Only a file that
-// cannot be written is an error: what was not noted must not go out.
-func (c *Courier) look(ctx context.Context) error {
-	l, err := c.s.Ask(ctx)
+// look asks, and puts what is new into every queue and the file. Asked is the
+// keepers' error; err that of a file that cannot be written: what was not noted must
+// not go out.
+func (c *Courier) look(ctx context.Context) (asked, err error) {
+	l, asked := c.s.Ask(ctx)
 	if ctx.Err() != nil {
-		return nil
+		return nil, nil
 	}
-	if err != nil {
-		c.s.Log.WarnContext(ctx, "keepers do not answer as they should", "answers", len(l.Answers), "err", err)
+	if asked != nil {
+		c.s.Log.WarnContext(ctx, "keepers do not answer as they should", "answers", len(l.Answers), "err", asked)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.s.Now()
 	fresh := c.memory.Book.Take(&l)
-	if beat := c.s.Config.heartbeat(); beat > 0 && now.Unix()-c.memory.Beat >= int64(beat/time.Second) {
+	// Whom too few answer says no word of all being quiet.
+	if beat := c.s.Config.heartbeat(); asked == nil && beat > 0 && now.Unix()-c.memory.Beat >= int64(beat/time.Second) {
 		c.memory.Beat = now.Unix()
 		fresh = append(fresh, alert.Heartbeat(c.s.Organisation, len(c.memory.Book.Open()), now.Unix()))
 	}
@@ -228,7 +240,7 @@ func (c *Courier) look(ctx context.Context) error {
 		}
 	}
 	if err := c.memory.write(c.s.Config.State); err != nil {
-		return err
+		return asked, err
 	}
 	for _, a := range fresh {
 		c.s.Log.InfoContext(ctx, "alert", "id", a.ID, "what", a.What.String(), "act", a.Act.String())
@@ -236,7 +248,7 @@ func (c *Courier) look(ctx context.Context) error {
 	if len(fresh) > 0 {
 		c.wakeAll()
 	}
-	return nil
+	return asked, nil
 }
 
 // expire gives up what waits too long, and says so to the others.

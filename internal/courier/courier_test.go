@@ -174,7 +174,7 @@ func TestNewerIsNotHeldUp(t *testing.T) {
 	h.once(c, "siem sent 0 waiting 1 (deliver: answer: the receiver said 500)")
 	k.answers(200)
 	h.holds(h.thief(detect.SuspendPerson))
-	if err := c.look(t.Context()); err != nil {
+	if _, err := c.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // the newer one, then the older one, because somebody is there again
@@ -202,7 +202,7 @@ func TestKilledBetweenSendAndNote(t *testing.T) {
 	k := newHook(h)
 	h.holds(h.thief(detect.SuspendPerson))
 	c := h.courier(k.target(h, "siem"))
-	if err := c.look(t.Context()); err != nil {
+	if _, err := c.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.targets[0].receiver = dying{c.targets[0].receiver}
@@ -400,7 +400,7 @@ func TestMailSumsUp(t *testing.T) {
 	step := func(want bool, waiting int, all ...alert.Holding) {
 		t.Helper()
 		h.holds(all...)
-		if err := c.look(t.Context()); err != nil {
+		if _, err := c.look(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		sent, err := c.try(t.Context(), post, false)
@@ -423,7 +423,7 @@ func TestMailSumsUp(t *testing.T) {
 	step(false, 1)
 	post.receiver = was
 	step(true, 1, h.thief(detect.StepUp)) // a letter of its own, which goes first: the other waits for its time
-	if err := c.look(t.Context()); err != nil {
+	if _, err := c.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := <-o.letters; !strings.Contains(got, "1 new, 0 raised, 0 ended") {
@@ -433,5 +433,32 @@ func TestMailSumsUp(t *testing.T) {
 	step(true, 0, h.thief(detect.StepUp))
 	if got := <-o.letters; !strings.Contains(got, "0 new, 0 raised, 1 ended") {
 		t.Errorf("fourth letter: got %s", got)
+	}
+}
+
+// TestNobodyAnswers: without answers there is no word of all being quiet, a refused
+// asker is told so, and what waits goes out all the same.
+func TestNobodyAnswers(t *testing.T) {
+	h := newHouse(t)
+	k := newHook(h)
+	c := h.courier(k.target(h, "siem"))
+	minutes := 60
+	c.s.Config.Heartbeat = &minutes
+	c.s.Ask = func(ctx context.Context) (alert.Look, error) {
+		l, _ := h.ask(ctx)
+		l.Answers = nil
+		return l, fmt.Errorf("ask: %w", abaton.Refuse(abaton.ReasonCredential))
+	}
+	if err := c.Run(t.Context()); err == nil {
+		t.Error("run: a refused asker was not told")
+	}
+	for range 2 {
+		if _, err := c.Once(t.Context()); err == nil {
+			t.Error("once: a refused asker was not told")
+		}
+		h.after(alert.SilentAfter * time.Second)
+	}
+	if got := len(k.tries()); got != 5 || strings.Contains(k.text(), "heartbeat") {
+		t.Errorf("got %d alerts, want one about each keeper and no heartbeat: %s", got, k.text())
 	}
 }

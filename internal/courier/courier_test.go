@@ -107,7 +107,7 @@ func TestMail(t *testing.T) {
 				}
 				return
 			}
-			got := <-o.letters
+			got := o.next()
 			if !strings.Contains(got, "Subject: Abaton: 2 new, 0 raised, 0 ended (critical)") || !strings.Contains(got, "https://look.example/") {
 				t.Errorf("letter: got %s", got)
 			}
@@ -413,8 +413,8 @@ func TestMailSumsUp(t *testing.T) {
 	step(false, 1, h.thief(detect.SuspendPerson))
 	h.after(time.Minute)
 	step(true, 0, h.thief(detect.SuspendPerson))
-	<-o.letters
-	if got := <-o.letters; !strings.Contains(got, "0 new, 2 raised, 0 ended") {
+	o.next()
+	if got := o.next(); !strings.Contains(got, "0 new, 2 raised, 0 ended") {
 		t.Errorf("second letter: got %s", got)
 	}
 	h.after(time.Hour)
@@ -426,12 +426,12 @@ func TestMailSumsUp(t *testing.T) {
 	if _, err := c.look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := <-o.letters; !strings.Contains(got, "1 new, 0 raised, 0 ended") {
+	if got := o.next(); !strings.Contains(got, "1 new, 0 raised, 0 ended") {
 		t.Errorf("third letter: got %s", got)
 	}
 	h.after(time.Minute)
 	step(true, 0, h.thief(detect.StepUp))
-	if got := <-o.letters; !strings.Contains(got, "0 new, 0 raised, 1 ended") {
+	if got := o.next(); !strings.Contains(got, "0 new, 0 raised, 1 ended") {
 		t.Errorf("fourth letter: got %s", got)
 	}
 }

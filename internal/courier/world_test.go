@@ -395,3 +395,13 @@ func (o *office) converse(conn net.Conn, secured *tls.Config, safe bool) {
 		}
 	}
 }
+
+// next is the letter that was handed over before; empty for none.
+func (o *office) next() string {
+	select {
+	case got := <-o.letters:
+		return got
+	default:
+		return ""
+	}
+}

@@ -38,6 +38,10 @@ const plan = `
 	wire < internal/detect;
 	session, internal/detect < internal/contain < internal/custody, cmd/abaton;
 	session, internal/policy < internal/blast < cmd/abaton;
+	NONE < internal/ocsf < internal/disclosure;
+	internal/contain, internal/ocsf < internal/alert;
+	NONE < internal/deliver < internal/gateway, cmd/abaton-gateway;
+	internal/alert, internal/deliver, internal/durable < internal/courier < cmd/abaton;
 	actor < internal/relation < internal/custody, internal/people, cmd/abaton;
 	internal/relation, internal/durable, internal/fhir < internal/gateway/feed < internal/gateway;
 	keeper, internal/store, internal/policy < internal/custody;
@@ -96,6 +100,7 @@ var never = []struct {
 	{"cmd/abaton-keeper", "internal/fhir", "a keeper knows no record format"},
 	{"cmd/abaton-keeper", "internal/gateway", "a keeper is no reader"},
 	{"cmd/abaton-keeper", "internal/smart", "a keeper knows no apps: to it an app is an actor"},
+	{"cmd/abaton-keeper", "internal/deliver", "a keeper tells nobody but who asks it"},
 	{"cmd/abaton-keeper", "internal/people", "a keeper holds no person's device"},
 	{"cmd/abaton-gateway", "internal/custody", "a gateway is a reader, never a keeper"},
 	{"cmd/abaton-gateway", "internal/store", "a gateway is a reader, never a keeper"},
@@ -116,7 +121,7 @@ var pureRooms = []string{
 	"abaton", "wire", "key", "grant", "actor", "session", "spread", "seal",
 	"ledger", "internal/quorum", "internal/fhir", "internal/fhir/search", "internal/fhir/view", "internal/smart",
 	"internal/fhir/structure", "internal/fhir/path", "internal/fhir/validate",
-	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/pdf", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report", "internal/contain",
+	"internal/hl7", "internal/cda", "internal/escrow", "internal/policy", "internal/qr", "internal/pdf", "internal/blast", "internal/ages", "internal/audience", "internal/detect", "internal/relation", "internal/disclosure", "internal/report", "internal/contain", "internal/ocsf", "internal/alert",
 }
 
 // publicRooms are imported by others; each exported name there is documented.

@@ -234,6 +234,7 @@ type Statements struct {
 	Held        []Held       `cbor:"15,keyasint,omitzero"` // for QueryHeld and QuerySteer, at most HeldMax, held furthest first
 	Cover       []byte       `cbor:"16,keyasint,omitzero"`
 	Steer       *Steer       `cbor:"17,keyasint,omitzero"` // for QuerySteer
+	Found       []Found      `cbor:"18,keyasint,omitzero"` // for QueryHeld, at most FoundMax, by reason
 }
 
 // OpeningsMax is how many openings one answer tells; a question about more is

@@ -27,3 +27,13 @@ type Held struct {
 	Until    uint64               `cbor:"8,keyasint"` // exclusive
 	Verdicts [][32]byte           `cbor:"9,keyasint"` // their names, for a lift
 }
+
+// FoundMax is how many reasons one answer counts.
+const FoundMax = 32
+
+// Found is how often a keeper found one thing, ever: wrong with itself, or a sign
+// of attack.
+type Found struct {
+	Reason abaton.Reason `cbor:"1,keyasint"`
+	Count  uint64        `cbor:"2,keyasint"`
+}

@@ -90,6 +90,7 @@ const (
 	// The watch.
 	Relations Label = "abaton/v1/relations"
 	Honey     Label = "abaton/v1/honey"
+	Alert     Label = "abaton/v1/alert"
 	// Keepers and ledgers.
 	Peer         Label = "abaton/v1/peer"
 	RepairPart   Label = "abaton/v1/repair-part"

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/deliver"
 	"github.com/abaton-health/abaton/internal/gateway"
 	"github.com/abaton-health/abaton/internal/settings"
 )
@@ -89,7 +90,7 @@ func (c *config) check() error {
 		return errors.New("settings: tls_cert and tls_key go together")
 	case c.PerPerson < 1 || c.PerAddress < 1:
 		return errors.New("settings: requests_per_person and requests_per_address must be at least 1")
-	case slices.ContainsFunc(c.NotifyOrigins, func(origin string) bool { return !gateway.CheckOrigin(origin) }):
+	case slices.ContainsFunc(c.NotifyOrigins, func(origin string) bool { return !deliver.CheckOrigin(origin) }):
 		return errors.New("settings: notify_origins must be origins, as https://host:port")
 	case c.ObjectMaxMB < 1 || c.ObjectMaxMB > 32768:
 		return errors.New("settings: object_max_mb must be 1 to 32768")

@@ -39,7 +39,7 @@ func newMetrics(k *custody.Keeper, s *store.Store) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "abaton_keeper_clock_ahead_seconds", Help: "How far the clock is ahead of the median of the peers'.",
 		}, func() float64 { return k.Clock().Ahead.Seconds() }),
-		findings{k}, below(k),
+		findings{k}, watched{k}, below(k),
 		held(s, "records", "Records that can still be read.", func(c store.Counts) int64 { return c.Records }),
 		held(s, "batches", "Batches held.", func(c store.Counts) int64 { return c.Batches }),
 		held(s, "fragment_bytes", "Bytes of fragments held.", func(c store.Counts) int64 { return c.Bytes }),

@@ -55,6 +55,7 @@ func TestStories(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fhir": askFHIR, "killnow": killNow, "await-count": awaitCount, "var": setVar, "cutput": cutPut,
 			"appask": appAsk, "appget": appGet, "svcget": serviceGet,
+			"alerthook": alertHook,
 		},
 	})
 }

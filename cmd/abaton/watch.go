@@ -19,7 +19,7 @@ import (
 )
 
 func newWatchCommand(e *env) *cobra.Command {
-	return noun("watch", "Whom the keepers hold back, why, and how to undo it", newWatchStatus(e), newWatchLift(e))
+	return noun("watch", "Whom the keepers hold back, why, and how to undo it", newWatchStatus(e), newWatchLift(e), newWatchSend(e))
 }
 
 // heldSubject is one subject as the keepers hold it, and watch status --json.

@@ -274,6 +274,17 @@ func (l *Ladder) List(organisation abaton.ActorID, now int64, lifted Lifted) []H
 	return out
 }
 
+// Levels counts the subjects that are held back now, by how far.
+func (l *Ladder) Levels(now int64, lifted Lifted) map[detect.Level]uint64 {
+	out := make(map[detect.Level]uint64)
+	for s := range l.about {
+		if h := l.At(now, lifted, s); h.Level != 0 {
+			out[h.Level]++
+		}
+	}
+	return out
+}
+
 // Settle forgets verdicts that have ended.
 func (l *Ladder) Settle(now int64) {
 	l.drop(func(v *standing) bool { return now >= v.Until })

@@ -1,10 +1,13 @@
 package custody
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
+	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/wire"
 )
 
@@ -93,6 +96,17 @@ func (k *Keeper) Findings() (map[abaton.Reason]uint64, error) {
 		out[r] = n
 	}
 	return out, nil
+}
+
+// foundCounts are the findings as keepers tell them, by reason.
+func (k *Keeper) foundCounts() (out []keeper.Found, err error) {
+	counts, err := k.Findings()
+	for _, r := range slices.Sorted(maps.Keys(counts)) {
+		if counts[r] > 0 {
+			out = append(out, keeper.Found{Reason: r, Count: counts[r]})
+		}
+	}
+	return out, err
 }
 
 // copied counts a finding if the passkey that touched is held twice.

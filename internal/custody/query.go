@@ -127,6 +127,7 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 		err = k.touched(ctx, &a, &q, out.Entry)
 	case keeper.QueryHeld:
 		a.Held = out.Held
+		a.Found, err = k.foundCounts()
 	case keeper.QuerySteer:
 		err = k.steer(&a, &q, out)
 	case keeper.QueryLog:

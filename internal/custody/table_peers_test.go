@@ -85,7 +85,7 @@ func (w *circle) queryRow(kind keeper.QueryKind) row {
 			truncated: form, oversized: refuses(abaton.ReasonTooLarge), loose: form, unforeseen: form, zeroValue: form,
 		},
 	}
-	if kind == keeper.QueryHeld || kind == keeper.QuerySteer {
+	if kind == keeper.QuerySteer {
 		r.cells[replayed] = cell{same: true, entries: 1} // each look is ledgered
 	}
 	if kind == keeper.QueryTime {

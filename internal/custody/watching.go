@@ -25,6 +25,7 @@ type watching struct {
 	settled int64
 	silent  map[abaton.KeeperIndex]bool // found to be silent, until it is heard
 	serving time.Time                   // since when, about
+	tally   *tally
 }
 
 // vigil is what detection remembers of one organisation's people.
@@ -40,7 +41,7 @@ func newVigil(version uint64, t detect.Thresholds) *vigil {
 func newWatching(own abaton.KeeperIndex, m Mutation) watching {
 	return watching{
 		vigils: make(map[abaton.ActorID]*vigil), ladder: m.ladder(own),
-		passed: make(map[abaton.ActorID]int64), silent: make(map[abaton.KeeperIndex]bool),
+		passed: make(map[abaton.ActorID]int64), silent: make(map[abaton.KeeperIndex]bool), tally: newTally(),
 	}
 }
 
@@ -187,6 +188,7 @@ func (c *Core) take(t *tx, said *contain.Said, proof bool, by grounds) (took boo
 		c.keepWord(t, said, proof)
 		c.keepPast(t, said, proof, place, by)
 	}
+	c.countVerdict(t, said)
 	if said.Keeper == c.cfg.Index {
 		t.after = append(t.after, func(*ledger.Group) { c.watching.words = append(c.watching.words, said) })
 	}
@@ -340,6 +342,7 @@ func (c *Core) settleWatch(t *tx) error {
 		return err
 	}
 	now := t.now.Unix()
+	c.countHeld(now)
 	if now-c.watching.settled < int64(time.Minute/time.Second) {
 		return nil
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/ocsf"
 	"github.com/abaton-health/abaton/ledger"
 )
 
@@ -14,7 +15,6 @@ import (
 // a database or table and has no place for which records. Detection Finding
 // (2004) is for alerts, and this is none.
 const (
-	ocsfVersion  = "1.8.0" // schema.ocsf.io, of March 2026
 	ocsfCategory = 6
 	ocsfClass    = 6003
 )
@@ -40,31 +40,14 @@ type ocsfEvent struct {
 	Source       ocsfEndpoint   `json:"src_endpoint"`
 	Destination  ocsfEndpoint   `json:"dst_endpoint"`
 	Resources    []ocsfResource `json:"resources"`
-	Metadata     ocsfMetadata   `json:"metadata"`
+	Metadata     ocsf.Metadata  `json:"metadata"`
 	Unmapped     ocsfUnmapped   `json:"unmapped"`
 }
 
 type ocsfActor struct {
-	Reader         ocsfReader          `json:"user"`
-	Session        *ocsfEntity         `json:"session,omitempty"`
+	Reader         ocsf.Party          `json:"user"`
+	Session        *ocsf.Entity        `json:"session,omitempty"`
 	Authorizations []ocsfAuthorization `json:"authorizations,omitempty"`
-}
-
-type ocsfReader struct {
-	UID    string      `json:"uid"`
-	Name   string      `json:"name,omitempty"`
-	TypeID int         `json:"type_id"` // 0 unknown, 1 user, 4 service
-	Org    *ocsfEntity `json:"org,omitempty"`
-	Groups []ocsfGroup `json:"groups,omitempty"` // the role
-}
-
-type ocsfEntity struct {
-	UID  string `json:"uid"`
-	Name string `json:"name,omitempty"`
-}
-
-type ocsfGroup struct {
-	Name string `json:"name"`
 }
 
 type ocsfAuthorization struct {
@@ -80,7 +63,7 @@ type ocsfPolicy struct {
 
 type ocsfAPI struct {
 	Operation string      `json:"operation"`
-	Request   ocsfEntity  `json:"request"`
+	Request   ocsf.Entity `json:"request"`
 	Service   ocsfService `json:"service"`
 }
 
@@ -98,19 +81,6 @@ type ocsfResource struct {
 	UID    string   `json:"uid"`
 	Type   string   `json:"type"`
 	Labels []string `json:"labels,omitempty"`
-}
-
-type ocsfMetadata struct {
-	Version string      `json:"version"`
-	UID     string      `json:"uid"`
-	LogName string      `json:"log_name"`
-	Tenant  string      `json:"tenant_uid,omitempty"`
-	Product ocsfProduct `json:"product"`
-}
-
-type ocsfProduct struct {
-	Name   string `json:"name"`
-	Vendor string `json:"vendor_name"`
 }
 
 // ocsfUnmapped is what the schema has no attribute for.
@@ -147,10 +117,10 @@ func (v *View) ocsf(l *ledger.Line, lines map[abaton.BatchName]abaton.Line) ocsf
 	e := ocsfEvent{
 		CategoryUID: ocsfCategory, ClassUID: ocsfClass, ClassName: "API Activity", ActivityID: activity, ActivityName: name, TypeUID: ocsfClass*100 + int64(activity),
 		SeverityID: 1, Time: 1000 * l.First, Actor: v.ocsfActor(l), Resources: v.ocsfResources(l, lines),
-		API:         ocsfAPI{Operation: l.Op.String(), Request: ocsfEntity{UID: requestName(l)}, Service: ocsfService{"abaton keepers", v.KeeperSet.String()}},
+		API:         ocsfAPI{Operation: l.Op.String(), Request: ocsf.Entity{UID: requestName(l)}, Service: ocsfService{"abaton keepers", v.KeeperSet.String()}},
 		Source:      ocsfEndpoint{UID: sourceOf(l)},
 		Destination: ocsfEndpoint{UID: v.KeeperSet.String(), SvcName: "abaton keepers"},
-		Metadata:    ocsfMetadata{Version: ocsfVersion, UID: requestName(l) + "-" + l.Op.String(), LogName: "abaton ledgers", Product: ocsfProduct{"Abaton", "Abaton"}},
+		Metadata:    ocsf.MetadataOf("abaton ledgers", requestName(l)+"-"+l.Op.String()),
 		Unmapped: ocsfUnmapped{Purpose: l.Purpose, Keepers: numbers(l.Keepers), Disputed: l.Disputed,
 			Urgent: l.Op == ledger.OpEmergency || l.Purpose == abaton.Emergency},
 	}
@@ -201,7 +171,7 @@ func sourceOf(l *ledger.Line) string {
 }
 
 func (v *View) ocsfActor(l *ledger.Line) ocsfActor {
-	a := ocsfActor{Reader: ocsfReader{UID: l.Actor.String()}}
+	a := ocsfActor{Reader: ocsf.Party{UID: l.Actor.String()}}
 	switch v.party(l.Actor).Kind {
 	case Person, Patient:
 		a.Reader.TypeID = 1
@@ -209,13 +179,13 @@ func (v *View) ocsfActor(l *ledger.Line) ocsfActor {
 		a.Reader.TypeID = 4
 	}
 	if l.Role != "" {
-		a.Reader.Groups = []ocsfGroup{{l.Role}}
+		a.Reader.Groups = []ocsf.Group{{l.Role}}
 	}
 	if l.Organisation != (abaton.ActorID{}) {
-		a.Reader.Org = &ocsfEntity{UID: l.Organisation.String()}
+		a.Reader.Org = &ocsf.Entity{UID: l.Organisation.String()}
 	}
 	if l.Session != (abaton.SessionID{}) {
-		a.Session = &ocsfEntity{UID: l.Session.String()}
+		a.Session = &ocsf.Entity{UID: l.Session.String()}
 	}
 	decision := "allowed"
 	if answered(l) == ledger.Refused {

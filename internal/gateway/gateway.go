@@ -31,6 +31,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/attest"
+	"github.com/abaton-health/abaton/internal/deliver"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/internal/fhir/validate"
@@ -58,7 +59,7 @@ type Config struct {
 	Apps      func() *smart.Registry               // the apps registered now; nil serves none
 	PerPerson Rate                                 // requests of one session; zero is DefaultPerPerson
 	PerOrigin Rate                                 // requests without a session from one address; zero is DefaultPerOrigin
-	Notify    []string                             // origins that subscriptions may notify (CheckOrigin); none by default
+	Notify    []string                             // origins that subscriptions may notify (deliver.CheckOrigin); none by default
 	Observe   func(Observed)                       // told of each request, at once and from its goroutine; nil tells nobody
 	Log       *slog.Logger                         // nil discards
 	Now       func() time.Time                     // nil is time.Now
@@ -147,7 +148,7 @@ func New(c Config) (*Gateway, error) {
 		closing: make(chan struct{}), marks: newPager(newPagerSecret()), space: search.NewSpace(), validation: c.Validate, checker: checker(), objectMax: cmp.Or(c.ObjectBytesMax, objectBytesMax)}
 	g.halt = make(chan struct{})
 	g.jobs.by = make(map[string]*job)
-	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, newNotifier(), usualPace()
+	g.subscriptions.by, g.notifyOrigins, g.notifier, g.pace = make(map[string]*subscription), c.Notify, deliver.NewClient(deliver.Inside, nil), usualPace()
 	g.origins.by = make(map[netip.Prefix]*bucket)
 	g.authenticators, g.signing, g.duty = c.Authenticators, c.Writer, c.Duty
 	g.release, g.listen = c.Release, c.Observe
@@ -205,7 +206,7 @@ func (c *Config) check() error {
 		return errors.New("gateway: ObjectBytesMax is negative")
 	case c.IDKey.IsZero():
 		return errors.New("gateway: IDKey is missing")
-	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !CheckOrigin(origin) }):
+	case slices.ContainsFunc(c.Notify, func(origin string) bool { return !deliver.CheckOrigin(origin) }):
 		return errors.New("gateway: Notify holds what is no https origin")
 	case c.PerPerson != (Rate{}) && !c.PerPerson.valid() || c.PerOrigin != (Rate{}) && !c.PerOrigin.valid():
 		return errors.New("gateway: PerPerson or PerOrigin lets nothing through")

@@ -189,6 +189,7 @@ func (g *Gateway) room(ctx context.Context, r *http.Request, way *route) (releas
 
 // outcome is what the caller is told; what only operators can mend is logged.
 func (g *Gateway) outcome(ctx context.Context, name string, err error) *fhir.OutcomeError {
+	g.counters.watched(err)
 	o := outcomeOf(err)
 	switch {
 	case errors.Is(err, context.Canceled):

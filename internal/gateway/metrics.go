@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/abaton-health/abaton"
 )
 
 // counters count what happens. No label names a person, a patient, a record
@@ -15,6 +18,7 @@ type counters struct {
 	records  *prometheus.CounterVec
 	faults   *prometheus.CounterVec
 	notices  *prometheus.CounterVec
+	held     *prometheus.CounterVec
 	logins   prometheus.Counter
 	untold   prometheus.Counter // registered where relations are told
 }
@@ -27,6 +31,7 @@ func newCounters() *counters {
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_records_written_total", Help: "Records written, by how far they had come when answered."}, []string{"durable"}),
 		faults:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_faults_total", Help: "Faults proved, by party."}, []string{"party"}),
 		notices: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_notices_total", Help: "Notifications of subscriptions, by how a try ended."}, []string{"end"}),
+		held:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "abaton_gateway_held_total", Help: "Answers that the keepers' watch held back, by reason."}, []string{"reason"}),
 		untold:  prometheus.NewCounter(prometheus.CounterOpts{Name: "abaton_gateway_relations_untold_total", Help: "Resources that say who treats whom, and name nobody whom the organisation knows."}),
 		logins:  prometheus.NewCounter(prometheus.CounterOpts{Name: "abaton_gateway_sessions_total", Help: "Sessions begun."}),
 	}
@@ -43,7 +48,19 @@ func (c *counters) written(records int, pending bool) {
 
 func (c *counters) fault(party string) { c.faults.WithLabelValues(party).Inc() }
 func (c *counters) notice(end string)  { c.notices.WithLabelValues(end).Inc() }
-func (c *counters) login()             { c.logins.Inc() }
+
+// watched counts an error that is the watch's: what reached somebody, not each
+// keeper's answer.
+func (c *counters) watched(err error) {
+	if r, is := errors.AsType[*abaton.RefusedError](err); is {
+		switch r.Reason {
+		case abaton.ReasonStepUp, abaton.ReasonThrottled, abaton.ReasonSuspended:
+			c.held.WithLabelValues(string(r.Reason)).Inc()
+		}
+	}
+}
+
+func (c *counters) login() { c.logins.Inc() }
 
 // Collectors are this gateway's metrics, for main to register.
 func (g *Gateway) Collectors() []prometheus.Collector {
@@ -51,7 +68,7 @@ func (g *Gateway) Collectors() []prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, f)
 	}
 	return append(g.relationCollectors(), []prometheus.Collector{
-		g.counters.requests, g.counters.seconds, g.counters.records, g.counters.faults, g.counters.notices, g.counters.logins,
+		g.counters.requests, g.counters.seconds, g.counters.records, g.counters.faults, g.counters.notices, g.counters.held, g.counters.logins,
 		gauge("abaton_gateway_sessions", "Sessions that are live now.", func() float64 { return float64(g.sessions.len()) }),
 		gauge("abaton_gateway_outbox_batches", "Sealed batches not yet at all keepers.", func() float64 { return float64(g.outbox.Len()) }),
 		gauge("abaton_gateway_batches_below_quorum", "Batches not yet at the write quorum.", func() float64 { return g.backlog(0) }),

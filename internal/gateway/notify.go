@@ -1,19 +1,18 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/abaton-health/abaton/internal/deliver"
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 )
@@ -29,15 +28,6 @@ type pace struct {
 
 func usualPace() pace {
 	return pace{look: lease, again: time.Second, tries: 6, perTry: 10 * time.Second, working: time.Minute}
-}
-
-// newNotifier is the one client that endpoints are told with: no proxy, no
-// redirect, nothing kept of what they answer.
-func newNotifier() *http.Client {
-	return &http.Client{
-		Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, DisableCompression: true, MaxResponseHeaderBytes: 16 << 10},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 }
 
 // watch serves one subscription until it or its session ends: a handshake,
@@ -169,37 +159,25 @@ type refusedError struct{ status int }
 
 func (e *refusedError) Error() string { return fmt.Sprintf("notify: endpoint answered %d", e.status) }
 
-var errEndpoint = errors.New("notify: endpoint does not answer well")
-
 // post is one try. Neither the endpoint nor its headers stand in an error.
 func (g *Gateway) post(ctx context.Context, s *subscription, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, g.pace.perTry)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return errEndpoint
-	}
-	r.Header = s.header.Clone()
+	header := s.header.Clone()
 	if len(body) > 0 {
-		r.Header.Set("Content-Type", "application/fhir+json")
+		header.Set("Content-Type", "application/fhir+json")
 	}
-	resp, err := g.notifier.Do(r)
-	if err != nil {
-		g.counters.notice("failed")
-		return errEndpoint
-	}
-	defer resp.Body.Close()
-	io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<12)) // so that the connection serves again
-	switch {
-	case resp.StatusCode >= 200 && resp.StatusCode < 300:
+	err := deliver.Post(ctx, g.notifier, s.endpoint, header, body)
+	if err == nil {
 		g.counters.notice("told")
 		return nil
-	case resp.StatusCode == http.StatusGone, resp.StatusCode == http.StatusNotFound, resp.StatusCode/100 == 3:
+	}
+	if f, is := errors.AsType[*deliver.Fault](err); is && (f.Status == http.StatusGone || f.Status == http.StatusNotFound || f.Status/100 == 3) {
 		g.counters.notice("refused")
-		return &refusedError{resp.StatusCode}
+		return &refusedError{f.Status}
 	}
 	g.counters.notice("failed")
-	return errEndpoint
+	return err
 }
 
 func (s *subscription) count(events int, now time.Time) {

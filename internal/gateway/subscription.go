@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/textproto"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/abaton-health/abaton"
+	"github.com/abaton-health/abaton/internal/deliver"
 	"github.com/abaton-health/abaton/internal/fhir"
 )
 
@@ -163,21 +163,8 @@ func extensionOf(v fhir.Value, link string) fhir.Value {
 // Exactly these, so that nobody inside makes this gateway ask hosts that only
 // it can reach.
 func allowedEndpoint(text string, allowed []string) bool {
-	u, err := url.Parse(text)
-	if err != nil || u.User != nil || u.Host == "" || u.Opaque != "" || u.Fragment != "" {
-		return false
-	}
-	return slices.Contains(allowed, u.Scheme+"://"+u.Host)
-}
-
-// CheckOrigin reports whether a text is an origin that subscriptions may
-// notify: https, or http on a loopback address, and nothing after the host.
-func CheckOrigin(text string) bool {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || text != u.Scheme+"://"+u.Host || u.User != nil {
-		return false
-	}
-	return u.Scheme == "https" || u.Scheme == "http" && slices.Contains([]string{"127.0.0.1", "::1", "localhost"}, u.Hostname())
+	origin, ok := deliver.Origin(text)
+	return ok && slices.Contains(allowed, origin)
 }
 
 // over reports whether nothing is to be told any more.

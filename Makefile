@@ -1,6 +1,6 @@
 GO ?= go
 # No race detector where nothing runs at once (TestCalmRooms), nor where tests start processes (bench, cmd, local).
-CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/contain ./internal/detect ./internal/dice ./internal/disclosure ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/policy ./internal/qr ./internal/quorum ./internal/relation ./internal/report ./internal/sim ./internal/smart
+CALM = . ./wire ./key ./grant ./actor ./session ./spread ./seal/... ./internal/ages ./internal/attest ./internal/audience ./internal/blast ./internal/cda ./internal/contain ./internal/detect ./internal/dice ./internal/disclosure ./internal/escrow ./internal/fhir/... ./internal/hl7 ./internal/pdf ./internal/policy ./internal/qr ./internal/quorum ./internal/relation ./internal/report ./internal/sim ./internal/smart
 # What ships links no C, and neither does what is tested and checked.
 export CGO_ENABLED = 0
 .PHONY: build up test check static vectors reproduce demo sim bench fuzz data-check clients

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/abaton-health/abaton/internal/report"
 )
+
+// drillNetwork is the network's folder in a drill's.
+const drillNetwork = "network"
 
 // drillMax is how long all drills together may take.
 const drillMax = 15 * time.Minute
@@ -140,6 +144,7 @@ func (e *env) drill(ctx context.Context, o *drillOptions) (err error) {
 	}
 	if o.keep {
 		e.say("The network lies in %s.", dir)
+		e.say("Report it afterwards with: abaton report --dir %s --out %s", shellQuote(filepath.Join(dir, drillNetwork)), shellQuote(filepath.Join(dir, "report")))
 	} else {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}

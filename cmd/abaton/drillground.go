@@ -66,7 +66,7 @@ const (
 
 // newGround brings up the network, of the binaries in a folder.
 func (e *env) newGround(ctx context.Context, dir, binaries string, patients int) (g *ground, err error) {
-	g = &ground{e: e.quiet(filepath.Join(dir, "network")), dir: dir, size: patients, staff: make(map[string]*people.Person), hangUp: func() {}, left: drillLeft{V: 1, Drills: []drillDone{}}}
+	g = &ground{e: e.quiet(filepath.Join(dir, drillNetwork)), dir: dir, size: patients, staff: make(map[string]*people.Person), hangUp: func() {}, left: drillLeft{V: 1, Drills: []drillDone{}}}
 	if g.mutant, err = mutantFolder(binaries); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ const (
 	lettersAFolder = 1000
 	// lettersFile says how the letters of an incident are made: whoever goes on goes
 	// on alike.
-	lettersFile = "letters.json"
+	lettersFile = ".letters.json"
 	// inPerson is the folder of letters that are no letters: nothing may be posted to
 	// these patients, and no list of files to post shall have them.
 	inPerson = "in-person"
@@ -43,7 +43,7 @@ func newReportLetters(e *env) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{Use: "letters", Short: "Go on with the letters of an incident where making them ended early", Args: cobra.NoArgs,
 		Long: `Goes on with the letters and drafts of an incident whose folder has incident.json
-and letters.json. Nobody is asked: what keepers told stands in the incident. Letters
+and .letters.json. Nobody is asked: what keepers told stands in the incident. Letters
 that are there and right stay; running it again changes nothing.`,
 		RunE: func(_ *cobra.Command, _ []string) error { return e.goOn(out, as, asJSON) }}
 	c.Flags().StringVar(&out, "out", "", "the incident's folder")

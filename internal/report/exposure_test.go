@@ -174,6 +174,14 @@ func TestSeverity(t *testing.T) {
 	if i, err = report.NewIncident(touched, proofs, w.facts(), w.now); err != nil || i.Severity.Score == 0 {
 		t.Errorf("nothing opened as far as two keepers tell: got %v, %s; want the worst assumed", err, &i.Severity)
 	}
+	w = newWorld(t)
+	listed := w.read("f", "stolen", 1, 0, 1)
+	listed.Op, listed.Rows = ledger.OpList, nil
+	w.enter(t, listed, 1, 2, 3, 4, 5)
+	touched, proofs, _ = w.ask(t, lying...)
+	if i, err = report.NewIncident(touched, proofs, w.facts(), w.now); err != nil || i.Severity.Score == 0 {
+		t.Errorf("a list, and two keepers tell: got %v, %s; want the worst assumed", err, &i.Severity)
+	}
 	r := newReported(t, nil, whole...)
 	r.incident.Severity.Score = 100
 	data, err := report.SealIncident(r.incident, r.proofs, r.asked, r.sign)

@@ -155,12 +155,14 @@ func TestRestartInMidAttack(t *testing.T) {
 	w.isHoney(t, &w.charts[7])
 	w.relates(t, w.org.Writer, stands(relation.Appointment, w.charts[6].patient.ID, w.thief.ID))
 	for i := range 5 {
+		if i == 3 {
+			w.Restart(t, 1, func() {})
+			w.Keepers[1].AwaitMode(t)
+		}
 		if got := w.asks(t, s, 1, w.charts[i].release()); got != "" {
 			t.Fatalf("patient %d: got %q, want released", i+1, got)
 		}
 	}
-	w.Restart(t, 1, func() {})
-	w.Keepers[1].AwaitMode(t)
 	for _, c := range []struct {
 		what  string
 		chart int

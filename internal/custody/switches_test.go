@@ -66,6 +66,7 @@ func switches() map[string]string {
 
 		// Between keepers, and over a restart.
 		"ledgered": "TestOwnVerdict",
+		"feed":     "TestRevocationReachesAKeeperThatWasDown",
 		"tell":     "TestHoney",
 		"hear":     "TestHoney",
 		"again":    "TestVerdictReachesAKeeperThatWasAway",

@@ -96,7 +96,7 @@ type drilled struct {
 // drills are all of them, in the order they run: what leaves the network whole
 // comes first.
 func drills() []drill {
-	return slices.Concat(asideDrills(), clinicianDrills(), keeperDrills())
+	return slices.Concat(asideDrills(), clinicianDrills(), watchDrills(), keeperDrills())
 }
 
 func (e *env) listDrills(asJSON bool) error {

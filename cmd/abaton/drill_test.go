@@ -20,7 +20,8 @@ import (
 var wantDrills = []string{
 	"enumeration", "replay", "stolen-organisation-key", "malicious-gateway", "hostile-script",
 	"stolen-session", "gateway-memory", "shared-credential", "laptop-fast", "laptop-slow", "laptop-sequential", "insider-export", "snooping-colleague", "break-glass",
-	"api-without-checks", "stolen-disk", "two-keepers", "poisoned-update", "ledger-forked", "ledger-shortened", "ransomware",
+	"honey", "restart",
+	"api-without-checks", "stolen-disk", "two-keepers", "poisoned-update", "silent-keeper", "lying-verdicts", "ledger-forked", "ledger-shortened", "ransomware",
 }
 
 func TestDrillsAreAll(t *testing.T) {

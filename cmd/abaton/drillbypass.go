@@ -49,22 +49,11 @@ func (g *ground) bypassing(ctx context.Context) (all []bypass, err error) {
 // rows are the records of the lines asked for, as the patient's own session
 // lists them: who they are of is no secret to the attacker.
 func (g *ground) rows(ctx context.Context, ask client.Ask) (rows []client.Row, err error) {
-	p := g.patientNamed(ask.Patient)
-	d, err := newDevice(g.n, p)
-	if err != nil {
-		return nil, err
-	}
-	defer d.hangUp()
-	l, err := g.n.People().Direct(ctx, p, d.net)
-	if err != nil {
-		return nil, err
-	}
-	reader, err := d.net.NewReader(l)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	list, err := reader.List(ctx, client.Ask{Patient: ask.Patient, Purpose: abaton.PatientAccess, Lines: ask.Lines})
+	var list *client.Listing
+	err = g.asPatient(ctx, g.patientNamed(ask.Patient), func(own *client.Reader) (err error) {
+		list, err = own.List(ctx, client.Ask{Patient: ask.Patient, Purpose: abaton.PatientAccess, Lines: ask.Lines})
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +219,7 @@ func (g *ground) oneKeeper(ctx context.Context, a *asker, b bypass, bytes []byte
 	if err != nil {
 		return keeperWord{reason: reasonIn(err)}
 	}
-	return keeperWord{released: len(reply.Pieces) > 0}
+	return keeperWord{released: len(reply.Pieces) > 0, reason: reply.Reason}
 }
 
 func reasonIn(err error) abaton.Reason {

@@ -54,7 +54,7 @@ type ground struct {
 
 // The staff of the ward. Each drill takes its own, since who was caught stays
 // suspended.
-var wardStaff = []string{"mia", "noa", "oda", "pia", "ria", "sia", "tia", "una", "vea", "wil", "zeno"}
+var wardStaff = []string{"mia", "noa", "oda", "pia", "ria", "sia", "tia", "una", "vea", "wil", "zeno", "ada", "bea", "cleo"}
 
 // Others of the clinic.
 const (

@@ -23,6 +23,8 @@ func keeperDrills() []drill {
 		{name: "stolen-disk", attack: "one keeper's disk is copied, with all its keys", silent: true, run: stolenDisks(1)},
 		{name: "two-keepers", attack: "two keepers put their disks, keys and shares together", silent: true, run: stolenDisks(2)},
 		{name: "poisoned-update", attack: "an update makes one keeper falsify every fragment that it hands out", run: poisonedUpdate},
+		{name: "silent-keeper", attack: "one keeper goes on answering readers, and tells its peers nothing more", run: silentKeeper},
+		{name: "lying-verdicts", attack: "with a keeper's stolen key verdicts are signed that suspend everybody", run: lyingVerdicts},
 		{name: "ledger-forked", attack: "with a keeper's stolen key another past is signed for its ledger", run: forkedLedger},
 		{name: "ledger-shortened", attack: "the end of a keeper's ledger is taken away while it is down", run: shortenedLedger},
 		{name: "ransomware", attack: "every file of two keepers is overwritten while they run", run: ransomware},

@@ -122,20 +122,29 @@ type keeperKeys struct {
 	Incarnation [16]byte `cbor:"5,keyasint"`
 }
 
+// keyOf is a keeper's signing key, off its disk.
+func (g *ground) keyOf(x abaton.KeeperIndex) (*key.Signing, error) {
+	data, err := os.ReadFile(filepath.Join(g.n.KeeperDir(x), "identity.key"))
+	if err != nil {
+		return nil, err
+	}
+	var stolen keeperKeys
+	if err := wire.Unmarshal(data, &stolen); err != nil {
+		return nil, err
+	}
+	return key.SigningFromSeed(key.Secret(stolen.Signing)), nil
+}
+
 // forkedLedger signs another tree of the size that peers have cosigned, and hands
 // it to each of them. They must refuse it and note the proof.
 func forkedLedger(ctx context.Context, g *ground) (loss, error) {
 	l, began := unseen(), time.Now()
 	const x abaton.KeeperIndex = 5
-	data, err := os.ReadFile(filepath.Join(g.n.KeeperDir(x), "identity.key"))
+	stolen, err := g.keyOf(x)
 	if err != nil {
 		return l, err
 	}
-	var stolen keeperKeys
-	if err := wire.Unmarshal(data, &stolen); err != nil {
-		return l, err
-	}
-	signer, err := ledger.NewSigner(g.n.Set().Keeper(x).Origin, key.SigningFromSeed(key.Secret(stolen.Signing)))
+	signer, err := ledger.NewSigner(g.n.Set().Keeper(x).Origin, stolen)
 	if err != nil {
 		return l, err
 	}

@@ -138,22 +138,31 @@ func (a *affected) exactly(h *haul) (bool, string) {
 }
 
 // history is a patient's own list, from a session of the patient's.
-func (g *ground) history(ctx context.Context, p *people.Person) (*ledger.History, error) {
+func (g *ground) history(ctx context.Context, p *people.Person) (h *ledger.History, err error) {
+	err = g.asPatient(ctx, p, func(own *client.Reader) (err error) {
+		h, err = own.History(ctx, p.ID)
+		return err
+	})
+	return h, err
+}
+
+// asPatient does something in a session of a patient's own, at the patient's device.
+func (g *ground) asPatient(ctx context.Context, p *people.Person, do func(*client.Reader) error) error {
 	d, err := newDevice(g.n, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.hangUp()
 	l, err := g.n.People().Direct(ctx, p, d.net)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	reader, err := d.net.NewReader(l)
+	own, err := d.net.NewReader(l)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer reader.Close()
-	return reader.History(ctx, p.ID)
+	defer own.Close()
+	return do(own)
 }
 
 // account fills in what an attack brought, from what the thief has and from

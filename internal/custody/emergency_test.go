@@ -9,6 +9,7 @@ import (
 	"github.com/abaton-health/abaton/actor"
 	"github.com/abaton-health/abaton/grant"
 	"github.com/abaton-health/abaton/internal/custody/custodytest"
+	"github.com/abaton-health/abaton/internal/detect"
 	"github.com/abaton-health/abaton/internal/escrow"
 	"github.com/abaton-health/abaton/keeper"
 	"github.com/abaton-health/abaton/key"
@@ -224,6 +225,9 @@ func TestUnconscious(t *testing.T) {
 	told := w.entries(t, 2, ledger.OpEmergency)
 	if len(told) != 1 || told[0].Actor != w.ben.ID || told[0].Device != w.ben.Device.ID || told[0].Urgency != uint8(session.CannotSpeak) || told[0].Loud {
 		t.Errorf("history: got %d openings, want one with name, device and reason", len(told))
+	}
+	if len(told) == 1 && !detect.Rules(told[0].Watch.Fired).Has(detect.D8) {
+		t.Errorf("history: got rules %v, want D8 named", detect.Rules(told[0].Watch.Fired))
 	}
 }
 

@@ -24,6 +24,7 @@ func (Mutation) spoil([][32]byte) {}
 func (Mutation) clock(now func() time.Time) func() time.Time { return now }
 
 func (Mutation) overlooks(abaton.Reason) bool                     { return false }
+func (Mutation) rules(t detect.Thresholds) detect.Thresholds      { return t }
 func (Mutation) rung(l detect.Level) detect.Level                 { return l }
 func (Mutation) subjects(all []contain.Subject) []contain.Subject { return all }
 func (Mutation) ladder(own abaton.KeeperIndex) *contain.Ladder    { return contain.NewLadder(own) }

@@ -17,11 +17,11 @@ import (
 // only: release packages are never built with the tag.
 type Mutation struct {
 	// Skip is the one thing that is switched off: a check of Request.decide,
-	// "session" or "signature"; a rung of the ladder, as in "rung/throttle"; a kind
-	// of subject that nothing is held against, as in "kind/device"; a finding, as in
-	// "finding/peer"; a step of the ladder, as in "ladder/two"; or one of the words
-	// that this package asks for. TestEverySwitchHasAStory has the list, and for
-	// each the test that goes red.
+	// "session" or "signature"; a rule, as in "rule/D2"; a rung of the ladder, as in
+	// "rung/throttle"; a kind of subject that nothing is held against, as in
+	// "kind/device"; a finding, as in "finding/peer"; a step of the ladder, as in
+	// "ladder/two"; or one of the words that this package asks for.
+	// TestEverySwitchHasAStory has the list, and for each the test that goes red.
 	Skip  string
 	Lie   string        // "fragment" or "share": what is falsified in every piece, or in every share of an escrow
 	Ahead time.Duration // how far this keeper's clock is ahead
@@ -64,6 +64,16 @@ func (m Mutation) spoil(parts [][32]byte) {
 
 // overlooks: this keeper does not count such a finding.
 func (m Mutation) overlooks(r abaton.Reason) bool { return m.Skip == "finding/"+string(r) }
+
+// rules are the default thresholds, where one rule may be off.
+func (m Mutation) rules(t detect.Thresholds) detect.Thresholds {
+	for r := detect.D0; detect.AllRules.Has(r); r++ {
+		if m.Skip == "rule/"+r.String() {
+			return t.Without(r)
+		}
+	}
+	return t
+}
 
 // rung is how far a request is held back by a ladder that lacks one rung.
 func (m Mutation) rung(l detect.Level) detect.Level {

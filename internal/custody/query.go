@@ -33,7 +33,8 @@ func (m mayAsk) slot() string {
 func (m mayAsk) decide(c *Core, t *tx) Output {
 	peer := c.cfg.Set.KeeperOf(m.Query.Key)
 	switch {
-	case (m.Query.Kind == keeper.QueryFeed || m.Query.Kind == keeper.QueryTime) && peer == nil:
+	case (m.Query.Kind == keeper.QueryFeed || m.Query.Kind == keeper.QueryTime) && peer == nil,
+		m.Query.Kind == keeper.QueryFeed && c.cfg.Mutation.skips("feed"):
 		return refused(abaton.ReasonPeer)
 	case m.Query.Kind == keeper.QueryFeed:
 		_, yours, _ := c.witness.Latest(peer.Origin)

@@ -32,6 +32,17 @@ func switches() map[string]string {
 		"budget":    "TestBudgets",
 		"watch":     "TestFastExport",
 
+		// The rules that a few minutes at a keeper can show.
+		"rule/D0":  "TestRulesSpeakAtKeepers",
+		"rule/D1":  "TestRulesSpeakAtKeepers",
+		"rule/D2":  "TestRulesSpeakAtKeepers",
+		"rule/D5":  "TestRulesSpeakAtKeepers",
+		"rule/D6":  "TestNotice",
+		"rule/D7":  "TestRulesSpeakAtKeepers",
+		"rule/D8":  "TestUnconscious",
+		"rule/D9":  "TestHoney",
+		"rule/D12": "TestRulesSpeakAtKeepers",
+
 		// The ladder's rungs, and whom they are about.
 		"rung/notify":          "TestNotice",
 		"rung/step-up":         "TestRungs",
@@ -66,6 +77,7 @@ func switches() map[string]string {
 
 		// Between keepers, and over a restart.
 		"ledgered": "TestOwnVerdict",
+		"feed":     "TestRevocationReachesAKeeperThatWasDown",
 		"tell":     "TestHoney",
 		"hear":     "TestHoney",
 		"again":    "TestVerdictReachesAKeeperThatWasAway",
@@ -105,6 +117,14 @@ func TestEverySwitchHasAStory(t *testing.T) {
 	}
 	for _, r := range custody.Findable() {
 		want["finding/"+string(r)] = true
+	}
+	// The others speak after hours or days, of shifts that no keeper knows yet, or
+	// of keepers (below): stories in internal/detect alone.
+	const apart = 1<<detect.D3 | 1<<detect.D4 | 1<<detect.D10 | 1<<detect.D11 | 1<<detect.D13 | 1<<detect.D14
+	for r := detect.D0; detect.AllRules.Has(r); r++ {
+		if apart&(1<<r) == 0 {
+			want["rule/"+r.String()] = true
+		}
 	}
 	all, tests := switches(), testsHere(t)
 	for _, name := range slices.Sorted(maps.Keys(want)) {

@@ -83,16 +83,17 @@ func (c *Core) vigil(organisation abaton.ActorID, now time.Time) (*vigil, error)
 
 // thresholds are the organisation's own, or the defaults.
 func (c *Core) thresholds(organisation abaton.ActorID, now time.Time) (version uint64, t detect.Thresholds, err error) {
+	defaults := c.cfg.Mutation.rules(detect.Default())
 	org, err := c.actors.get(organisation)
 	if err != nil || org == nil {
-		return 0, detect.Default(), err
+		return 0, defaults, err
 	}
 	body := org.Watch(now.Unix())
 	if body == nil {
-		return 0, detect.Default(), nil
+		return 0, defaults, nil
 	}
 	if t, err = detect.Parse(body.Thresholds); err != nil {
-		return 0, detect.Default(), nil // certified elsewhere, and not within this keeper's caps
+		return 0, defaults, nil // certified elsewhere, and not within this keeper's caps
 	}
 	return body.Version, t, nil
 }

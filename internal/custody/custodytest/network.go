@@ -173,10 +173,18 @@ func (n *Network) peersOf(x abaton.KeeperIndex) map[abaton.KeeperIndex]custody.P
 	return peers
 }
 
+// patience is how long to wait for what must come; what is switched off never does.
+func patience() time.Duration {
+	if Mutant() {
+		return time.Second
+	}
+	return 30 * time.Second
+}
+
 // await waits until every keeper has heard two peers.
 func (n *Network) await(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience())
 	for _, k := range n.Keepers {
 		for k.Mode() != custody.Serving {
 			if time.Now().After(deadline) {
@@ -235,7 +243,7 @@ func (k *Keeper) Intercept(f func(route string, body []byte) ([]byte, error)) {
 // AwaitCosigned waits until three peers remember the keeper's newest tree.
 func (n *Network) AwaitCosigned(t testing.TB, x abaton.KeeperIndex) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience())
 	for {
 		if names, err := n.Keepers[x].Cosigners(); err == nil && len(names) >= 3 {
 			return
@@ -267,7 +275,7 @@ func (n *Network) Restart(t testing.TB, x abaton.KeeperIndex, f func()) {
 // AwaitClock waits until the keeper thinks so of its clock.
 func (k *Keeper) AwaitClock(t testing.TB, want custody.ClockHealth) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience())
 	for k.Clock().Health != want {
 		if time.Now().After(deadline) {
 			t.Fatalf("keeper's clock: got %s, want %s", k.Clock().Health, want)
@@ -280,7 +288,7 @@ func (k *Keeper) AwaitClock(t testing.TB, want custody.ClockHealth) {
 // it is in.
 func (k *Keeper) AwaitMode(t testing.TB) string {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience())
 	for k.Mode() == custody.Starting {
 		if time.Now().After(deadline) {
 			t.Fatal("keeper does not leave the starting mode")

@@ -1,7 +1,6 @@
 package actor
 
 import (
-
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
 )

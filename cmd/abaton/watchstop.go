@@ -260,7 +260,7 @@ func (e *env) showKeeperStop(ctx context.Context, m *employer, x abaton.KeeperIn
 	case !w.Writes:
 		add("NOTHING can be written or granted: that needs %d", writeKeepers)
 	case w.Tolerates == 0:
-		add("writes, grants and suspensions need %d: no keeper more may fail", writeKeepers)
+		add("writes and grants need %d: no keeper more may fail", writeKeepers)
 	}
 	add("what this keeper holds stays with it: its share of every record counts until that record is locked anew")
 	if asJSON {

@@ -1,8 +1,6 @@
 package actor
 
 import (
-	"math"
-
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/grant"
 )
@@ -111,7 +109,7 @@ func (s *State) effect(body Body, n *knot) {
 			s.urgent = append(s.urgent, urgentRevoke{grant: b.Grant, by: n})
 		}
 	case *Bar:
-		s.bar(b)
+		s.bar(b, n)
 	case *Member:
 		give(&s.members, b.Actor, b, n)
 	case *Team:
@@ -135,18 +133,6 @@ func (s *State) effect(body Body, n *knot) {
 	case *Finding:
 		s.find(b, n)
 	}
-}
-
-// bar: of two bars of one actor the longer holds.
-func (s *State) bar(b *Bar) {
-	if s.bars == nil {
-		s.bars = make(map[abaton.ActorID]int64)
-	}
-	until := b.Until
-	if until == 0 {
-		until = math.MaxInt64
-	}
-	s.bars[b.Actor] = max(s.bars[b.Actor], until)
 }
 
 func (s *State) erase(b *Erase) {

@@ -33,7 +33,7 @@ type State struct {
 	escrows     map[abaton.GrantID]*entry[*Escrow]
 	recoveries  map[Hash]*recovery
 	vetoes      map[Hash]struct{}
-	bars        map[abaton.ActorID]int64 // until when, unix seconds
+	bars        map[abaton.ActorID][]barring
 	erased      map[abaton.BatchName]uint64
 	urgent      []urgentRevoke
 	origins     []origins
@@ -44,7 +44,7 @@ type State struct {
 	stopped     bool
 	policies    []policyGift
 	watches     []watchGift
-	lifts       map[[32]byte][]*knot // by verdict
+	lifts       map[[32]byte][]*knot // by verdict, or bar
 	registrars  map[abaton.ActorID]*entry[*Registrar]
 	findings    map[Hash]finding
 	set         *Set
@@ -193,17 +193,16 @@ func (s *State) EverGranted() (ids []abaton.GrantID) {
 
 // Barred reports whether this log bars the actor now.
 func (s *State) Barred(a abaton.ActorID, now time.Time) bool {
-	until, barred := s.bars[a]
-	return barred && now.Unix() < until
+	return now.Unix() < s.barredUntil(a)
 }
 
 // BarredUntil is until when this log bars the actor: zero when it does not,
 // or not any more; for ever is the largest time.
 func (s *State) BarredUntil(a abaton.ActorID, now time.Time) int64 {
-	if !s.Barred(a, now) {
-		return 0
+	if until := s.barredUntil(a); now.Unix() < until {
+		return until
 	}
-	return s.bars[a]
+	return 0
 }
 
 // Erased is the bitmap of erased records of a batch.

@@ -17,7 +17,7 @@ const (
 	// ThresholdsBytesMax bounds the thresholds of one event, in bytes: 32 roles
 	// of a hundred bytes, and room to spare.
 	ThresholdsBytesMax = 8 << 10
-	// LiftedMax is how many verdicts one lift may name: what all keepers say of
+	// LiftedMax is how many verdicts and bars one lift may name: what all keepers say of
 	// a dozen people.
 	LiftedMax = 64
 )
@@ -52,7 +52,8 @@ const (
 )
 
 // Lift ends verdicts of keepers about people, sessions and devices of the
-// organisation (PROTOCOL.md#lift). It names them one by one: what is found
+// organisation, and bars of its own that have an end, by the names of their
+// events (PROTOCOL.md#lift). It names them one by one: what is found
 // afterwards is found anew.
 type Lift struct {
 	Verdicts [][32]byte `cbor:"1,keyasint"` // ascending, unique
@@ -113,7 +114,7 @@ func (s *State) Watch(now int64) *Watch {
 	return best.body
 }
 
-// Lifted reports whether this organisation has lifted a verdict.
+// Lifted reports whether this organisation has lifted a verdict, or a bar.
 func (s *State) Lifted(verdict [32]byte) bool {
 	return slices.ContainsFunc(s.lifts[verdict], func(by *knot) bool { return by.effective() })
 }

@@ -85,7 +85,7 @@ func (m *employer) deviceNamed(ctx context.Context, who string) (*people.Person,
 }
 
 func newDeviceLost(e *env) *cobra.Command {
-	var asJSON bool
+	var asJSON, preview bool
 	c := &cobra.Command{Use: "lost DEVICE|WHO", Short: "Report a device lost: it is dead everywhere in seconds", Args: cobra.ExactArgs(1),
 		Long: `Report a device lost. The help desk's key does it, which can do nothing else: who
 calls needs no device. Keepers refuse every session at it from the moment they
@@ -100,13 +100,9 @@ hear; abaton device held lists what it can have shown.`,
 			if err != nil {
 				return err
 			}
-			began := time.Now()
-			published, err := m.Bar(c.Context(), m.net, d.ID, 0, m.Alarm)
-			if err != nil {
-				return err
-			}
-			return e.sayDone(asJSON, "lost", d.Handle, d.ID, published, began)
+			return e.stop(c.Context(), m, stopOf(&target{p: d}), &stopping{yes: !preview, preview: preview, asJSON: asJSON, silent: true})
 		}}
+	c.Flags().BoolVar(&preview, "preview", false, "show what it breaks, and do nothing")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

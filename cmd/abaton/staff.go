@@ -230,21 +230,33 @@ func newStaffRoles(e *env) *cobra.Command {
 
 func newStaffLeave(e *env) *cobra.Command {
 	var t memberTerms
+	var preview bool
 	c := &cobra.Command{Use: "leave HANDLE|ACTOR", Short: "Somebody leaves, for ever", Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return e.bar(c, args[0], 0, "has left", t.asJSON) }}
+		RunE: func(c *cobra.Command, args []string) error {
+			if preview {
+				return e.previewStop(c.Context(), args[0], 0, t.asJSON)
+			}
+			return e.bar(c, args[0], 0, "has left", t.asJSON)
+		}}
+	c.Flags().BoolVar(&preview, "preview", false, "show what it breaks, and do nothing")
 	c.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
 	return c
 }
 
 func newStaffSuspend(e *env) *cobra.Command {
 	var t memberTerms
+	var preview bool
 	c := &cobra.Command{Use: "suspend HANDLE|ACTOR", Short: "Suspend somebody for a time", Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if t.life <= 0 {
 				return usage("--for is not a time")
 			}
+			if preview {
+				return e.previewStop(c.Context(), args[0], t.life, t.asJSON)
+			}
 			return e.bar(c, args[0], t.life, "suspended for "+t.life.String(), t.asJSON)
 		}}
+	c.Flags().BoolVar(&preview, "preview", false, "show what it breaks, and do nothing")
 	c.Flags().DurationVar(&t.life, "for", 30*24*time.Hour, "for how long")
 	c.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
 	return c

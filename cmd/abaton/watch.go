@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,10 +17,11 @@ import (
 	"github.com/abaton-health/abaton/client"
 	"github.com/abaton-health/abaton/internal/contain"
 	"github.com/abaton-health/abaton/internal/detect"
+	"github.com/abaton-health/abaton/internal/people"
 )
 
 func newWatchCommand(e *env) *cobra.Command {
-	return noun("watch", "Whom the keepers hold back, why, and how to undo it", newWatchStatus(e), newWatchLift(e), newWatchSend(e))
+	return noun("watch", "Whom the keepers hold back, why, and how to undo it", newWatchStatus(e), newWatchList(e), newWatchExplain(e), newWatchStop(e), newWatchLift(e), newWatchSend(e))
 }
 
 // heldSubject is one subject as the keepers hold it, and watch status --json.
@@ -41,6 +43,7 @@ type heldKeeper struct {
 	Proof  bool   `json:"proof"`
 	Since  uint64 `json:"since"` // unix seconds
 	Until  uint64 `json:"until"`
+	level  detect.Level
 }
 
 func newWatchStatus(e *env) *cobra.Command {
@@ -98,11 +101,7 @@ func gatherHeld(all []client.Held, known map[abaton.ActorID]string) []heldSubjec
 			out = append(out, heldSubject{Kind: contain.Kind(h.Kind).String(), Subject: id, Who: known[h.Subject]})
 		}
 		s := &out[i]
-		one := heldKeeper{Keeper: int(h.Keeper), Level: detect.Level(h.Level).String(), Proof: h.Proof, Since: h.Since, Until: h.Until}
-		for _, x := range h.By {
-			one.By = append(one.By, int(x))
-		}
-		s.Keepers = append(s.Keepers, one)
+		s.Keepers = append(s.Keepers, heldOf(h.Keeper, &h.Held))
 		for _, v := range h.Verdicts {
 			if !slices.Contains(s.names, v) {
 				s.names, s.Verdicts = append(s.names, v), append(s.Verdicts, hex.EncodeToString(v[:]))
@@ -115,28 +114,6 @@ func gatherHeld(all []client.Held, known map[abaton.ActorID]string) []heldSubjec
 		}
 	}
 	return out
-}
-
-// whyHeld says in plain words what rules found.
-func whyHeld(rules detect.Rules) (why []string) {
-	for _, one := range []struct {
-		rule detect.Rule
-		text string
-	}{
-		{detect.D0, "opened new patients faster than a hand can"},
-		{detect.D1, "opened very many patients in a short time"},
-		{detect.D2, "opened too many patients without a known reason within an hour"},
-		{detect.D3, "opened too many patients without a known reason within a day"},
-		{detect.D5, "asked again and again for what was not theirs"},
-		{detect.D7, "was at two devices at once"},
-		{detect.D9, "opened a made-up patient, whom nobody has a reason to open"},
-		{detect.D11, "opened more than this role ever does at this hour"},
-	} {
-		if rules.Has(one.rule) {
-			why = append(why, one.text)
-		}
-	}
-	return why
 }
 
 func (e *env) printHeld(held []heldSubject) {
@@ -158,8 +135,6 @@ func (e *env) printHeld(held []heldSubject) {
 	e.say("A suspended clinician still opens patients in care, each time with a second clinician. Undo: abaton watch lift WHO.")
 }
 
-func clockTime(unix uint64) string { return time.Unix(int64(unix), 0).UTC().Format(time.DateTime) }
-
 // liftReasons are the words of --why.
 var liftReasons = map[string]actor.Why{"mistaken": actor.Mistaken, "explained": actor.Explained, "ended": actor.Ended}
 
@@ -168,8 +143,9 @@ func newWatchLift(e *env) *cobra.Command {
 	var asJSON bool
 	var managers int
 	c := &cobra.Command{Use: "lift WHO", Short: "Undo what the keepers found about somebody", Args: cobra.ExactArgs(1),
-		Long: `Ends every verdict about a person, a device or a session (its name, as status
-prints it), signed by as many managers as the clinic demands. What is found
+		Long: `Ends every verdict about a person, a device or a session (its name, as list prints
+it), and what the clinic itself suspended for a time, signed by as many managers as
+the clinic demands. What keepers noted of them is forgotten, and what is found
 afterwards is found anew.`,
 		Example: "  abaton watch lift dr-anna --why explained",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -200,10 +176,17 @@ func (e *env) lift(ctx context.Context, m *employer, who string, why actor.Why, 
 	i := slices.IndexFunc(held, func(s heldSubject) bool {
 		return s.Who == who || s.Subject == who || len(who) >= 16 && strings.HasPrefix(s.Subject, who)
 	})
-	if i < 0 {
+	body := &actor.Lift{Why: why}
+	if i >= 0 {
+		body.Verdicts = held[i].names
+	}
+	own, err := m.suspensions(ctx, who)
+	if err != nil {
+		return err
+	}
+	if body.Verdicts = append(body.Verdicts, own...); len(body.Verdicts) == 0 {
 		return usage("nobody called %s is held back", who)
 	}
-	body := &actor.Lift{Verdicts: held[i].names, Why: why}
 	slices.SortFunc(body.Verdicts, func(a, b [32]byte) int { return slices.Compare(a[:], b[:]) })
 	began := time.Now()
 	p, err := m.net.Append(ctx, m.hand(), body)
@@ -211,4 +194,24 @@ func (e *env) lift(ctx context.Context, m *employer, who string, why actor.Why, 
 		return fmt.Errorf("lift: %w", err)
 	}
 	return e.sayDone(asJSON, "held back no more", who, m.ID, p, began)
+}
+
+// suspensions are the events by which the clinic itself suspends somebody now.
+func (m *employer) suspensions(ctx context.Context, who string) (all [][32]byte, err error) {
+	p, err := m.named(ctx, who)
+	if errors.Is(err, people.ErrNobody) {
+		return nil, nil // a session, or a name that keepers alone have
+	}
+	if err != nil {
+		return nil, err
+	}
+	m.net.Refresh(m.ID)
+	log, err := m.net.Log(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range log.Liftable(p.ID, time.Now()) {
+		all = append(all, e)
+	}
+	return all, nil
 }

@@ -20,7 +20,13 @@ import (
 // steered asks a keeper what an officer decides by.
 func (w *clinic) steered(t *testing.T, x abaton.KeeperIndex, by *key.Signing, about ...abaton.ActorID) (*keeper.Statements, abaton.Reason) {
 	t.Helper()
-	q := keeper.Query{V: wire.Version, Kind: keeper.QuerySteer, Actors: about, Time: uint64(time.Now().Unix()), Key: by.ID()}
+	return w.steeredAt(t, x, 0, by, about...)
+}
+
+// steeredAt asks when the keepers' clocks are ahead.
+func (w *clinic) steeredAt(t *testing.T, x abaton.KeeperIndex, ahead time.Duration, by *key.Signing, about ...abaton.ActorID) (*keeper.Statements, abaton.Reason) {
+	t.Helper()
+	q := keeper.Query{V: wire.Version, Kind: keeper.QuerySteer, Actors: about, Time: uint64(time.Now().Add(ahead).Unix()), Key: by.ID()}
 	rand.Read(q.Nonce[:])
 	answer, err := w.Keepers[x].Call(context.Background(), keeper.RouteQuery, wire.Marshal(by.Seal(wire.Query, wire.Marshal(q))))
 	if err != nil {
@@ -160,4 +166,31 @@ func TestSteerIsForOfficers(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
+}
+
+// TestPastVerdicts: a verdict that ended is told for seven days, and no longer.
+func TestPastVerdicts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for keepers' ticks")
+	}
+	w := newClinic(t, 0)
+	later := w.says(t, 4, contain.Person(w.eve.ID), detect.StepUp) // for an hour
+	sooner := later.Verdict
+	sooner.Subject, sooner.Until = contain.Person(w.thief.ID), sooner.Time+600
+	first, err := contain.Sign(w.Keepers[4].Identity.Key, sooner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.mustTell(t, 1, first, later)
+	if told := w.mustSteer(t, 1, w.eve.ID); len(told.Words) != 2 || told.Words[1].State != keeper.WordStands {
+		t.Fatalf("at once: got %d verdicts, want two that stand", len(told.Words))
+	}
+	const ahead = 7*24*time.Hour + 30*time.Minute
+	for x := range w.Keepers {
+		w.Keepers[x].Ahead(ahead)
+	}
+	w.settles(t, "what ended more than seven days ago is still told, or nothing is", func() bool {
+		s, why := w.steeredAt(t, 1, ahead, w.org.Manage, w.org.ID)
+		return why == "" && len(s.Steer.Words) == 1 && s.Steer.Words[0].Name == later.Name() && s.Steer.Words[0].State == keeper.WordEnded
+	})
 }

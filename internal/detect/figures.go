@@ -62,6 +62,9 @@ func (w *Watch) Counted(actor abaton.ActorID, now int64) (figures []Figure, inCa
 	v.c = t.count(0, v.now)
 	for i := range t.pairs {
 		p := &t.pairs[i]
+		if p.id == short(t.organisation) {
+			continue // the directory of the house is nobody's record
+		}
 		if within(v.now, p.last, day) && !within(v.now, p.unrelated, day) && !within(v.now, p.emergency, eightHours) {
 			inCare++
 		}

@@ -49,7 +49,9 @@ func TestFigures(t *testing.T) {
 	if got, want := w.Figures(&a, Of(D2)), []Figure{{D2, NoReason, 7, 5, hour}}; !slices.Equal(got, want) {
 		t.Errorf("figures: got %v, want %v", got, want)
 	}
-	take(w, with(opening(start+7*60, 8)))
+	house := opening(start+7*60, 8)
+	house.Patient = house.Organisation
+	take(w, opening(start+7*60, 8), house)
 	figures, care := w.Counted(actorOf(1), start+8*60)
 	if care != 1 {
 		t.Errorf("in care: got %d, want 1", care)

@@ -96,16 +96,38 @@ func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m
 			}
 		}
 	}
-	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool { return g.own(org, p, id) }), nil
+	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool { return g.own(ctx, org, p, id) }), nil
 }
 
-// own reports whether a relation would be about who writes it: a program writes
-// for others.
-func (g *Gateway) own(org *actor.State, p *person, whom abaton.ActorID) bool {
+// own reports whether a relation would be about who writes it, or about whose
+// place they take for a shift: a program writes for others.
+func (g *Gateway) own(ctx context.Context, org *actor.State, p *person, whom abaton.ActorID) bool {
 	if m := org.Member(p.actor, g.now()); m != nil && m.Program() {
 		return false
 	}
-	return whom == p.actor || org.Seated(whom, p.actor, g.now())
+	return whom == p.actor || org.Seated(whom, p.actor, g.now()) || g.standsIn(ctx, org, p, whom)
+}
+
+// standsIn reports whether that person, or somebody of that team, has handed the
+// own place to who writes. Where it cannot be found out it is so.
+func (g *Gateway) standsIn(ctx context.Context, org *actor.State, p *person, whom abaton.ActorID) bool {
+	givers := []abaton.ActorID{whom}
+	if team := org.Team(whom); team != nil {
+		givers = givers[:0]
+		for _, seat := range team.Seats {
+			givers = append(givers, seat.Actor)
+		}
+	}
+	logs, err := g.network.Logs(ctx, givers...)
+	if err != nil {
+		return true
+	}
+	for _, log := range logs {
+		if slices.ContainsFunc(log.Duties(g.now()), func(d *actor.Duty) bool { return d.To == p.actor }) {
+			return true
+		}
+	}
+	return false
 }
 
 // named are the actors that the directory names for a meeting's parties, as far

@@ -118,6 +118,16 @@ func (s *State) Lifted(verdict [32]byte) bool {
 	return slices.ContainsFunc(s.lifts[verdict], func(by *knot) bool { return by.effective() })
 }
 
+// LiftedBy are the verdicts that one event lifted, in no order.
+func (s *State) LiftedBy(event [32]byte) (verdicts [][32]byte) {
+	for verdict, events := range s.lifts {
+		if slices.ContainsFunc(events, func(by *knot) bool { return by.a.Hash() == event && by.effective() }) {
+			verdicts = append(verdicts, verdict)
+		}
+	}
+	return verdicts
+}
+
 func (s *State) lift(b *Lift, by *knot) {
 	if s.lifts == nil {
 		s.lifts = make(map[[32]byte][]*knot)

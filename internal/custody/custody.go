@@ -55,6 +55,7 @@ type Keeper struct {
 	clock    Clock
 	repairs  repairs
 	words    words
+	vouched  vouched
 	looking  chan struct{} // room for those who read the ledger for a look
 	replyMax int           // bytes of all pieces of one reply
 	pageMax  int           // bytes of the key logs of one answer to a query

@@ -101,6 +101,9 @@ func (k *Keeper) Tell(ctx context.Context, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	_, point := k.core.log.Checkpoint()
+	if q.Kind == keeper.QueryLog && len(q.Actors) == 0 {
+		point = k.vouched.name(k.core.log, now)
+	}
 	a := keeper.Statements{
 		V: wire.Version, Keeper: k.cfg.Index, Query: hashOf(signed), Head: k.store.FeedHead(),
 		Time: uint64(now.Unix()), Checkpoint: point, Yours: out.Bytes,

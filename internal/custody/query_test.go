@@ -36,6 +36,43 @@ func (w *world) tells(t *testing.T, x abaton.KeeperIndex, between func(), ids ..
 	}
 }
 
+// named asks keeper x for the checkpoint that goes into a session statement.
+func (w *world) named(t *testing.T, x abaton.KeeperIndex) []byte {
+	t.Helper()
+	q := keeper.Query{V: wire.Version, Kind: keeper.QueryLog, Time: uint64(time.Now().Unix()), Key: w.org.Manage.ID()}
+	answer, err := w.Keepers[x].Call(t.Context(), keeper.RouteQuery, wire.Marshal(w.org.Manage.Seal(wire.Query, wire.Marshal(q))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var signed keeper.Signed
+	var s keeper.Statements
+	if wire.Unmarshal(answer, &signed) != nil || wire.Unmarshal(signed.Body, &s) != nil {
+		t.Fatal("not an answer")
+	}
+	return s.Checkpoint
+}
+
+// TestSessionWithoutOwnCheckpoint: a keeper that was too slow to be asked when
+// somebody signed in knows the checkpoints of the others, though their ledgers
+// have grown since it cosigned them.
+func TestSessionWithoutOwnCheckpoint(t *testing.T) {
+	w := newWorld(t, 1)
+	w.Enrol(t, w.doctor)
+	for x := range w.Keepers {
+		w.AwaitCosigned(t, x)
+	}
+	for i := range 3 {
+		w.Publish(t, w.ana.Event(&actor.Bar{Actor: abaton.ActorID{1, byte(i)}}))
+		w.Notes = nil
+		for x := abaton.KeeperIndex(2); int(x) <= len(w.Keepers); x++ {
+			w.Notes = append(w.Notes, w.named(t, x))
+		}
+		if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteSession, w.SignIn(t, w.doctor).Signed); err != nil {
+			t.Errorf("sign-in %d, without keeper 1's checkpoint: got %v, want opened", i, err)
+		}
+	}
+}
+
 // TestLongLogsComeInPages: several logs, told in pages as small as they come,
 // are told whole, also while they grow.
 func TestLongLogsComeInPages(t *testing.T) {

@@ -211,29 +211,31 @@ func (c *cosignatures) seek(ctx context.Context, x abaton.KeeperIndex, p Peer) {
 			return
 		case <-tick.C:
 		}
-		log := c.keeper.core.log
-		if c.keeper.Mode() != Serving || !first && log.Size() == shown {
+		k := c.keeper
+		now := k.vouched.show(k.core.log, k.cfg.Now())
+		if k.Mode() != Serving || !first && now.point.Size == shown {
 			continue
 		}
-		size, err := c.show(ctx, x, p, shown)
+		size, err := c.show(ctx, x, p, now, shown)
 		if err != nil {
-			c.keeper.cfg.Log.DebugContext(ctx, "checkpoint not cosigned", "peer", x, "error", err.Error())
+			k.cfg.Log.DebugContext(ctx, "checkpoint not cosigned", "peer", x, "error", err.Error())
 			continue
 		}
 		shown, first = size, false
 	}
 }
 
-// show sends the newest checkpoint with its proof from old, and keeps the
-// cosignature. The peer's word on the old size is followed once.
-func (c *cosignatures) show(ctx context.Context, x abaton.KeeperIndex, p Peer, old uint64) (uint64, error) {
+// show sends a checkpoint with its proof from old, and keeps the cosignature.
+// The peer's word on the old size is followed once.
+func (c *cosignatures) show(ctx context.Context, x abaton.KeeperIndex, p Peer, now shownNote, old uint64) (uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, peerTimeout)
 	defer cancel()
 	for try := 0; ; try++ {
-		add, err := c.keeper.core.log.AddCheckpoint(old)
+		proof, err := c.keeper.core.log.Consistency(old, now.point.Size)
 		if err != nil {
 			return old, err
 		}
+		add := ledger.AddCheckpoint{Old: old, Proof: proof, Checkpoint: now.signed}
 		lines, err := p.Call(ctx, keeper.RouteWitness, add.Marshal())
 		if e, ok := errors.AsType[*keeper.StatusError](err); ok && e.Status == ledger.StatusConflict && try == 0 {
 			if old, err = ledger.ParseSize(e.Body); err != nil {
@@ -276,6 +278,7 @@ func (c *cosignatures) keep(ctx context.Context, signed, lines []byte) (ledger.C
 			}
 		}
 	}
+	k.vouched.cosigned(point, note, k.cfg.Now())
 	_, err = k.one(ctx, Cosigned{Signed: note, Verifiers: peers})
 	return point, err
 }

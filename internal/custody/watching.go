@@ -213,7 +213,8 @@ const (
 	recallMax = 1 << 19
 )
 
-// recall feeds vigils from the ledger, oldest first.
+// recall feeds vigils from the ledger, oldest first, and lets them forget what
+// a lift forgave where it stands.
 func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
 	size, oldest := c.log.Size(), now.Add(-recallSpan).Unix()
 	from := size
@@ -230,18 +231,39 @@ func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
 		}
 		from--
 	}
+	held := make(map[contain.Name]abaton.ActorID) // whom verdicts are about
 	for i := from; i < size; i++ {
 		e, err := c.log.Entry(i)
 		if err != nil {
 			return err
 		}
+		if e.Op == ledger.OpLift && vigils[e.Actor] != nil {
+			if err := c.forgiveAgain(vigils[e.Actor], &e, held); err != nil {
+				return err
+			}
+		}
 		m := vigils[e.Organisation]
 		if m == nil {
 			continue
 		}
+		if e.Op == ledger.OpContain && e.Session == (abaton.SessionID{}) && e.Device == (abaton.ActorID{}) {
+			held[e.Request] = e.Actor
+		}
 		if a, ok := recalled(&e); ok {
 			m.watch.Note(&a, e.Outcome != ledger.Refused)
 		}
+	}
+	return nil
+}
+
+// forgiveAgain is forgive, from a lift's entry.
+func (c *Core) forgiveAgain(m *vigil, lift *ledger.Entry, held map[contain.Name]abaton.ActorID) error {
+	org, err := c.actors.get(lift.Actor)
+	if err != nil || org == nil {
+		return err
+	}
+	for _, verdict := range org.LiftedBy(lift.Request) {
+		m.watch.Forgive(held[verdict])
 	}
 	return nil
 }

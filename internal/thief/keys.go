@@ -8,6 +8,8 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/key"
 	"github.com/abaton-health/abaton/spread"
@@ -184,13 +186,15 @@ func opensUnder(block cipher.Block, nonce [12]byte, b []byte) bool {
 }
 
 // readable judges the first bytes of a plaintext: the header of a body, a zstd
-// frame, or text.
+// frame with one of our dictionaries, or text. Each is of 6 bytes or more: of
+// the millions of keys tried on one disk, some give any 4.
 func readable(p []byte) bool {
 	const header = 9 // codec 1, raw length 4, text length 4
-	if p[0] == 1 && bytes.Equal(p[1:5], p[5:9]) && p[1] == 0 {
+	short := p[1] == 0 && p[5] == 0
+	switch {
+	case p[0] == 1 && short && bytes.Equal(p[1:5], p[5:9]):
 		return true
-	}
-	if bytes.HasPrefix(p, magicZstd) || bytes.HasPrefix(p[header:], magicZstd) {
+	case p[0] == 2 && short && bytes.HasPrefix(p[header:], magicZstd), lettered(p):
 		return true
 	}
 	printable := 0
@@ -200,4 +204,15 @@ func readable(p []byte) bool {
 		}
 	}
 	return printable >= len(p)-2
+}
+
+// lettered reports whether p begins a zstd frame that names one of our
+// dictionaries.
+func lettered(p []byte) bool {
+	u, err := unzstds()
+	if err != nil {
+		panic("thief: the dictionaries are embedded and whole")
+	}
+	var h zstd.Header
+	return bytes.HasPrefix(p, magicZstd) && h.Decode(p) == nil && u.lettered[h.DictionaryID] != nil
 }

@@ -450,3 +450,26 @@ func TestControl(t *testing.T) {
 		t.Errorf("no facts: got %d of %d, %v, want an error", found, kinds, err)
 	}
 }
+
+// TestReadable: a key is found right by what a plaintext begins with, never by
+// four bytes alone, which some of the millions tried give by chance.
+func TestReadable(t *testing.T) {
+	stream := append([]byte{0x28, 0xB5, 0x2F, 0xFD}, noise(sampleBytes)...)
+	stream[4] &^= 3 // names no dictionary
+	for _, c := range []struct {
+		name  string
+		plain []byte
+		want  bool
+	}{
+		{"noise", noise(sampleBytes), false},
+		{"a zstd magic number and noise", stream[:sampleBytes], false},
+		{"the same behind noise", append(append([]byte{7}, noise(8)...), stream...)[:sampleBytes], false},
+		{"the same behind a body's header", append([]byte{2, 0, 1, 0, 0, 0, 0, 9, 0}, stream...)[:sampleBytes], true},
+		{"a stored body", append([]byte{1, 0, 0, 3, 232, 0, 0, 3, 232}, noise(sampleBytes)...)[:sampleBytes], true},
+		{"text", resource(0)[:sampleBytes], true},
+	} {
+		if got := readable(c.plain); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}

@@ -38,6 +38,7 @@ const Wait = 30 * time.Second
 type Network struct {
 	Set      *actor.Set
 	Keepers  map[abaton.KeeperIndex]*Keeper
+	Notes    [][]byte // checkpoints for those who sign in; nil: all keepers' newest
 	admitted []abaton.ActorID
 	budget   custody.Budget
 }

@@ -302,7 +302,8 @@ func (n *Network) SignInAt(t testing.TB, p *Person, start time.Time) *Session {
 	if p.Device != nil {
 		st.Device = p.Device.ID
 	}
-	for x := abaton.KeeperIndex(1); int(x) <= len(n.Keepers); x++ {
+	st.Checkpoints = n.Notes
+	for x := abaton.KeeperIndex(1); n.Notes == nil && int(x) <= len(n.Keepers); x++ {
 		if note, err := n.Keepers[x].Checkpoint(context.Background()); err == nil {
 			st.Checkpoints = append(st.Checkpoints, note)
 		}

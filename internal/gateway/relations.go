@@ -65,7 +65,7 @@ func (g *Gateway) relateOne(ctx context.Context, p *person, ch *change) error {
 	}
 	var whom []abaton.ActorID
 	if !m.Off {
-		if whom, err = g.whom(ctx, p, ch.home, &m); err != nil {
+		if whom, err = g.whom(ctx, p, ch.home, &m, g.feed.Expected(name)); err != nil {
 			return err
 		}
 	}
@@ -79,8 +79,10 @@ func (g *Gateway) relateOne(ctx context.Context, p *person, ch *change) error {
 // whom are the people and teams behind a meeting's parties, as the
 // directory knows them; where it knows none, the teams that the patient gave
 // access to. Nobody gives themselves a reason: what a person writes tells
-// nothing of that person or of a team the person is in.
-func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m *feed.Meeting) (whom []abaton.ActorID, err error) {
+// nothing of that person or of a team the person is in. But whoever was expected
+// by the same resource before stays so: a ward's nurse who brings its visit up to
+// date takes nobody's reason.
+func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m *feed.Meeting, before []abaton.ActorID) (whom []abaton.ActorID, err error) {
 	org, err := g.network.Log(ctx, g.org)
 	if err != nil {
 		return nil, fmt.Errorf("read the organisation's log: %w", err)
@@ -96,7 +98,9 @@ func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m
 			}
 		}
 	}
-	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool { return g.own(ctx, org, p, id) }), nil
+	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool {
+		return !slices.Contains(before, id) && g.own(ctx, org, p, id)
+	}), nil
 }
 
 // own reports whether a relation would be about who writes it, or about whose

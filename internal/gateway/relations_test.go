@@ -204,8 +204,11 @@ func TestAVisitWithoutPeople(t *testing.T) {
 	k.gateway.network.Refresh(k.gateway.org, k.patient.id) // the team and the grant are new
 	mine := k.signIn(other, directory, k.share(k.patient, other, grant.Read, allCategories()...))
 	mine.want(http.StatusCreated, "POST", "/Encounter", text, nil)
-	k.c.want(http.StatusCreated, "POST", "/EpisodeOfCare", fmt.Sprintf(`{"resourceType":"EpisodeOfCare","status":"finished","patient":{"reference":"Patient/%s"}}`, k.id), nil)
-	h.awaits(t, k.world, thingOf(k.patient.id, ward, relation.Admission))
+	resp, _ := k.c.want(http.StatusCreated, "POST", "/EpisodeOfCare", fmt.Sprintf(`{"resourceType":"EpisodeOfCare","status":"active","patient":{"reference":"Patient/%s"}}`, k.id), nil)
+	stays := thingOf(k.patient.id, ward, relation.Admission)
+	h.awaits(t, k.world, stays)
+	mine.want(http.StatusOK, "PUT", "/EpisodeOfCare/"+idOf(resp), fmt.Sprintf(`{"resourceType":"EpisodeOfCare","id":%q,"status":"onhold","patient":{"reference":"Patient/%s"}}`, idOf(resp), k.id), nil)
+	h.awaits(t, k.world, stays) // one of the team brought it up to date
 	if got := k.untold(); got != 1 {
 		t.Errorf("got %v untold, want the visit that one of the team wrote", got)
 	}

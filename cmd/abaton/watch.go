@@ -92,7 +92,7 @@ func gatherHeld(all []client.Held, known map[abaton.ActorID]string) []heldSubjec
 	slices.SortStableFunc(all, func(a, b client.Held) int {
 		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(a.Keeper, b.Keeper))
 	})
-	out := []heldSubject{}
+	out, whose := []heldSubject{}, whoseVerdicts(all)
 	for _, h := range all {
 		id := hex.EncodeToString(h.Subject[:])
 		i := slices.IndexFunc(out, func(s heldSubject) bool { return s.Subject == id })
@@ -103,7 +103,7 @@ func gatherHeld(all []client.Held, known map[abaton.ActorID]string) []heldSubjec
 		s := &out[i]
 		s.Keepers = append(s.Keepers, heldOf(h.Keeper, &h.Held))
 		for _, v := range h.Verdicts {
-			if !slices.Contains(s.names, v) {
+			if !slices.Contains(s.names, v) && whose(v, heldAs{h.Kind, h.Subject}) {
 				s.names, s.Verdicts = append(s.names, v), append(s.Verdicts, hex.EncodeToString(v[:]))
 			}
 		}

@@ -84,7 +84,11 @@ func (k *keeping) keep(e *relation.Entry) (abaton.Reason, error) {
 			return "", nil
 		}
 	}
-	if k.count >= k.core.told.most || len(all)+k.fresh[e.Patient] >= relation.PatientMax {
+	most, about := k.core.told.most, relation.PatientMax
+	if !e.Kind.Expected() {
+		most, about = most+relation.DelicateRoom, about+relation.DelicateMax
+	}
+	if k.count >= most || len(all)+k.fresh[e.Patient] >= about {
 		return abaton.ReasonTooLarge, nil
 	}
 	k.count++

@@ -261,7 +261,8 @@ func (c *Core) relationCount(t *tx, organisation abaton.ActorID) (uint64, error)
 // and a half.
 const sweepRelationsMax = 1024
 
-// sweepRelations forgets what is over, a part of the store at each tick.
+// sweepRelations forgets what is over, and what was told by a key that may not
+// say it any more: a part of the store at each tick.
 func (c *Core) sweepRelations(t *tx) error {
 	space, seen := c.store.Raw(relationSpace), 0
 	gone := make(map[abaton.ActorID]uint64)
@@ -273,7 +274,11 @@ func (c *Core) sweepRelations(t *tx) error {
 			return false
 		}
 		last = append(append(last[:0], key...), 0)
-		if s.over(t.now.Unix()) {
+		var org *actor.State
+		if org, bad = c.actors.get(abaton.ActorID(key[32:64])); bad != nil {
+			return false
+		}
+		if s.over(t.now.Unix()) || org != nil && !s.kind.SaidBy(org.KeyRights(s.key)) {
 			space.Into(&t.change).Delete(key)
 			gone[abaton.ActorID(key[32:64])]++
 			c.told.forget(t, abaton.ActorID(key[:32]), abaton.ActorID(key[32:64]))

@@ -304,6 +304,45 @@ func TestRelationsFallWithTheirKey(t *testing.T) {
 	}
 }
 
+// TestStolenKeyLeavesNoLitter: whoever filled a house's room with a stolen key,
+// for a year ahead, leaves it free again when that key is removed; and meanwhile
+// who manages still says what is delicate.
+func TestStolenKeyLeavesNoLitter(t *testing.T) {
+	w := newRelations(t)
+	thief := key.NewSigning()
+	add := w.org.Event(&actor.KeyAdd{Key: actor.Key{ID: thief.ID(), Rights: actor.Write}})
+	add.Proofs = append(add.Proofs, actor.ByKey(thief, add.Event))
+	w.Publish(t, add)
+	w.Keepers[1].BoundRelations(uint64(relation.PatientMax) + 1)
+	var junk []relation.Entry
+	for i := range relation.PatientMax {
+		e := stands(relation.Order, w.bob.ID, abaton.ActorID{1, byte(i >> 8), byte(i)})
+		e.From += int64(300 * 24 * time.Hour / time.Second)
+		e.Until = e.From + 3600
+		junk = append(junk, e)
+	}
+	junk = append(junk, stands(relation.Order, w.ana.ID, w.eve.ID))
+	if got := w.tells(t, 1, thief, time.Now(), junk...); slices.ContainsFunc(got, func(r abaton.Reason) bool { return r != "" }) {
+		t.Fatalf("junk: got %q, want all kept", got)
+	}
+	if got := w.tells(t, 1, w.org.Writer, time.Now(), stands(relation.Order, w.bob.ID, w.eve.ID)); got[0] != abaton.ReasonTooLarge {
+		t.Fatalf("full: got %q, want %q", got, abaton.ReasonTooLarge)
+	}
+	if got := w.tells(t, 1, w.org.Manage, time.Now(), stands(relation.Raised, w.bob.ID, abaton.ActorID{})); got[0] != "" {
+		t.Errorf("raised, of a patient whose room is full: got %q, want kept", got)
+	}
+	w.Publish(t, w.org.Event(&actor.KeyRemove{ID: thief.ID()}))
+	if err := w.Keepers[1].Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	if counted, has, err := w.Keepers[1].RelationCount(w.org.ID); counted != 1 || has != 1 || err != nil {
+		t.Errorf("its key removed, and swept: got %d counted, %d kept, %v; want what who manages told", counted, has, err)
+	}
+	if got := w.tells(t, 1, w.org.Writer, time.Now(), stands(relation.Order, w.bob.ID, w.eve.ID)); got[0] != "" {
+		t.Errorf("afterwards: got %q, want kept", got)
+	}
+}
+
 // TestRelationsAreBounded: of one patient so many are kept, and one message does
 // not get round it.
 func TestRelationsAreBounded(t *testing.T) {

@@ -238,3 +238,30 @@ func TestRefusedVerdictsHoldNoneUp(t *testing.T) {
 		t.Errorf("messages until all were told: got %d, want 2", p.calls)
 	}
 }
+
+// TestRestartKeepsLateReasons: a reason that was told after the patients were
+// opened counts after a restart as before it.
+func TestRestartKeepsLateReasons(t *testing.T) {
+	w := newClinic(t, 6)
+	s := w.SignIn(t, w.thief)
+	at := time.Now()
+	var late []relation.Entry
+	for i := range 5 {
+		if got := w.asks(t, s, 1, w.charts[i].release()); got != "" {
+			t.Fatalf("patient %d: got %q, want released", i, got)
+		}
+		late = append(late, relation.Entry{Patient: w.charts[i].patient.ID, Whom: w.thief.ID, Kind: relation.Appointment, From: at.Unix() - 60, Until: at.Unix() + 3600})
+	}
+	message, err := relation.Sign(w.org.Writer, w.org.ID, at, late)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Keepers[1].Call(t.Context(), keeper.RouteRelations, message); err != nil {
+		t.Fatal(err)
+	}
+	w.Restart(t, 1, func() {})
+	w.Keepers[1].AwaitMode(t)
+	if got := w.asks(t, s, 1, w.charts[5].release()); got != "" {
+		t.Errorf("the first without a reason, after a restart: got %q, want released", got)
+	}
+}

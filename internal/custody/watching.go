@@ -269,6 +269,21 @@ func (c *Core) recall(vigils map[abaton.ActorID]*vigil, now time.Time) error {
 			m.watch.Note(&a, e.Outcome != ledger.Refused)
 		}
 	}
+	return c.explainAgain(vigils, now)
+}
+
+// explainAgain is explain, of all that stands: entries say what was known when
+// they were made.
+func (c *Core) explainAgain(vigils map[abaton.ActorID]*vigil, now time.Time) error {
+	for organisation, m := range vigils {
+		err := m.watch.Reconsider(func(who, patient abaton.ActorID) (bool, error) {
+			r, err := c.relation(&tx{now: now}, opener{organisation: organisation, actor: who}, patient)
+			return r.Related, err
+		})
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -36,3 +36,21 @@ func (w *Watch) Unexplained(now int64) (all []Open) {
 	})
 	return all
 }
+
+// Reconsider asks of each opening that counts as unrelated whether there is a
+// reason by now, told after it: for a memory that was made again. It stops at the
+// first error.
+func (w *Watch) Reconsider(related func(actor, patient abaton.ActorID) (bool, error)) error {
+	for actor, t := range w.trails {
+		for _, o := range slices.Clone(t.opens) {
+			reason, err := related(actor, o.patient)
+			if err != nil {
+				return err
+			}
+			if reason {
+				w.Explain(actor, o.patient)
+			}
+		}
+	}
+	return nil
+}

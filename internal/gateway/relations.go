@@ -65,7 +65,7 @@ func (g *Gateway) relateOne(ctx context.Context, p *person, ch *change) error {
 	}
 	var whom []abaton.ActorID
 	if !m.Off {
-		if whom, err = g.whom(ctx, p, ch.home, &m); err != nil {
+		if whom, err = g.whom(ctx, p, ch.home, &m, g.feed.Expected(name)); err != nil {
 			return err
 		}
 	}
@@ -79,8 +79,10 @@ func (g *Gateway) relateOne(ctx context.Context, p *person, ch *change) error {
 // whom are the people and teams behind a meeting's parties, as the
 // directory knows them; where it knows none, the teams that the patient gave
 // access to. Nobody gives themselves a reason: what a person writes tells
-// nothing of that person or of a team the person is in.
-func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m *feed.Meeting) (whom []abaton.ActorID, err error) {
+// nothing of that person or of a team the person is in. But whoever was expected
+// by the same resource before stays so: a ward's nurse who brings its visit up to
+// date takes nobody's reason.
+func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m *feed.Meeting, before []abaton.ActorID) (whom []abaton.ActorID, err error) {
 	org, err := g.network.Log(ctx, g.org)
 	if err != nil {
 		return nil, fmt.Errorf("read the organisation's log: %w", err)
@@ -96,16 +98,40 @@ func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m
 			}
 		}
 	}
-	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool { return g.own(org, p, id) }), nil
+	return slices.DeleteFunc(whom, func(id abaton.ActorID) bool {
+		return !slices.Contains(before, id) && g.own(ctx, org, p, id)
+	}), nil
 }
 
-// own reports whether a relation would be about who writes it: a program writes
-// for others.
-func (g *Gateway) own(org *actor.State, p *person, whom abaton.ActorID) bool {
+// own reports whether a relation would be about who writes it, or about whose
+// place they take for a shift: a program writes for others.
+func (g *Gateway) own(ctx context.Context, org *actor.State, p *person, whom abaton.ActorID) bool {
 	if m := org.Member(p.actor, g.now()); m != nil && m.Program() {
 		return false
 	}
-	return whom == p.actor || org.Seated(whom, p.actor, g.now())
+	return whom == p.actor || org.Seated(whom, p.actor, g.now()) || g.standsIn(ctx, org, p, whom)
+}
+
+// standsIn reports whether that person, or somebody of that team, has handed the
+// own place to who writes. Where it cannot be found out it is so.
+func (g *Gateway) standsIn(ctx context.Context, org *actor.State, p *person, whom abaton.ActorID) bool {
+	givers := []abaton.ActorID{whom}
+	if team := org.Team(whom); team != nil {
+		givers = givers[:0]
+		for _, seat := range team.Seats {
+			givers = append(givers, seat.Actor)
+		}
+	}
+	logs, err := g.network.Logs(ctx, givers...)
+	if err != nil {
+		return true
+	}
+	for _, log := range logs {
+		if slices.ContainsFunc(log.Duties(g.now()), func(d *actor.Duty) bool { return d.To == p.actor }) {
+			return true
+		}
+	}
+	return false
 }
 
 // named are the actors that the directory names for a meeting's parties, as far

@@ -166,6 +166,24 @@ func TestWhoTreatsWhomIsTold(t *testing.T) {
 	if got := k.untold(); got < 2 {
 		t.Errorf("got %v resources untold, want the doctor's own and the one of nobody", got)
 	}
+
+	// Whose place the doctor takes for a shift is the doctor, and so is the ward.
+	sealed, err := actor.SealTeamSeed(k.doctor.box.Public(), ward, key.NewSecret())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.net.Append(t.Context(), client.PasskeyHand(other.id, other.passkey), &actor.Duty{To: k.doctor.id, Team: ward,
+		From: now.Unix() - 60, Until: now.Unix() + 3600, Sealed: sealed}); err != nil {
+		t.Fatalf("duty: %v", err)
+	}
+	k.gateway.network.Refresh(other.id, k.gateway.org)
+	before := k.untold()
+	k.c.want(http.StatusCreated, "POST", "/Appointment", appointment(reference(colleague), "booked", tomorrow), nil)
+	k.c.want(http.StatusCreated, "POST", "/Appointment", appointment(reference(room), "booked", tomorrow), nil)
+	h.awaits(t, k.world, seen, stays)
+	if got := k.untold(); got != before+2 {
+		t.Errorf("got %v more untold, want the two of whose place the doctor takes", got-before)
+	}
 }
 
 // TestAVisitWithoutPeople is the visit of the teams to which the patient gave
@@ -186,8 +204,11 @@ func TestAVisitWithoutPeople(t *testing.T) {
 	k.gateway.network.Refresh(k.gateway.org, k.patient.id) // the team and the grant are new
 	mine := k.signIn(other, directory, k.share(k.patient, other, grant.Read, allCategories()...))
 	mine.want(http.StatusCreated, "POST", "/Encounter", text, nil)
-	k.c.want(http.StatusCreated, "POST", "/EpisodeOfCare", fmt.Sprintf(`{"resourceType":"EpisodeOfCare","status":"finished","patient":{"reference":"Patient/%s"}}`, k.id), nil)
-	h.awaits(t, k.world, thingOf(k.patient.id, ward, relation.Admission))
+	resp, _ := k.c.want(http.StatusCreated, "POST", "/EpisodeOfCare", fmt.Sprintf(`{"resourceType":"EpisodeOfCare","status":"active","patient":{"reference":"Patient/%s"}}`, k.id), nil)
+	stays := thingOf(k.patient.id, ward, relation.Admission)
+	h.awaits(t, k.world, stays)
+	mine.want(http.StatusOK, "PUT", "/EpisodeOfCare/"+idOf(resp), fmt.Sprintf(`{"resourceType":"EpisodeOfCare","id":%q,"status":"onhold","patient":{"reference":"Patient/%s"}}`, idOf(resp), k.id), nil)
+	h.awaits(t, k.world, stays) // one of the team brought it up to date
 	if got := k.untold(); got != 1 {
 		t.Errorf("got %v untold, want the visit that one of the team wrote", got)
 	}

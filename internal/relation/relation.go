@@ -99,6 +99,11 @@ const (
 	// PatientMax is how many of them may be about one patient: it bounds what
 	// one request reads.
 	PatientMax = 256
+	// DelicateMax is how many more about one patient, and DelicateRoom how many
+	// more of one organisation, may be delicate or honey: whoever holds a
+	// gateway's key must not leave no room for what only who manages may say.
+	DelicateMax  = 32
+	DelicateRoom = 1 << 16
 )
 
 // Entry is one relation. Told again with the same Patient, Whom, Kind and From,

@@ -171,6 +171,20 @@ func (f *Feed) Note(name Name, patient abaton.ActorID, m Meeting, whom []abaton.
 	wake(f.write)
 }
 
+// Expected is to whom a resource gives a reason now, as it was told last.
+func (f *Feed) Expected(name Name) []abaton.ActorID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.held[name]
+	if s == nil {
+		return nil
+	}
+	if now := f.c.Now().Unix(); len(s.meeting.entries(s.patient, s.whom, s.shift, now)) > 0 {
+		return slices.Clone(s.whom)
+	}
+	return nil
+}
+
 // Concerns reports whether what a resource says matters now: it gives a reason,
 // or gave one before. The visits of years ago do not.
 func (f *Feed) Concerns(name Name, m Meeting) bool {

@@ -58,7 +58,7 @@ completes what is listed as missing, and hands it in.`,
 	c.Flags().StringSliceVar(&f.languages, "languages", report.Languages(), "languages of the letters")
 	c.Flags().BoolVar(&f.drill, "drill", false, "a drill: every page and the signed part say so")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
-	c.AddCommand(newReportStatus(e))
+	c.AddCommand(newReportStatus(e), newReportList(e))
 	return c
 }
 
@@ -67,18 +67,7 @@ func (e *env) tellTouched(ctx context.Context, f *reportFlags) error {
 	if f.subject == "" || f.since == "" {
 		return usage("--subject says whose requests, --since from when")
 	}
-	n, err := e.network()
-	if err != nil {
-		return err
-	}
-	if f.as == "" {
-		org, err := n.Organisation()
-		if err != nil {
-			return err
-		}
-		f.as = org.Handle
-	}
-	d, err := e.device(f.as)
+	d, err := e.asker(f.as)
 	if err != nil {
 		return err
 	}
@@ -107,7 +96,7 @@ func (e *env) tellTouched(ctx context.Context, f *reportFlags) error {
 		return err
 	}
 	if w.dir = f.out; w.dir == "" {
-		w.dir = filepath.Join(n.Dir(), "reports", w.incident.ID)
+		w.dir = filepath.Join(e.dir, "reports", w.incident.ID)
 	}
 	if err := w.write(); err != nil {
 		return err

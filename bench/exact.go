@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -100,7 +99,7 @@ func (w *theft) latencies(ctx context.Context, most int) (all []time.Duration) {
 		select {
 		case <-ctx.Done():
 			return all
-		case <-time.After(time.Duration(50+rand.IntN(100)) * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 	return all

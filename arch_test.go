@@ -26,7 +26,8 @@ const plan = `
 	key < spread < seal;
 	actor, spread < internal/escrow;
 	actor < internal/audience < internal/gateway, cmd/abaton;
-	key < ledger < internal/report < cmd/abaton;
+	key < ledger < internal/report < internal/exact < bench, cmd/abaton;
+	internal/durable < internal/exact;
 	NONE < internal/pdf < internal/report;
 	session, ledger, spread < keeper;
 	keeper, seal, internal/quorum < client;
@@ -34,7 +35,7 @@ const plan = `
 
 	abaton < internal/store < internal/store/storetest;
 	abaton < internal/quorum;
-	wire < internal/policy;
+	actor < internal/policy;
 	wire < internal/detect;
 	session, internal/detect < internal/contain < internal/custody, cmd/abaton;
 	session, internal/policy < internal/blast < cmd/abaton;
@@ -81,7 +82,7 @@ const plan = `
 	NONE < internal/fhir/structure < internal/fhir/structure/gen;
 	internal/fhir, internal/fhir/structure < internal/fhir/path < internal/fhir/validate < internal/gateway;
 	seal, internal/fhir < seal/dictionary/sample < seal/dictionary/gen;
-	internal/local, internal/store < bench;
+	internal/custody, internal/local, internal/store < bench;
 	internal/local, testdata/patients < bench/kill;
 	internal/feeder, internal/local, testdata/patients < bench/hl7;
 	internal/local, testdata/patients < bench/peer;

@@ -92,9 +92,9 @@ func (s *State) effect(body Body, n *knot) {
 	case *Origins:
 		s.origins = append(s.origins, origins{rp: b.RelyingParty, by: n})
 	case *Policy:
-		s.policies = append(s.policies, policyGift{body: b, by: n})
+		s.policies = append(s.policies, gift[*Policy]{value: b, by: n})
 	case *Watch:
-		s.watches = append(s.watches, watchGift{body: b, by: n})
+		s.watches = append(s.watches, gift[*Watch]{value: b, by: n})
 	case *Lift:
 		s.lift(b, n)
 	case *KeyRemove:

@@ -31,27 +31,14 @@ func (b *Policy) validate() error {
 		len(b.Text) > 0 && utf8.Valid(b.Text) && b.Simulation != [32]byte{})
 }
 
-// policyGift is one version and the event that gives it.
-type policyGift struct {
-	body *Policy
-	by   *knot
-}
+func (b *Policy) version() (n uint64, notBefore int64) { return b.Version, b.NotBefore }
 
-// admitPolicy: versions rise by one along a branch, so that a stolen key cannot
-// use them up, and nothing is published that is over.
+// admitPolicy: nothing is published that is over.
 func (s *State) admitPolicy(b *Policy, parents []*knot, now int64) error {
-	newest := uint64(0)
-	for _, g := range s.policies {
-		if s.within(g.by, parents) {
-			newest = max(newest, g.body.Version)
-		}
+	if err := follows(s, s.policies, b, parents); err != nil {
+		return err
 	}
-	switch {
-	case b.Version <= newest:
-		return abaton.Refuse(abaton.ReasonReplay)
-	case b.Version > newest+1:
-		return abaton.Refuse(abaton.ReasonParent)
-	case now >= b.Expires:
+	if now >= b.Expires {
 		return abaton.Refuse(abaton.ReasonExpired)
 	}
 	return nil
@@ -72,26 +59,14 @@ func (s *State) officers(now time.Time) (n int) {
 // Policy is the newest version of an organisation's policy that counts and has
 // begun by now, in unix seconds; nil when there is none. It may have ended:
 // then it still is the newest, and an older one does not come back.
-func (s *State) Policy(now int64) *Policy {
-	var best policyGift
-	for _, g := range s.policies {
-		if !g.by.effective() || now < g.body.NotBefore {
-			continue
-		}
-		if best.body == nil || g.body.Version > best.body.Version ||
-			g.body.Version == best.body.Version && g.by.precedes(best.by) {
-			best = g
-		}
-	}
-	return best.body
-}
+func (s *State) Policy(now int64) *Policy { return inForce(s.policies, now) }
 
 // Policies are all versions that count, in no order: those that have ended and
 // those that have not begun too.
 func (s *State) Policies() (all []*Policy) {
 	for _, g := range s.policies {
 		if g.by.effective() {
-			all = append(all, g.body)
+			all = append(all, g.value)
 		}
 	}
 	return all

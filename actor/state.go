@@ -42,8 +42,8 @@ type State struct {
 	duties      map[post]*entry[*Duty]
 	onwards     map[abaton.GrantID]*entry[*Onward]
 	stopped     bool
-	policies    []policyGift
-	watches     []watchGift
+	policies    []gift[*Policy]
+	watches     []gift[*Watch]
 	lifts       map[[32]byte][]*knot // by verdict, or bar
 	registrars  map[abaton.ActorID]*entry[*Registrar]
 	findings    map[Hash]finding

@@ -1,10 +1,6 @@
 package actor
 
-import (
-	"slices"
-
-	"github.com/abaton-health/abaton"
-)
+import "slices"
 
 // Kinds of the events by which an organisation tunes and undoes the watch.
 const (
@@ -75,44 +71,16 @@ func (b *Lift) validate() error {
 	return valid(len(b.Verdicts) > 0 && b.Why >= Mistaken && b.Why <= Ended)
 }
 
-// watchGift is one version of the thresholds and the event that gives it.
-type watchGift struct {
-	body *Watch
-	by   *knot
-}
+func (b *Watch) version() (n uint64, notBefore int64) { return b.Version, b.NotBefore }
 
-// admitWatch: versions rise by one along a branch, as a policy's do.
+// admitWatch: versions rise as a policy's do.
 func (s *State) admitWatch(b *Watch, parents []*knot) error {
-	newest := uint64(0)
-	for _, g := range s.watches {
-		if s.within(g.by, parents) {
-			newest = max(newest, g.body.Version)
-		}
-	}
-	switch {
-	case b.Version <= newest:
-		return abaton.Refuse(abaton.ReasonReplay)
-	case b.Version > newest+1:
-		return abaton.Refuse(abaton.ReasonParent)
-	}
-	return nil
+	return follows(s, s.watches, b, parents)
 }
 
 // Watch is the newest version of an organisation's thresholds that counts and
 // has begun by now, in unix seconds; nil when there is none.
-func (s *State) Watch(now int64) *Watch {
-	var best watchGift
-	for _, g := range s.watches {
-		if !g.by.effective() || now < g.body.NotBefore {
-			continue
-		}
-		if best.body == nil || g.body.Version > best.body.Version ||
-			g.body.Version == best.body.Version && g.by.precedes(best.by) {
-			best = g
-		}
-	}
-	return best.body
-}
+func (s *State) Watch(now int64) *Watch { return inForce(s.watches, now) }
 
 // Lifted reports whether this organisation has lifted a verdict, or a bar.
 func (s *State) Lifted(verdict [32]byte) bool {

@@ -31,7 +31,6 @@ type theft struct {
 	net     *client.Network
 	keepers []*vault
 	robbed  map[abaton.ActorID]bool
-	entries uint64 // in all five ledgers
 	since   int64
 }
 
@@ -53,6 +52,8 @@ type vault struct {
 	box    *key.Box
 	origin string
 	here   actor.Keeper
+
+	entries uint64 // in its ledger
 }
 
 // Call is client.Keeper and custody.Peer.
@@ -69,21 +70,28 @@ func newTheft(ctx context.Context, dir string, b *bench) (*theft, error) {
 	for n := range b.patients {
 		w.robbed[patientNo(n)] = true
 	}
-	for _, v := range w.keepers {
-		began := time.Now()
-		if err := w.fill(ctx, dir, v, b.patients); err != nil {
-			return nil, fmt.Errorf("fill ledger of keeper %d: %w", v.here.X, err)
-		}
-		fmt.Fprintf(b.talk, "  ledger %d filled in %s\n", v.here.X, time.Since(began).Round(time.Second))
+	began := time.Now()
+	if err := w.each(func(v *vault) error { return w.fill(ctx, dir, v, b.patients) }); err != nil {
+		return nil, errors.Join(fmt.Errorf("fill ledger: %w", err), w.close())
 	}
-	for _, v := range w.keepers {
-		began := time.Now()
-		if err := w.open(v); err != nil {
-			return nil, errors.Join(fmt.Errorf("open keeper %d: %w", v.here.X, err), w.close())
-		}
-		fmt.Fprintf(b.talk, "  keeper %d checked its ledger in %s\n", v.here.X, time.Since(began).Round(time.Second))
+	fmt.Fprintf(b.talk, "  ledgers filled in %s\n", time.Since(began).Round(time.Second))
+	began = time.Now()
+	if err := w.each(w.open); err != nil {
+		return nil, errors.Join(fmt.Errorf("open keeper: %w", err), w.close())
 	}
+	fmt.Fprintf(b.talk, "  keepers checked their ledgers in %s\n", time.Since(began).Round(time.Second))
 	return w, w.begin(ctx)
+}
+
+// each does something for all keepers at once.
+func (w *theft) each(do func(*vault) error) error {
+	errs := make([]error, len(w.keepers))
+	var all sync.WaitGroup
+	for i, v := range w.keepers {
+		all.Go(func() { errs[i] = do(v) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
 }
 
 func (w *theft) makeSet() error {
@@ -126,11 +134,15 @@ func patientNo(n int) abaton.ActorID {
 // raw is the key space of a keeper's first ledger, which custody opens too.
 const raw = 'l'
 
+// fillBytes is a keeper's memtable here: what a keeper writes in years is written at
+// once.
+const fillBytes = 128 << 20
+
 // fill makes one keeper's ledger: it released to the thief what it was asked, three
 // of five for each patient, and of every tenth also to another house.
 func (w *theft) fill(ctx context.Context, dir string, v *vault, patients int) error {
 	open := func(name string) (*store.Pebble, error) {
-		return store.OpenPebble(filepath.Join(dir, fmt.Sprintf("keeper%d-%s", v.here.X, name)), store.PebbleOptions{})
+		return store.OpenPebble(filepath.Join(dir, fmt.Sprintf("keeper%d-%s", v.here.X, name)), store.PebbleOptions{MemTableBytes: fillBytes})
 	}
 	records, err := open("records")
 	if err != nil {
@@ -187,7 +199,7 @@ func (w *theft) fill(ctx context.Context, dir string, v *vault, patients int) er
 		}
 	}
 	err = flush()
-	w.entries += l.Size()
+	v.entries = l.Size()
 	return err
 }
 
@@ -245,6 +257,14 @@ func (w *theft) begin(ctx context.Context) error {
 	}
 	_, err = w.net.Publish(ctx, w.org.event.Marshal())
 	return err
+}
+
+// ledgered is how many entries all five ledgers have.
+func (w *theft) ledgered() (n uint64) {
+	for _, v := range w.keepers {
+		n += v.entries
+	}
+	return n
 }
 
 // trust is whom the list believes.

@@ -3,7 +3,6 @@ package main
 import (
 	"crypto/rand"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/abaton-health/abaton"
@@ -36,14 +35,10 @@ func (id *identity) Fields() (version *uint8, secrets []*[]byte) {
 func (id *identity) signing() *key.Signing { return key.SigningFromSeed(key.Secret(id.Signing)) }
 func (id *identity) box() *key.Box         { return key.BoxFromSeed(key.Secret(id.Box)) }
 
-// loadIdentity reads the key file strictly.
+// loadIdentity reads the key file strictly, and only if it is closed to others.
 func loadIdentity(dir string) (*identity, error) {
-	file, err := os.ReadFile(filepath.Join(dir, daemon.IdentityFile))
-	if err != nil {
-		return nil, fmt.Errorf("read identity: %w", err)
-	}
 	id := new(identity)
-	if err := daemon.ParseIdentity(file, id); err != nil {
+	if err := daemon.ReadIdentity(dir, id); err != nil {
 		return nil, err
 	}
 	return id, nil

@@ -72,7 +72,7 @@ func (r *recorded) take(value []byte) error {
 	if err != nil || who == nil || patient == nil {
 		return err
 	}
-	f := &policy.Facts{Kind: policyKindOf(who.Kind()), Organisation: en.Organisation.String(), Mode: mode, Purpose: en.Purpose, Now: en.Time}
+	f := &policy.Facts{Kind: policy.KindOf(who.Kind()), Organisation: en.Organisation.String(), Mode: mode, Purpose: en.Purpose, Now: en.Time}
 	if f.Level, err = r.level(patient, &en); err != nil {
 		return err
 	}
@@ -191,20 +191,6 @@ func modeOfOp(op ledger.Op) policy.Mode {
 		return policy.List
 	case ledger.OpIndex:
 		return policy.Index
-	}
-	return ""
-}
-
-func policyKindOf(k actor.Kind) policy.Kind {
-	switch k {
-	case actor.Clinician:
-		return policy.Person
-	case actor.Agent:
-		return policy.Agent
-	case actor.Device:
-		return policy.Device
-	case actor.Organisation:
-		return policy.Organisation
 	}
 	return ""
 }

@@ -67,7 +67,7 @@ completes what is listed as missing, and hands it in.`,
 	c.Flags().BoolVar(&f.drill, "drill", false, "a drill: every page and the signed part say so")
 	c.Flags().StringVar(&f.of, "of", "", "in a network that \"abaton drill --keep\" left: which drill (default: the last)")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "print JSON")
-	c.AddCommand(newReportStatus(e), newReportLetters(e))
+	c.AddCommand(newReportStatus(e), newReportLetters(e), newReportList(e))
 	return c
 }
 
@@ -116,15 +116,7 @@ func (e *env) ofDrill(ctx context.Context, n *local.Network, f *reportFlags) (en
 
 // tellOf asks the keepers of a network that runs.
 func (e *env) tellOf(ctx context.Context, n *local.Network, f *reportFlags) error {
-	var err error
-	if f.as == "" {
-		org, err := n.Organisation()
-		if err != nil {
-			return err
-		}
-		f.as = org.Handle
-	}
-	d, err := e.device(f.as)
+	d, err := e.asker(f.as)
 	if err != nil {
 		return err
 	}
@@ -153,7 +145,7 @@ func (e *env) tellOf(ctx context.Context, n *local.Network, f *reportFlags) erro
 		return err
 	}
 	if w.dir = f.out; w.dir == "" {
-		w.dir = filepath.Join(n.Dir(), "reports", w.incident.ID)
+		w.dir = filepath.Join(e.dir, "reports", w.incident.ID)
 	}
 	if err := w.write(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,9 +21,10 @@ func newVerifyCommand(e *env) *cobra.Command {
 	c := &cobra.Command{Use: "verify FILE...", Short: "Check notices, drafts and incidents offline: every number against the ledger entries they carry", Args: cobra.MinimumNArgs(1),
 		Long: `Checks a signed report, its page or its PDF, without asking anybody: its form, its signature,
 each ledger entry in it against a checkpoint that its keeper signed, its numbers made
-again from these entries, and each word of the page or PDF. The keepers are those of --set.`,
+again from these entries, and each word of the page or PDF. A folder that "abaton
+report list" made is made again from the answers in it. The keepers are those of --set.`,
 		Example: "  abaton verify notice-act1abcdef.html --set keepers.cbor",
-		RunE:    func(_ *cobra.Command, args []string) error { return e.verify(args, set, asJSON) }}
+		RunE:    func(c *cobra.Command, args []string) error { return e.verify(c.Context(), args, set, asJSON) }}
 	c.Flags().StringVar(&set, "set", "", "the keeper set's file (default: that of --dir)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
@@ -43,7 +45,7 @@ type verified struct {
 	Severity *report.Severity `json:"severity,omitempty"`
 }
 
-func (e *env) verify(files []string, set string, asJSON bool) error {
+func (e *env) verify(ctx context.Context, files []string, set string, asJSON bool) error {
 	trust, err := e.trust(set)
 	if err != nil {
 		return err
@@ -51,18 +53,11 @@ func (e *env) verify(files []string, set string, asJSON bool) error {
 	var all []verified
 	bad := false
 	for _, file := range files {
-		v := verified{File: file}
-		data, err := os.ReadFile(file)
+		v, err := e.verifyOne(ctx, file, trust)
 		if err != nil {
-			return fmt.Errorf("verify: %w", err)
+			return err
 		}
-		s, err := report.Verify(data, trust)
-		if err != nil {
-			v.Why, bad = err.Error(), true
-		} else {
-			v.Severity = severityIn(s)
-			v.OK, v.Kind, v.Drill, v.Organisation, v.Entries, v.People, v.Vouched = true, string(s.Kind), s.Drill, s.Organisation.String(), s.Entries, s.People, len(s.Vouched)
-		}
+		bad = bad || !v.OK
 		all = append(all, v)
 		if !asJSON {
 			e.sayVerified(&v)
@@ -77,6 +72,25 @@ func (e *env) verify(files []string, set string, asJSON bool) error {
 		return errFailed
 	}
 	return nil
+}
+
+func (e *env) verifyOne(ctx context.Context, file string, trust *report.Trust) (verified, error) {
+	if isFolder(file) {
+		return e.verifyList(ctx, file, trust), nil
+	}
+	v := verified{File: file}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return v, fmt.Errorf("verify: %w", err)
+	}
+	s, err := report.Verify(data, trust)
+	if err != nil {
+		v.Why = err.Error()
+		return v, nil
+	}
+	v.Severity = severityIn(s)
+	v.OK, v.Kind, v.Drill, v.Organisation, v.Entries, v.People, v.Vouched = true, string(s.Kind), s.Drill, s.Organisation.String(), s.Entries, s.People, len(s.Vouched)
+	return v, nil
 }
 
 func (e *env) sayVerified(v *verified) {

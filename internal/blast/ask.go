@@ -231,7 +231,7 @@ func (w *World) policyPermits(a *asker, mode policy.Mode, purpose abaton.Purpose
 
 func (w *World) policyDecides(a *asker, mode policy.Mode, purpose abaton.Purpose, level uint8, g *grant.Grant) bool {
 	org, now := a.check.Organisation, w.f.Now.Unix()
-	f := &policy.Facts{Kind: kindOf(a.check.Actor.Kind()), Organisation: a.st.Organisation.String(), Mode: mode, Purpose: purpose,
+	f := &policy.Facts{Kind: policy.KindOf(a.check.Actor.Kind()), Organisation: a.st.Organisation.String(), Mode: mode, Purpose: purpose,
 		Level: int64(max(level, 1)), Now: now, OnCall: a.st.Behalf != (abaton.ActorID{}), Roles: []string{a.st.Role}}
 	if m := org.Member(a.st.Actor, w.f.Now); m != nil && len(m.Trained) > 0 {
 		f.Training = make(map[string]int64, len(m.Trained))
@@ -249,16 +249,4 @@ func (w *World) policyDecides(a *asker, mode policy.Mode, purpose abaton.Purpose
 		f.StepUp = new(int64)
 	}
 	return policy.Decide(w.policies[org.Actor()], f).Permit
-}
-
-func kindOf(k actor.Kind) policy.Kind {
-	switch k {
-	case actor.Clinician:
-		return policy.Person
-	case actor.Agent:
-		return policy.Agent
-	case actor.Device:
-		return policy.Device
-	}
-	return ""
 }

@@ -147,7 +147,7 @@ func (v *verdict) linesTouched() []abaton.Line {
 func facts(v *verdict) (*policy.Facts, error) {
 	st, q := v.r.Session.Statement(), v.r.Asked
 	f := &policy.Facts{
-		Kind: kindOf(v.asker.kind), Organisation: st.Organisation.String(), Mode: modeOf(q.Mode), Purpose: q.Purpose,
+		Kind: policy.KindOf(v.asker.kind), Organisation: st.Organisation.String(), Mode: modeOf(q.Mode), Purpose: q.Purpose,
 		Level: int64(v.level), Now: v.t.now.Unix(), OnCall: st.Behalf != (abaton.ActorID{}),
 	}
 	if st.Role != "" {
@@ -198,20 +198,6 @@ func (v *verdict) asking(line abaton.Line) {
 	if level >= actor.LevelMax {
 		v.strict = append(v.strict, line)
 	}
-}
-
-func kindOf(k actor.Kind) policy.Kind {
-	switch k {
-	case actor.Clinician:
-		return policy.Person
-	case actor.Agent:
-		return policy.Agent
-	case actor.Device:
-		return policy.Device
-	case actor.Organisation:
-		return policy.Organisation
-	}
-	return "" // refused: a patient is nobody's staff, a keeper set never asks
 }
 
 func modeOf(m session.Mode) policy.Mode {

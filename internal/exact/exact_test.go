@@ -355,6 +355,62 @@ func forge(t *testing.T, file string) {
 	}
 }
 
+// TestList: a list is verified by making it again; a changed line, number or page
+// does not hold.
+func TestList(t *testing.T) {
+	w := newWorld(t, 30)
+	for name, spoil := range map[string]func(t *testing.T, dir string){
+		"":                  func(*testing.T, string) {},
+		"a patient's line":  func(t *testing.T, dir string) { flip(t, filepath.Join(dir, "patients.jsonl"), 300) },
+		"a line taken away": func(t *testing.T, dir string) { cutLine(t, filepath.Join(dir, "patients.jsonl")) },
+		"a number":          func(t *testing.T, dir string) { swap(t, filepath.Join(dir, "list.json"), `"opened": 2`, `"opened": 1`) },
+		"a page":            func(t *testing.T, dir string) { forge(t, filepath.Join(dir, "k2.pages")) },
+		"an answer":         func(t *testing.T, dir string) { cutLine(t, filepath.Join(dir, "k2.pages")) },
+	} {
+		s, dir := begin(t, w)
+		w.ask(t, s, 1<<20, all...)
+		made, err := s.Write(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if made.People.Opened != 22 || made.People.Close != 8 || made.Complete != "complete" || !slices.Equal(made.Vouched, []uint8{1, 2, 3, 4, 5}) {
+			t.Errorf("got %+v; want 22 opened, 8 close", made)
+		}
+		s.Close()
+		spoil(t, dir)
+		again, err := exact.Resume(dir, w.trust)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := again.Verify(t.Context()); (err == nil) != (name == "") || err != nil && !errors.Is(err, exact.ErrNotSo) {
+			t.Errorf("%q changed: got %v", name, err)
+		}
+		again.Close()
+	}
+}
+
+func cutLine(t *testing.T, file string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b[bytes.IndexByte(b, '\n')+1:], 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func swap(t *testing.T, file, was, is string) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil || !bytes.Contains(b, []byte(was)) {
+		t.Fatalf("%v, or nothing to change", err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(b, []byte(was), []byte(is), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestEndsWhenTold: a merge that nobody waits for ends.
 func TestEndsWhenTold(t *testing.T) {
 	w := newWorld(t, 5)

@@ -69,6 +69,9 @@ type held struct {
 	own     bool
 }
 
+// entryID names an entry in files.
+func entryID(x abaton.KeeperIndex, index uint64) string { return fmt.Sprintf("k%d-%d", x, index) }
+
 // Add keeps one verified page.
 func (p *Proofs) Add(x abaton.KeeperIndex, page *ledger.Found) {
 	if len(page.Disclosures) == 0 {
@@ -90,7 +93,7 @@ func (p *Proofs) Add(x abaton.KeeperIndex, page *ledger.Found) {
 			continue // the survey has refused the page
 		}
 		h := held{patient: en.Patient, request: en.Request, own: en.Op == ledger.OpLook,
-			proven: Proven{ID: fmt.Sprintf("k%d-%d", x, d.Index), Keeper: uint8(x), Index: d.Index, Checkpoint: point,
+			proven: Proven{ID: entryID(x, d.Index), Keeper: uint8(x), Index: d.Index, Checkpoint: point,
 				Leaf: d.Leaf[:], Salt: d.Salt[:], Entry: d.Entry, Path: [][]byte{}}}
 		for _, hash := range d.Path {
 			h.proven.Path = append(h.proven.Path, hash[:])
@@ -244,7 +247,7 @@ func (*Evidence) page(x abaton.KeeperIndex, checkpoint string, entries []Proven,
 }
 
 func (p *Proven) disclosure() (ledger.Disclosure, error) {
-	if p.ID != fmt.Sprintf("k%d-%d", p.Keeper, p.Index) || len(p.Leaf) != len(ledger.Leaf{}) || len(p.Salt) != ledger.SaltSize || len(p.Path) > ledger.ProofLinesMax {
+	if p.ID != entryID(abaton.KeeperIndex(p.Keeper), p.Index) || len(p.Leaf) != len(ledger.Leaf{}) || len(p.Salt) != ledger.SaltSize || len(p.Path) > ledger.ProofLinesMax {
 		return ledger.Disclosure{}, errForm
 	}
 	en, err := ledger.ParseEntry(p.Entry)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/ledger"
 )
 
@@ -12,26 +13,45 @@ func scopeOf(t *ledger.Touched, ids map[[32]byte][]string) Scope {
 	s := Scope{Patients: []Patient{}}
 	for i := range t.Patients {
 		p := patientOf(&t.Patients[i], ids)
-		if t.Patients[i].Patient == t.Look.Organisation {
-			s.Directory = p.Records
-			continue
+		if s.Count(&t.Look, t.Patients[i].Patient, &p) {
+			s.Patients = append(s.Patients, p)
 		}
-		s.Records.Opened += p.Records.Opened
-		s.Records.Close += p.Records.Close
-		s.Records.Asked += p.Records.Asked
-		switch {
-		case p.Records.Opened > 0:
-			s.People.Opened++
-		case p.Records.Close > 0:
-			s.People.Close++
-		case p.Records.Asked > 0:
-			s.People.Asked++
-		default:
-			s.People.Listed++
-		}
-		s.Patients = append(s.Patients, p)
 	}
 	return s
+}
+
+// Count adds what was done about one patient to the sums of s; false for the
+// organisation's own records, which are no patient's.
+func (s *Scope) Count(q *ledger.Look, id abaton.ActorID, p *Patient) bool {
+	if id == q.Organisation {
+		s.Directory = p.Records
+		return false
+	}
+	s.Records.Opened += p.Records.Opened
+	s.Records.Close += p.Records.Close
+	s.Records.Asked += p.Records.Asked
+	switch {
+	case p.Records.Opened > 0:
+		s.People.Opened++
+	case p.Records.Close > 0:
+		s.People.Close++
+	case p.Records.Asked > 0:
+		s.People.Asked++
+	default:
+		s.People.Listed++
+	}
+	return true
+}
+
+// PatientOf is what was done about one patient, with the names of the entries that
+// show it: all about this patient, by keeper, then index.
+func PatientOf(q *ledger.TouchedPatient, entries []ledger.Placed) Patient {
+	ids := make(map[[32]byte][]string)
+	for i := range entries {
+		e := &entries[i]
+		ids[e.Entry.Request] = append(ids[e.Entry.Request], entryID(e.Entry.Keeper, e.Index))
+	}
+	return patientOf(q, ids)
 }
 
 func patientOf(q *ledger.TouchedPatient, ids map[[32]byte][]string) Patient {

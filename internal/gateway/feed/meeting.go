@@ -64,14 +64,7 @@ func (m *Meeting) appointment(r fhir.Resource) bool {
 	for p := range r.Get("participant").Each() {
 		m.join(p.Get("actor"))
 	}
-	switch r.Get("status").Text() {
-	case "pending", "booked", "arrived", "fulfilled", "checked-in":
-		return m.Start > 0
-	case "cancelled", "noshow", "entered-in-error":
-		m.Off = true
-		return true
-	}
-	return false
+	return m.stands(r)
 }
 
 func (m *Meeting) encounter(r fhir.Resource) bool {
@@ -85,19 +78,7 @@ func (m *Meeting) encounter(r fhir.Resource) bool {
 			m.join(l.Get("location"))
 		}
 	}
-	switch r.Get("status").Text() {
-	case "planned":
-		return m.Start > 0
-	case "arrived", "triaged", "in-progress", "onleave":
-		m.Open = m.End == 0
-		return true
-	case "finished":
-		return true
-	case "cancelled", "entered-in-error":
-		m.Off = true
-		return true
-	}
-	return false
+	return m.stands(r)
 }
 
 func (m *Meeting) request(r fhir.Resource) bool {
@@ -113,14 +94,7 @@ func (m *Meeting) request(r fhir.Resource) bool {
 	for p := range r.Get("performer").Each() {
 		m.join(p)
 	}
-	switch r.Get("status").Text() {
-	case "active", "on-hold", "completed":
-		return true
-	case "revoked", "entered-in-error":
-		m.Off = true
-		return true
-	}
-	return false
+	return m.stands(r)
 }
 
 func (m *Meeting) episode(r fhir.Resource) bool {
@@ -130,19 +104,7 @@ func (m *Meeting) episode(r fhir.Resource) bool {
 	for t := range r.Get("team").Each() {
 		m.join(t)
 	}
-	switch r.Get("status").Text() {
-	case "active", "onhold", "waitlist":
-		m.Open = m.End == 0
-		return true
-	case "planned":
-		return m.Start > 0
-	case "finished":
-		return true
-	case "cancelled", "entered-in-error":
-		m.Off = true
-		return true
-	}
-	return false
+	return m.stands(r)
 }
 
 func (m *Meeting) team(r fhir.Resource) bool {
@@ -154,13 +116,45 @@ func (m *Meeting) team(r fhir.Resource) bool {
 	for p := range r.Get("participant").Each() {
 		m.join(p.Get("member"))
 	}
-	switch r.Get("status").Text() {
-	case "active":
+	return m.stands(r)
+}
+
+// standing is what a status says of a meeting.
+type standing uint8
+
+const (
+	unsaid  standing = iota // nothing of the kind
+	dated                   // it stands if it says when it starts
+	goingOn                 // until it says that it ended
+	stands                  // or stood
+	off                     // it does not take place
+)
+
+// standings are the statuses of each type (FHIR R4's value sets); of others nothing
+// is said.
+func standings() map[string]map[string]standing {
+	return map[string]map[string]standing{
+		"Appointment": {"pending": dated, "booked": dated, "arrived": dated, "fulfilled": dated, "checked-in": dated,
+			"cancelled": off, "noshow": off, "entered-in-error": off},
+		"CareTeam": {"active": goingOn, "suspended": stands, "inactive": stands, "entered-in-error": off},
+		"Encounter": {"planned": dated, "arrived": goingOn, "triaged": goingOn, "in-progress": goingOn, "onleave": goingOn,
+			"finished": stands, "cancelled": off, "entered-in-error": off},
+		"EpisodeOfCare":  {"planned": dated, "active": goingOn, "onhold": goingOn, "waitlist": goingOn, "finished": stands, "cancelled": off, "entered-in-error": off},
+		"ServiceRequest": {"active": stands, "on-hold": stands, "completed": stands, "revoked": off, "entered-in-error": off},
+	}
+}
+
+// stands goes by the status; false where it says nothing of the kind.
+func (m *Meeting) stands(r fhir.Resource) bool {
+	switch standings()[r.Type][r.Get("status").Text()] {
+	case dated:
+		return m.Start > 0
+	case goingOn:
 		m.Open = m.End == 0
 		return true
-	case "suspended", "inactive":
+	case stands:
 		return true
-	case "entered-in-error":
+	case off:
 		m.Off = true
 		return true
 	}

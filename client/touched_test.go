@@ -52,7 +52,9 @@ func TestTouched(t *testing.T) {
 		{"a forged entry", func(x abaton.KeeperIndex) {
 			w.misstate(x, func(s *keeper.Statements) { s.Disclosures[0].Entry[40] ^= 1 })
 		}, "proof"},
-		{"nothing told", func(x abaton.KeeperIndex) { w.misstate(x, func(s *keeper.Statements) { s.Disclosures, s.Cover = nil, nil }) }, "question not ledgered"},
+		{"nothing told", func(x abaton.KeeperIndex) {
+			w.misstate(x, func(s *keeper.Statements) { s.Disclosures, s.Cover = nil, nil })
+		}, "question not ledgered"},
 		{"an entry left out", func(x abaton.KeeperIndex) {
 			w.misstate(x, func(s *keeper.Statements) { s.Disclosures = s.Disclosures[1:] })
 		}, "proof"},

@@ -29,7 +29,7 @@ var relationWords = []struct {
 	{"admission", relation.Admission, 30 * 24 * time.Hour}, {"referral", relation.Referral, 30 * 24 * time.Hour},
 	{"order", relation.Order, 7 * 24 * time.Hour}, {"own", relation.Own, relation.DelicateLife},
 	{"kin", relation.Kin, relation.DelicateLife}, {"colleague", relation.Colleague, relation.DelicateLife},
-	{"raised", relation.Raised, 90 * 24 * time.Hour},
+	{"raised", relation.Raised, 90 * 24 * time.Hour}, {"duty", relation.Duty, 8 * time.Hour},
 }
 
 func wordOfRelation(k relation.Kind) string {
@@ -54,7 +54,9 @@ func newRelationTell(e *env) *cobra.Command {
 		Long: `Say why somebody may open records: a hand-over (to a colleague or a team, one
 action for a whole list), an appointment, admission, referral or order that no
 system tells. Or whose record nobody opens lightly: the own one of somebody of the
-staff, that of a relative or a colleague, one that is raised (in the news).
+staff, that of a relative or a colleague, one that is raised (in the news). Or
+that somebody is on duty from now (--to, no patients): who is on rosters and off
+duty is asked for the passkey at a patient without a reason.
 
 It gives no access and takes none: it is how an access looks to the watch. Every
 keeper is told; say it again when one was away.`,
@@ -76,7 +78,6 @@ keeper is told; say it again when one was away.`,
 	c.Flags().DurationVar(&t.life, "for", 0, "for how long from now (default by kind)")
 	c.Flags().BoolVar(&t.end, "end", false, "take back what stands of this kind")
 	c.Flags().BoolVar(&t.asJSON, "json", false, "print JSON")
-	c.MarkFlagRequired("patients")
 	return c
 }
 
@@ -89,7 +90,7 @@ func (m *employer) relations(ctx context.Context, word string, t telling, now ti
 		return w.word == word
 	})
 	if i < 0 {
-		return nil, usage("%q is no relation; there are: hand-over, appointment, admission, referral, order, own, kin, colleague, raised", word)
+		return nil, usage("%q is no relation; there are: hand-over, appointment, admission, referral, order, own, kin, colleague, raised, duty", word)
 	}
 	kind, life := relationWords[i].kind, relationWords[i].life
 	if t.life != 0 {
@@ -112,6 +113,16 @@ func (m *employer) relations(ctx context.Context, word string, t telling, now ti
 	}
 	if (whom == abaton.ActorID{}) != (kind == relation.Raised) && (kind != relation.Colleague) {
 		return nil, usage("--to: %s is about somebody, and raised about nobody", word)
+	}
+	switch {
+	case (kind == relation.Duty) != (t.patients == ""):
+		return nil, usage("--patients: whose records; a duty is about nobody's")
+	case kind == relation.Duty:
+		entries = append(entries, relation.Entry{Patient: whom, Kind: kind, From: now.Unix(), Until: now.Add(life).Unix()})
+		if t.end {
+			return m.ended(entries, now)
+		}
+		return entries, nil
 	}
 	for handle := range strings.SplitSeq(t.patients, ",") {
 		p, err := m.named(ctx, strings.TrimSpace(handle))

@@ -145,6 +145,25 @@ func (k *Keeper) RelationOf(organisation, who, behalf abaton.ActorID, named bool
 	return string(out.Bytes), err
 }
 
+type offShiftOf struct{ who opener }
+
+func (o offShiftOf) slot() string { return relationOf{}.slot() }
+
+func (o offShiftOf) decide(c *Core, t *tx) Output {
+	off, err := c.offShift(o.who, t.now)
+	if err != nil {
+		return t.fail(err)
+	}
+	return Output{finish: func(o *Output) { o.Bytes = fmt.Append(nil, off) }}
+}
+
+// OffShiftOf is whether the keeper takes a clinician to be off shift: true or
+// false, printed.
+func (k *Keeper) OffShiftOf(organisation, who, behalf abaton.ActorID) (string, error) {
+	out, err := k.one(context.Background(), offShiftOf{opener{organisation, who, behalf, false}})
+	return string(out.Bytes), err
+}
+
 // RelationCount is how many entries the keeper counts of an organisation, and
 // how many it has.
 func (k *Keeper) RelationCount(organisation abaton.ActorID) (counted, has int, err error) {

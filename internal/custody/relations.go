@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/abaton-health/abaton"
 	"github.com/abaton-health/abaton/actor"
@@ -186,7 +187,11 @@ func readRelation(key, value []byte) (s standingRelation, err error) {
 // over reports whether an entry says nothing any more: it has ended, and no
 // earlier statement about the same thing can come in time.
 func (s *standingRelation) over(now int64) bool {
-	return now >= s.until && now-s.told > int64(2*abaton.ClockSkewMax.Seconds())
+	until := s.until
+	if s.kind == relation.Duty && until > s.from {
+		until += int64(rosterKept / time.Second)
+	}
+	return now >= until && now-s.told > int64(2*abaton.ClockSkewMax.Seconds())
 }
 
 // toldRelations is what lies in memory of the store, by patient and

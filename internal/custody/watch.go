@@ -82,11 +82,17 @@ func (v *verdict) act() (detect.Act, error) {
 	if err != nil {
 		return detect.Act{}, err
 	}
+	off := false
+	if v.asker.kind == actor.Clinician {
+		if off, err = v.core.offShift(v.opener(), v.t.now); err != nil {
+			return detect.Act{}, err
+		}
+	}
 	return detect.Act{
 		Time: v.t.now.Unix(), Actor: st.Actor, Organisation: st.Organisation, Device: st.Device, Patient: q.Patient,
 		Session: v.r.Session.ID(), Role: st.Role, Opens: opOf(q).Opens(),
 		Emergency: q.Purpose == abaton.Emergency || q.Said() != nil, Renewal: v.renews(), Stepped: v.steps(),
-		Related: r.Related, Delicate: r.Delicate, Honey: r.Honey, Program: v.asker.kind != actor.Clinician,
+		Related: r.Related, Delicate: r.Delicate, Honey: r.Honey, OffShift: off, Program: v.asker.kind != actor.Clinician,
 	}, nil
 }
 

@@ -179,7 +179,7 @@ func (v *View) ocsfActor(l *ledger.Line) ocsfActor {
 		a.Reader.TypeID = 4
 	}
 	if l.Role != "" {
-		a.Reader.Groups = []ocsf.Group{{l.Role}}
+		a.Reader.Groups = []ocsf.Group{{Name: l.Role}}
 	}
 	if l.Organisation != (abaton.ActorID{}) {
 		a.Reader.Org = &ocsf.Entity{UID: l.Organisation.String()}

@@ -14,6 +14,7 @@ import (
 	"github.com/abaton-health/abaton/internal/fhir"
 	"github.com/abaton-health/abaton/internal/fhir/search"
 	"github.com/abaton-health/abaton/internal/gateway/feed"
+	"github.com/abaton-health/abaton/internal/relation"
 	"github.com/abaton-health/abaton/seal"
 )
 
@@ -39,7 +40,7 @@ func (g *Gateway) relate(ctx context.Context, p *person, changes []*change) {
 		return
 	}
 	for _, ch := range changes {
-		if ch.home == g.org || ch.envelope.Kind != seal.KindResource || !slices.Contains(feed.Types(), ch.envelope.Type) {
+		if (ch.home == g.org) != (ch.envelope.Type == "Schedule") || ch.envelope.Kind != seal.KindResource || !slices.Contains(feed.Types(), ch.envelope.Type) {
 			continue
 		}
 		if err := g.relateOne(ctx, p, ch); err != nil {
@@ -87,7 +88,10 @@ func (g *Gateway) whom(ctx context.Context, p *person, patient abaton.ActorID, m
 	if err != nil {
 		return nil, fmt.Errorf("read the organisation's log: %w", err)
 	}
-	if whom = g.named(ctx, p, m); len(whom) == 0 { // who begins here next month may be booked now
+	whom = g.named(ctx, p, m)
+	if m.Kind == relation.Duty { // of people
+		whom = slices.DeleteFunc(whom, func(id abaton.ActorID) bool { return org.Team(id) != nil })
+	} else if len(whom) == 0 { // who begins here next month may be booked now
 		log, err := g.network.Log(ctx, patient)
 		if err != nil {
 			return nil, fmt.Errorf("read the patient's log: %w", err)

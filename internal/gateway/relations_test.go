@@ -153,6 +153,19 @@ func TestWhoTreatsWhomIsTold(t *testing.T) {
 	k.c.want(http.StatusCreated, "POST", "/Appointment", appointment(reference(doctor), "booked", tomorrow), nil)
 	k.c.want(http.StatusCreated, "POST", "/Appointment", appointment(reference(colleague), "fulfilled", now.Add(-30*24*time.Hour)), nil)
 
+	// A shift is a duty of who is on it; opening hours are not, nor is one's own.
+	schedule := func(who string, at time.Time, hours time.Duration) string {
+		return fmt.Sprintf(`{"resourceType":"Schedule","actor":[{"reference":%q}],"planningHorizon":{"start":%q,"end":%q}}`,
+			who, at.Format(time.RFC3339), at.Add(hours*time.Hour).Format(time.RFC3339))
+	}
+	resp, _ = k.c.want(http.StatusCreated, "POST", "/Schedule", schedule(colleague, tomorrow, 8), nil)
+	shift := idOf(resp)
+	k.c.want(http.StatusCreated, "POST", "/Schedule", schedule(colleague, tomorrow, 25), nil)
+	k.c.want(http.StatusCreated, "POST", "/Schedule", schedule(doctor, tomorrow, 8), nil)
+	h.awaits(t, k.world, seen, seen, thingOf(other.id, abaton.ActorID{}, relation.Duty))
+	k.c.want(http.StatusNoContent, "DELETE", "/Schedule/"+shift, "", nil)
+	h.awaits(t, k.world, seen, seen)
+
 	// A stay on a ward is the ward's.
 	k.c.want(http.StatusCreated, "POST", "/Encounter", fmt.Sprintf(`{"resourceType":"Encounter","status":"in-progress","class":{"code":"IMP"},"subject":{"reference":"Patient/%s"},"period":{"start":%q},"location":[{"location":{"reference":%q},"status":"active"}]}`,
 		k.id, now.Format(time.RFC3339), room), nil)

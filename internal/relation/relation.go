@@ -26,8 +26,8 @@ import (
 // Kind says why. The zero Kind is none.
 type Kind uint8
 
-// The kinds. The first five make a read expected; the others make it delicate;
-// honey is a patient who does not exist.
+// The kinds. The first five make a read expected; the next four make it
+// delicate; honey is a patient who does not exist; duty is about no patient.
 const (
 	Appointment Kind = 1
 	Admission   Kind = 2
@@ -39,6 +39,7 @@ const (
 	Colleague   Kind = 8  // the patient works with Whom; zero: with everybody of the organisation
 	Raised      Kind = 9  // everybody's reads are looked at more closely
 	Honey       Kind = 10 // no such patient: nobody has a reason
+	Duty        Kind = 11 // Patient is one of the staff, and on the roster or on call
 )
 
 // Expected reports whether the kind gives a reason to open the record.
@@ -48,10 +49,10 @@ func (k Kind) Expected() bool { return k >= Appointment && k <= HandOver }
 func (k Kind) Delicate() bool { return k >= Own && k <= Raised }
 
 // SaidBy reports whether a key of the organisation with these rights may say it:
-// the gateway's what is expected, who manages all.
+// the gateway's what is expected and rosters, who manages all.
 func (k Kind) SaidBy(rights actor.Rights) bool {
 	switch {
-	case k.Expected():
+	case k.Expected() || k == Duty:
 		return rights&(actor.Write|actor.Manage) != 0
 	case k.Delicate() || k == Honey:
 		return rights&actor.Manage != 0
@@ -72,7 +73,7 @@ func (k Kind) Life() time.Duration {
 		return 90 * day
 	case Order:
 		return 30 * day
-	case HandOver:
+	case HandOver, Duty:
 		return day
 	case Own, Kin, Colleague, Raised, Honey:
 		return DelicateLife
@@ -111,7 +112,7 @@ const (
 type Entry struct {
 	Patient abaton.ActorID `cbor:"1,keyasint"`
 	// Whom is a person or a team of the organisation. Zero for Raised and
-	// Honey, which are about everybody; Colleague may have it zero.
+	// Honey, which are about everybody, and for Duty; Colleague may have it zero.
 	Whom  abaton.ActorID `cbor:"2,keyasint"`
 	Kind  Kind           `cbor:"3,keyasint"`
 	From  int64          `cbor:"4,keyasint"` // unix seconds, inclusive
@@ -131,7 +132,7 @@ func (e *Entry) valid() bool {
 	switch e.Kind {
 	case Honey:
 		return nobody && word == (e.Until > e.From)
-	case Raised:
+	case Raised, Duty:
 		return nobody && !word
 	case Colleague:
 		return !word

@@ -26,7 +26,7 @@ var (
 func entry(k relation.Kind, change func(*relation.Entry)) relation.Entry {
 	e := relation.Entry{Patient: patient, Whom: doctor, Kind: k, From: now, Until: now + 3600}
 	switch k {
-	case relation.Raised:
+	case relation.Raised, relation.Duty:
 		e.Whom = abaton.ActorID{}
 	case relation.Honey:
 		e = relation.MakeHoney(ownKey, patient, org, now, now+3600)
@@ -77,7 +77,11 @@ func TestEntries(t *testing.T) {
 		{"ends before it begins", entry(relation.Admission, func(e *relation.Entry) { e.Until = e.From - 1 }), abaton.ReasonMalformed},
 		{"no patient", entry(relation.Admission, func(e *relation.Entry) { e.Patient = abaton.ActorID{} }), abaton.ReasonMalformed},
 		{"no kind", entry(0, nil), abaton.ReasonMalformed},
-		{"unknown kind", entry(11, nil), abaton.ReasonMalformed},
+		{"duty", entry(relation.Duty, nil), ""},
+		{"duty of more than a day", entry(relation.Duty, func(e *relation.Entry) { e.Until = e.From + day + 1 }), abaton.ReasonMalformed},
+		{"duty for another", entry(relation.Duty, func(e *relation.Entry) { e.Whom = doctor }), abaton.ReasonMalformed},
+		{"duty with a word", entry(relation.Duty, func(e *relation.Entry) { e.Word = []byte{1} }), abaton.ReasonMalformed},
+		{"unknown kind", entry(12, nil), abaton.ReasonMalformed},
 		{"before 1970", entry(relation.Order, func(e *relation.Entry) { e.From, e.Until = -1, 1 }), abaton.ReasonMalformed},
 		{"made a year ahead", entry(relation.Appointment, func(e *relation.Entry) { e.From, e.Until = now+400*day, now+400*day+1 }), ""},
 		{"made for later", entry(relation.Appointment, func(e *relation.Entry) { e.From, e.Until = now+400*day+1, now+400*day+2 }), abaton.ReasonMalformed},
@@ -172,9 +176,9 @@ func TestSignSorts(t *testing.T) {
 
 func TestSaidBy(t *testing.T) {
 	others := ^(actor.Write | actor.Manage)
-	for k := relation.Kind(0); k <= 12; k++ {
-		write := k >= relation.Appointment && k <= relation.HandOver
-		manage := k >= relation.Appointment && k <= relation.Honey
+	for k := relation.Kind(0); k <= 13; k++ {
+		write := k >= relation.Appointment && k <= relation.HandOver || k == relation.Duty
+		manage := k >= relation.Appointment && k <= relation.Duty
 		if k.SaidBy(actor.Write) != write || k.SaidBy(actor.Manage) != manage || k.SaidBy(others) || k.SaidBy(0) {
 			t.Errorf("kind %d: said by a writer %t, by who manages %t, by others %t", k, k.SaidBy(actor.Write), k.SaidBy(actor.Manage), k.SaidBy(others))
 		}

@@ -54,13 +54,15 @@ func TestVectors(t *testing.T) {
 	add("an order", right)
 	add("an admission taken back, and kin", seal(statement(entry(relation.Admission, func(e *relation.Entry) { e.Until = e.From }), entry(relation.Kin, nil)), orgKey))
 	add("honey with its patient's word", seal(statement(honey), orgKey))
+	add("a night on duty", seal(statement(entry(relation.Duty, func(e *relation.Entry) { e.Until = e.From + 8*3600 })), orgKey))
 	add("signature bent", bend(right))
 	add("cut short", right[:len(right)-1])
 	add("a byte more", append(slices.Clone(right), 0))
 	add("kind 0", with(one, func(e *relation.Entry) { e.Kind = 0 }))
-	add("kind 11", with(one, func(e *relation.Entry) { e.Kind = 11 }))
+	add("kind 12", with(one, func(e *relation.Entry) { e.Kind = 12 }))
 	add("an order of more than 30 days", with(one, func(e *relation.Entry) { e.Until = e.From + 30*24*3600 + 1 }))
 	add("an order for nobody", with(one, func(e *relation.Entry) { e.Whom = abaton.ActorID{} }))
+	add("a duty for somebody else", with(entry(relation.Duty, nil), func(e *relation.Entry) { e.Whom = doctor }))
 	add("no entries", seal(statement(), orgKey))
 	add("one thing twice", seal(statement(one, one), orgKey))
 	add("honey without a word", with(honey, func(e *relation.Entry) { e.Word = nil }))
@@ -91,7 +93,7 @@ func TestVectors(t *testing.T) {
 		t.Error("the committed vectors are not what this code makes (run with -update and look at the difference)")
 	}
 	for i, v := range made {
-		if (v.Expect == "ok") != (i < 3) {
+		if (v.Expect == "ok") != (i < 4) {
 			t.Errorf("%s: got %q", v.Comment, v.Expect)
 		}
 	}

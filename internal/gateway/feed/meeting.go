@@ -10,7 +10,7 @@ import (
 )
 
 // Meeting is what one resource says of who has a reason to open its patient's
-// record, with no other fact of it.
+// record, or of who is on duty, with no other fact of it.
 type Meeting struct {
 	Kind  relation.Kind
 	With  []Party // who takes part, as the resource names them; at most partiesMax
@@ -35,7 +35,7 @@ const referralCode = "3457005"
 
 // Types lists the resource types that Read reads.
 func Types() []string {
-	return []string{"Appointment", "CareTeam", "Encounter", "EpisodeOfCare", "ServiceRequest"}
+	return []string{"Appointment", "CareTeam", "Encounter", "EpisodeOfCare", "Schedule", "ServiceRequest"}
 }
 
 // Read reads a resource; false where it says nothing of the kind.
@@ -51,6 +51,8 @@ func Read(r fhir.Resource) (m Meeting, ok bool) {
 		ok = m.episode(r)
 	case "CareTeam":
 		ok = m.team(r)
+	case "Schedule":
+		ok = m.roster(r)
 	}
 	if len(m.With) > partiesMax {
 		m.With = m.With[:partiesMax]
@@ -161,6 +163,18 @@ func (m *Meeting) stands(r fhir.Resource) bool {
 	return false
 }
 
+// roster is a duty of each actor: a Schedule whose horizon is a shift. A longer
+// one is when a clinic is open, and says nothing of who is there.
+func (m *Meeting) roster(r fhir.Resource) bool {
+	m.Kind = relation.Duty
+	m.Start, m.End = instant(r.Path("planningHorizon", "start")), instant(r.Path("planningHorizon", "end"))
+	for a := range r.Get("actor").Each() {
+		m.join(a)
+	}
+	m.Off = r.Get("active").Text() == "false" || m.Start <= 0 || m.End <= m.Start || m.End-m.Start > day
+	return true
+}
+
 func (m *Meeting) period(r fhir.Resource) {
 	m.Start, m.End = instant(r.Path("period", "start")), instant(r.Path("period", "end"))
 }
@@ -240,6 +254,9 @@ func (m *Meeting) entries(patient abaton.ActorID, whom []abaton.ActorID, shift, 
 	if m.Off || m.Start <= 0 {
 		return nil
 	}
+	if m.Kind == relation.Duty {
+		shift %= 60 // a duty moved by hours would be another
+	}
 	life := int64(m.Kind.Life() / time.Second)
 	before, behind := span(m.Kind)
 	from := max(m.Start-before-shift, 0)
@@ -260,7 +277,11 @@ func (m *Meeting) entries(patient abaton.ActorID, whom []abaton.ActorID, shift, 
 			return all
 		}
 		for _, w := range whom {
-			all = append(all, relation.Entry{Patient: patient, Whom: w, Kind: m.Kind, From: from, Until: until})
+			e := relation.Entry{Patient: patient, Whom: w, Kind: m.Kind, From: from, Until: until}
+			if m.Kind == relation.Duty {
+				e.Patient, e.Whom = w, abaton.ActorID{}
+			}
+			all = append(all, e)
 		}
 		if until == end || until-now > day {
 			return all

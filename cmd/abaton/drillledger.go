@@ -65,7 +65,7 @@ func shortenedLedger(ctx context.Context, g *ground) (loss, error) {
 	l, began := unseen(), time.Now()
 	const x abaton.KeeperIndex = 4
 	before, newest := filepath.Join(g.dir, "before"), filepath.Join(g.dir, "newest")
-	if err := errors.Join(g.run.StopKeeper(x), os.CopyFS(before, os.DirFS(g.n.KeeperDir(x))), g.run.StartKeeper(ctx, x, local.Build{})); err != nil {
+	if err := errors.Join(g.run.StopKeeper(x), local.CopyFolder(before, g.n.KeeperDir(x)), g.run.StartKeeper(ctx, x, local.Build{})); err != nil {
 		return l, err
 	}
 	for _, p := range g.patients[:4] { // what the thief wants forgotten

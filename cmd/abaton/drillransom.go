@@ -53,7 +53,7 @@ func ransomware(ctx context.Context, g *ground) (loss, error) {
 		return l, err
 	}
 	cared := time.Since(hostile)
-	if err := errors.Join(os.RemoveAll(g.n.KeeperDir(a)), os.RemoveAll(g.n.KeeperDir(b)), os.CopyFS(g.n.KeeperDir(b), os.DirFS(paper))); err != nil {
+	if err := errors.Join(os.RemoveAll(g.n.KeeperDir(a)), os.RemoveAll(g.n.KeeperDir(b)), local.CopyFolder(g.n.KeeperDir(b), paper)); err != nil {
 		return l, err
 	}
 	if err := g.comeBack(ctx, a, b); err != nil {

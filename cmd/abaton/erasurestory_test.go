@@ -132,7 +132,7 @@ func TestErasure(t *testing.T) {
 	var pieces []thief.Fact
 	yesterday := filepath.Join(t.TempDir(), "copy")
 	for i, loot := range l.steals(func() {
-		l.check(os.CopyFS(yesterday, os.DirFS(l.n.KeeperDir(3))), "copy")
+		l.check(local.CopyFolder(yesterday, l.n.KeeperDir(3)), "copy")
 	}, 1, 2, 3, 4, 5) {
 		if !holdsAny(loot, names) {
 			t.Fatalf("keeper %d does not hold the record before", i+1)
@@ -163,7 +163,7 @@ func TestErasure(t *testing.T) {
 	// The backup comes back: quarantined, then recovered, and it has forgotten.
 	l.check(l.run.KillKeeper(3), "kill")
 	l.check(os.RemoveAll(l.n.KeeperDir(3)), "lose")
-	l.check(os.CopyFS(l.n.KeeperDir(3), os.DirFS(yesterday)), "restore")
+	l.check(local.CopyFolder(l.n.KeeperDir(3), yesterday), "restore")
 	l.check(l.run.LaunchKeeper(3, local.Build{}), "start")
 	l.until(3, "quarantined")
 	if after := l.recordsOf(who); len(after[gone]) != 0 {

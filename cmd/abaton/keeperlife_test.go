@@ -171,14 +171,14 @@ func TestKeepersLostAndBack(t *testing.T) {
 	l.brings(0, 4)
 	l.check(l.run.StopKeeper(3), "stop")
 	yesterday := filepath.Join(t.TempDir(), "copy")
-	l.check(os.CopyFS(yesterday, os.DirFS(l.n.KeeperDir(3))), "copy")
+	l.check(local.CopyFolder(yesterday, l.n.KeeperDir(3)), "copy")
 	l.check(l.run.StartKeeper(t.Context(), 3, local.Build{}), "start")
 	l.brings(4, 9)
 	before := l.readsAll()
 
 	l.check(l.run.KillKeeper(3), "kill")
 	l.check(os.RemoveAll(l.n.KeeperDir(3)), "lose")
-	l.check(os.CopyFS(l.n.KeeperDir(3), os.DirFS(yesterday)), "restore")
+	l.check(local.CopyFolder(l.n.KeeperDir(3), yesterday), "restore")
 	l.check(l.run.LaunchKeeper(3, local.Build{}), "start")
 	l.until(3, "quarantined")
 	if l.says(3).Findings["quarantine"] == 0 {

@@ -45,7 +45,7 @@ func TestRulesSpeakAtKeepers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs once, without the race detector")
 	}
-	w := newStaffed(t, 22, 4)
+	w := newStaffed(t, 22, 5)
 	all := w.charts
 
 	fast := w.others[0]
@@ -81,6 +81,8 @@ func TestRulesSpeakAtKeepers(t *testing.T) {
 	roams.Device = w.eve.Device
 	w.fires(t, detect.D7, w.SignInAt(t, roams, time.Now().Add(time.Second)), all[8].release(), abaton.ReasonStepUp)
 
-	w.opensAll(t, w.thief, w.SignIn(t, w.thief), all[:1], false) // the third at this one without a reason
+	for _, who := range []*custodytest.Person{w.others[4], w.thief} { // the third and fourth at this one without a reason
+		w.opensAll(t, who, w.SignIn(t, who), all[:1], false)
+	}
 	w.fires(t, detect.D12, w.SignIn(t, w.eve), all[0].release(), abaton.ReasonStepUp)
 }

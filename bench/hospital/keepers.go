@@ -212,7 +212,7 @@ func (m *member) tell(n *network, a *detect.Act, f detect.Finding, at int64) {
 	if err != nil {
 		panic("the simulation made a verdict that is none")
 	}
-	if _, err := m.ladder.Put(said, a.Honey, a.Time); err != nil {
+	if _, err := m.ladder.Put(said, a.Honey, a.Time, nil); err != nil {
 		panic("a keeper refused its own verdict")
 	}
 	n.verdicts++
@@ -227,7 +227,7 @@ func (n *network) deliver(now int64) {
 		n.sent = n.sent[1:]
 		for i, m := range n.members {
 			if i != v.from {
-				_, _ = m.ladder.Put(v.said, v.said.Rules.Has(detect.D9), now/second)
+				_, _ = m.ladder.Put(v.said, v.said.Rules.Has(detect.D9), now/second, nil)
 			}
 		}
 	}

@@ -69,14 +69,14 @@ func NewLadder(own abaton.KeeperIndex) *Ladder {
 // what this keeper said of the subject within AgainAfter, does not. ReasonTime
 // for one from the future, ReasonExpired for one that has ended, ReasonBudget
 // for a keeper that says too much: Muted tells.
-func (l *Ladder) Put(s *Said, proof bool, now int64) (took bool, err error) {
+func (l *Ladder) Put(s *Said, proof bool, now int64, lifted Lifted) (took bool, err error) {
 	switch {
 	case s.Time > now+int64(abaton.ClockSkewMax/time.Second):
 		return false, abaton.Refuse(abaton.ReasonTime)
 	case now >= s.Until:
 		return false, abaton.Refuse(abaton.ReasonExpired)
 	}
-	at, repeats := l.place(s, proof)
+	at, repeats := l.place(s, proof, lifted)
 	if repeats {
 		return false, nil
 	}
@@ -100,7 +100,7 @@ func (l *Ladder) Put(s *Said, proof bool, now int64) (took bool, err error) {
 
 // place is where the same keeper's word about the same subject at the same
 // level stands, -1 for nowhere, and whether the new one adds nothing to it.
-func (l *Ladder) place(s *Said, proof bool) (at int, repeats bool) {
+func (l *Ladder) place(s *Said, proof bool, lifted Lifted) (at int, repeats bool) {
 	at = slices.IndexFunc(l.about[s.Subject], func(v standing) bool { return v.Keeper == s.Keeper && v.Level == s.Level })
 	if at < 0 {
 		return at, false
@@ -108,6 +108,9 @@ func (l *Ladder) place(s *Said, proof bool) (at int, repeats bool) {
 	old := &l.about[s.Subject][at]
 	if old.Name == s.Name() {
 		return at, old.Proof || !proof
+	}
+	if lifted != nil && lifted(old.Organisation, old.Name) {
+		return at, false // what was lifted is said anew
 	}
 	return at, s.Until <= old.Until || s.Time < old.Time+AgainAfter && (old.Proof || !proof)
 }

@@ -37,7 +37,7 @@ func says(t testing.TB, x abaton.KeeperIndex, about contain.Subject, level detec
 
 func put(t testing.TB, l *contain.Ladder, s *contain.Said, proof bool) {
 	t.Helper()
-	if took, err := l.Put(s, proof, s.Time); err != nil || !took {
+	if took, err := l.Put(s, proof, s.Time, nil); err != nil || !took {
 		t.Fatalf("put: got %v, %v, want taken", took, err)
 	}
 }
@@ -114,7 +114,7 @@ func TestRepeatsChangeNothing(t *testing.T) {
 		"the same": s, "a newer one at once": says(t, 2, doctor, detect.StepUp, now+contain.AgainAfter-1),
 		"an older one": says(t, 2, doctor, detect.StepUp, now-60),
 	} {
-		if took, err := l.Put(again, false, now+contain.AgainAfter); took || err != nil {
+		if took, err := l.Put(again, false, now+contain.AgainAfter, nil); took || err != nil {
 			t.Errorf("%s: got %v, %v, want not taken", name, took, err)
 		}
 	}
@@ -126,10 +126,10 @@ func TestRepeatsChangeNothing(t *testing.T) {
 
 func TestPutRefuses(t *testing.T) {
 	l := contain.NewLadder(own)
-	if _, err := l.Put(says(t, 2, doctor, detect.StepUp, now+121), false, now); err == nil {
+	if _, err := l.Put(says(t, 2, doctor, detect.StepUp, now+121), false, now, nil); err == nil {
 		t.Error("from the future: taken")
 	}
-	if _, err := l.Put(says(t, 2, doctor, detect.StepUp, now-3600), false, now); err == nil {
+	if _, err := l.Put(says(t, 2, doctor, detect.StepUp, now-3600), false, now, nil); err == nil {
 		t.Error("ended: taken")
 	}
 	if h := l.At(now, nil, doctor); h.Level != 0 {
@@ -148,7 +148,7 @@ func TestALyingKeeperIsMuted(t *testing.T) {
 	if h := l.At(now, nil, person(0)); h.Level != detect.Throttle {
 		t.Fatalf("within its bound: got %v, want throttle", h.Level)
 	}
-	if _, err := l.Put(says(t, 2, doctor, detect.SuspendPerson, now), false, now); err == nil {
+	if _, err := l.Put(says(t, 2, doctor, detect.SuspendPerson, now), false, now, nil); err == nil {
 		t.Fatal("one more: taken")
 	}
 	if l.Muted(2, now) == 0 || l.Muted(3, now) != 0 {
@@ -163,7 +163,7 @@ func TestALyingKeeperIsMuted(t *testing.T) {
 	}
 	again := contain.NewLadder(own)
 	again.Mute(2, l.Muted(2, now))
-	if _, err := again.Put(says(t, 2, doctor, detect.SuspendPerson, now), false, now); err == nil {
+	if _, err := again.Put(says(t, 2, doctor, detect.SuspendPerson, now), false, now, nil); err == nil {
 		t.Error("after a restart: taken")
 	}
 }
@@ -186,7 +186,7 @@ func TestOneLyingKeeper(t *testing.T) {
 		if !about.Fits(level) {
 			continue
 		}
-		if took, _ := l.Put(says(t, 4, about, level, at), false, at); took {
+		if took, _ := l.Put(says(t, 4, about, level, at), false, at, nil); took {
 			taken++
 		}
 		pick := func() contain.Subject { return people[r.IntN(len(people))] }

@@ -57,7 +57,7 @@ func FuzzParse(f *testing.F) {
 			t.Error("parsed, and not in its one form")
 		}
 		l := contain.NewLadder(own)
-		if took, err := l.Put(s, false, s.Time); err == nil && took {
+		if took, err := l.Put(s, false, s.Time, nil); err == nil && took {
 			l.At(s.Time, nil, s.Subject)
 		}
 	})

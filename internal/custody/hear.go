@@ -128,7 +128,7 @@ func (c *Core) resumeWatch(now time.Time) error {
 		if now.Unix() >= w.said.Until {
 			continue
 		}
-		if _, err := c.watching.ladder.Put(w.said, w.proof, w.heard); err != nil {
+		if _, err := c.watching.ladder.Put(w.said, w.proof, w.heard, c.lifted); err != nil {
 			continue // its keeper had said too much by then
 		}
 		if w.said.Keeper == c.cfg.Index {

@@ -47,3 +47,34 @@ func TestLiftOutlivesARestart(t *testing.T) {
 		t.Errorf("lifted, after a restart: got %q, want released", got)
 	}
 }
+
+// TestHoneyAgain: what was lifted is found anew when it is done again.
+func TestHoneyAgain(t *testing.T) {
+	w := newClinic(t, 2)
+	honey := &w.charts[0]
+	w.isHoney(t, honey)
+	verdicts := func() (names [][32]byte) {
+		for i := range w.Keepers[1].LedgerSize() {
+			e, err := w.Keepers[1].EntryAt(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Op == ledger.OpContain {
+				names = append(names, e.Request)
+			}
+		}
+		return names
+	}
+	s := w.SignIn(t, w.thief)
+	for round := 1; round <= 2; round++ {
+		before := len(verdicts())
+		if got := w.asks(t, s, 1, honey.release()); got != abaton.ReasonSuspended {
+			t.Errorf("round %d: got %q, want suspended", round, got)
+		}
+		if got := len(verdicts()) - before; got != 1 {
+			t.Errorf("round %d: got %d verdicts, want 1", round, got)
+		}
+		w.Publish(t, w.org.Event(&actor.Lift{Verdicts: verdicts()[before:], Why: actor.Mistaken}))
+		s = w.SignIn(t, w.thief)
+	}
+}

@@ -174,7 +174,7 @@ func (c *Core) contain(v *verdict) error {
 // take puts a verdict on the ladder, and with the group into ledger and store.
 func (c *Core) take(t *tx, said *contain.Said, proof bool, by grounds) (took bool, err error) {
 	now := t.now.Unix()
-	if took, err = c.watching.ladder.Put(said, proof, now); err != nil || !took {
+	if took, err = c.watching.ladder.Put(said, proof, now, c.lifted); err != nil || !took {
 		return false, err
 	}
 	e := containment(said)

@@ -27,7 +27,7 @@ reproduce: build
 demo: build
 	bin/abaton demo --json
 sim:
-	$(GO) test -count=1 -timeout 30m ./internal/sim -v -run Sim -seed $(or $(SEED),1) -seeds $(or $(SEEDS),20000) && $(GO) test -count=1 -tags mutant ./internal/custody -run Mutant
+	$(GO) test -count=1 -timeout 30m ./internal/sim -v -run Sim -seed $(or $(SEED),1) -seeds $(or $(SEEDS),20000) && $(GO) test -count=1 -tags mutant -parallel 6 ./internal/custody -run Mutant
 bench: build
 	$(GO) run ./bench
 fuzz:

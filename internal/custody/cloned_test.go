@@ -46,6 +46,9 @@ func TestClonedPasskey(t *testing.T) {
 		{"and earlier", 3, statement(0, -time.Second), ""},
 		{"then counts", 3, statement(1, 2*time.Second), ""},
 		{"then does not", 3, statement(0, 3*time.Second), abaton.ReasonCloned},
+		{"the owner", 4, first, ""},
+		{"a copy within the second", 4, statement(6, 0), ""},
+		{"the owner's next touch, which counts as high", 4, later, abaton.ReasonCloned},
 	}
 	for _, step := range steps {
 		if got := try(step.x, step.s); got != step.want {

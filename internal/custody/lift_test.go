@@ -13,6 +13,9 @@ import (
 // TestLiftOutlivesARestart: a person whose own organisation said that it was
 // a mistake is not suspended again for the same reads when a keeper starts anew.
 func TestLiftOutlivesARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 14)
 	s := w.SignIn(t, w.thief)
 	held := func(s *custodytest.Session, chart int) abaton.Reason {
@@ -50,6 +53,9 @@ func TestLiftOutlivesARestart(t *testing.T) {
 
 // TestHoneyAgain: what was lifted is found anew when it is done again.
 func TestHoneyAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 2)
 	honey := &w.charts[0]
 	w.isHoney(t, honey)

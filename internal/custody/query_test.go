@@ -56,6 +56,9 @@ func (w *world) named(t *testing.T, x abaton.KeeperIndex) []byte {
 // somebody signed in knows the checkpoints of the others, though their ledgers
 // have grown since it cosigned them.
 func TestSessionWithoutOwnCheckpoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newWorld(t, 1)
 	w.Enrol(t, w.doctor)
 	for x := range w.Keepers {

@@ -19,6 +19,9 @@ func onDuty(who abaton.ActorID, from, until float64) relation.Entry {
 // TestOffShift: of whom rosters are told is off shift beyond two hours around
 // each duty, also on leave; nobody else is, and nobody by a removed key's word.
 func TestOffShift(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newRelations(t)
 	k := w.Keepers[1]
 	want := func(name string, who, behalf abaton.ActorID, organisation abaton.ActorID, off bool) {
@@ -71,6 +74,9 @@ func TestOffShift(t *testing.T) {
 // TestOffShiftIsAsked: a keeper asks who is off shift for the passkey, for a
 // patient without a reason, and nobody else.
 func TestOffShiftIsAsked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 1)
 	house := &relations{world: w.world}
 	in, eve := w.SignIn(t, w.thief), w.SignIn(t, w.eve)

@@ -85,6 +85,9 @@ func (w *clinic) lastEntry(t *testing.T, x abaton.KeeperIndex, op ledger.Op) led
 // TestNotice: who opens a delicate record with a reason is asked nothing, and the
 // patient's list says which rule spoke.
 func TestNotice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 1)
 	patient := w.charts[0].patient.ID
 	w.relates(t, w.org.Manage, stands(relation.Raised, patient, abaton.ActorID{}))
@@ -134,6 +137,9 @@ func TestOwnVerdict(t *testing.T) {
 
 // TestVerdictsEnd: a mistake ends by itself.
 func TestVerdictsEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 1)
 	s := w.SignIn(t, w.thief)
 	var said []*contain.Said

@@ -63,6 +63,9 @@ func (w *heldDoctor) agreed(t *testing.T, by *custodytest.Person, s *custodytest
 // TestNobodyElsesWord: each word that is not a second clinician's own, fresh and
 // about this very session, patient and grant opens nothing.
 func TestNobodyElsesWord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newHeldDoctor(t, 1)
 	now := time.Now()
 	again := w.begins(t, w.doctor)
@@ -107,6 +110,9 @@ func TestNobodyElsesWord(t *testing.T) {
 // TestTheWordIsAskedForEachTime: what was agreed to serves for its life, in every
 // reading mode, and a request without it does not.
 func TestTheWordIsAskedForEachTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newHeldDoctor(t, 1)
 	word := w.agreed(t, w.eve, w.eves, time.Now(), nil)
 	list := word
@@ -127,6 +133,9 @@ func TestTheWordIsAskedForEachTime(t *testing.T) {
 // TestWhoeverIsHeldBackAgreesToNothing: short of a suspension a colleague may
 // agree, for one keeper alone can slow anybody down.
 func TestWhoeverIsHeldBackAgreesToNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newHeldDoctor(t, 1)
 	said := func(about contain.Subject, level detect.Level, by ...abaton.KeeperIndex) {
 		for _, x := range by {
@@ -159,6 +168,9 @@ func TestWhoeverIsHeldBackAgreesToNothing(t *testing.T) {
 // TestOnlyPatientsInCare: a word opens no patient without a reason, nor one who
 // is made up.
 func TestOnlyPatientsInCare(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newHeldDoctor(t, 1)
 	strange := &w.charts[0]
 	team := w.org.Team(2, w.thief.ID, w.eve.ID, w.doctor.ID)
@@ -194,6 +206,9 @@ func TestOnlyPatientsInCare(t *testing.T) {
 // TestBothNamesAreInTheEntry: the second clinician's name stands in the entry, so
 // that the patient and the officer see both.
 func TestBothNamesAreInTheEntry(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newHeldDoctor(t, 0)
 	if got := w.asks(t, w.doctors, 1, w.agreed(t, w.eve, w.eves, time.Now(), nil)); got != "" {
 		t.Fatalf("agreed: got %q, want released", got)

@@ -80,7 +80,7 @@ func (s *sessions) counted(one *session.Session) bool {
 	if known && last.session != now.session && !last.fits(now) {
 		return false
 	}
-	if known && last.notBefore >= now.notBefore || !known && now.count == 0 {
+	if known && !last.before(now) || !known && now.count == 0 {
 		return true
 	}
 	if len(s.used) >= usedMax {
@@ -130,6 +130,11 @@ func (u use) fits(o use) bool {
 		return u.count > o.count
 	}
 	return u.count != o.count
+}
+
+// before reports whether o is the newer use: of one second, the higher count.
+func (u use) before(o use) bool {
+	return u.notBefore < o.notBefore || u.notBefore == o.notBefore && u.count < o.count
 }
 
 // drop removes what has ended, or else what ends first.

@@ -129,6 +129,9 @@ func (w *clinic) forgiven(t *testing.T, name [32]byte) {
 
 // TestLiftedSession: a verdict about a session speaks of whoever's it is.
 func TestLiftedSession(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 3)
 	s := w.SignIn(t, w.thief)
 	for i := range w.charts {
@@ -147,6 +150,9 @@ func TestLiftedSession(t *testing.T) {
 
 // TestSteerIsForOfficers: nobody else is told, whoever they ask about.
 func TestSteerIsForOfficers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 0)
 	for name, c := range map[string]struct {
 		by    *key.Signing

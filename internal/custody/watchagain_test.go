@@ -21,6 +21,9 @@ import (
 // TestRestartForgetsNoPartialAnswer: a thief who asks for one record more than
 // there is gets the others, and these count after a restart as before it.
 func TestRestartForgetsNoPartialAnswer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 8)
 	s := w.SignIn(t, w.thief)
 	partly := func(c *chart) session.Request {
@@ -45,6 +48,9 @@ func TestRestartForgetsNoPartialAnswer(t *testing.T) {
 // opened there. That is not the person coming back to it, nor is it after the
 // keeper started anew.
 func TestRestartCountsNoRenewal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 3)
 	desk := w.SignIn(t, w.thief)
 	if got := w.asks(t, desk, 1, w.charts[0].release()); got != "" {
@@ -80,6 +86,9 @@ func TestRestartCountsNoRenewal(t *testing.T) {
 // TestSuspendedAgreeToNothing: two stolen people, both suspended, do not open
 // the door for each other by way of an emergency.
 func TestSuspendedAgreeToNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newShift(t)
 	rec := w.record(t, custodytest.EmergencySet)
 	c := &clinic{world: w.world}
@@ -116,6 +125,9 @@ func TestSuspendedAgreeToNothing(t *testing.T) {
 // TestOneLyingKeeperStopsNoHouse: one other keeper's word about a whole
 // organisation, or about a device that a ward shares, asks nothing of anybody.
 func TestOneLyingKeeperStopsNoHouse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 1)
 	sealed := w.seals(t, 1, 1)
 	w.mustDeposit(t, sealed)
@@ -138,6 +150,9 @@ func TestOneLyingKeeperStopsNoHouse(t *testing.T) {
 // TestOneLyingKeeperStopsNoProgram: a program cannot step up, so that one
 // keeper's word does not ask it to; two keepers' do.
 func TestOneLyingKeeperStopsNoProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 1)
 	program := custodytest.NewAgent(t, w.Set, w.org, abaton.RoleAgent, w.eve.ID)
 	w.Publish(t, program.Inception)
@@ -161,6 +176,9 @@ func TestOneLyingKeeperStopsNoProgram(t *testing.T) {
 // request for a made-up patient stops the thief with it, and not the ward whose
 // computer the thief sat at.
 func TestProofIsAboutWhoAsked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 2)
 	honey, real := &w.charts[0], &w.charts[1]
 	w.isHoney(t, honey)
@@ -242,6 +260,9 @@ func TestRefusedVerdictsHoldNoneUp(t *testing.T) {
 // TestRestartKeepsLateReasons: a reason that was told after the patients were
 // opened counts after a restart as before it.
 func TestRestartKeepsLateReasons(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs once, without the race detector")
+	}
 	w := newClinic(t, 6)
 	s := w.SignIn(t, w.thief)
 	at := time.Now()
